@@ -1,0 +1,34 @@
+# Everything a newcomer needs: `make run` shows the product at work, `make test` proves it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run check test docs clean
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(READY)  ## .venv with everything to run and test; SDK and command line installed editable
+
+$(READY): pyproject.toml sdk/pyproject.toml cli/pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=python3.11 setup"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "python3 cannot make a virtual environment; on Debian: apt-get install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,dev]' -e ./sdk -e './cli'
+	@touch $@
+
+run: $(READY)  ## the whole product locally, at work on a real transcode; Ctrl-C stops it
+	@$(BIN)/videosite-realtime up --demo
+
+check: $(READY)  ## lint, format, types and layers
+	$(BIN)/python tests/suites.py check
+
+test: $(READY)  ## check, then all suites, one after another; a closing line with the counts
+	$(BIN)/python tests/suites.py all
+
+docs: $(READY)  ## regenerate what is generated: the settings' table and .env.example
+	$(BIN)/python docs/generate.py
+
+clean:  ## remove what set-up and tests made
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .run

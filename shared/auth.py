@@ -1,0 +1,197 @@
+"""Who a token speaks for.
+
+One small verifier around python-jose, so that another library could take its place. Its known traps are closed here:
+one algorithm per configuration, pinned; HMAC secrets of at least 32 bytes and public keys in PEM or from a JWKS
+(settings see to it); ``exp`` and ``sub`` required, ``iss`` and ``aud`` too when they are configured (python-jose lets a
+token without ``aud`` pass); the token's length bounded; ``kid`` looked up by us.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import httpx
+from jose import jwt
+from jose.exceptions import ExpiredSignatureError, JOSEError, JWTClaimsError
+
+from shared.errors import InvalidToken, InvalidUserId, KeysUnavailable
+from shared.ids import user_id
+from shared.settings import CommonSettings
+
+logger = logging.getLogger(__name__)
+
+TOKEN_MAX_BYTES: Final = 3 * 1024
+_FOREVER: Final = 253402300800  # the year 10000: what lies beyond is no time
+_KEY_TYPES: Final = {"RS": "RSA", "ES": "EC"}
+_JWKS_RETRY: Final = 10.0  # s between fetches; an unknown kid may not be used to hammer the issuer
+_JWKS_TTL: Final = 3600.0  # s after which keys are fetched again, so that a withdrawn key dies
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Whom a token speaks for.
+
+    Attributes:
+        expires_at: seconds since the Unix epoch.
+        is_admin: only JSON ``true`` makes an admin.
+    """
+
+    user_id: str
+    username: str
+    is_admin: bool
+    expires_at: float
+    scopes: frozenset[str] = frozenset()
+
+
+class KeySource(Protocol):
+    async def key_for(self, header: dict[str, Any]) -> str | dict[str, Any]:
+        """Return the key that must have signed a token with this header; raises ``InvalidToken``."""
+
+
+@dataclass(frozen=True, slots=True)
+class FixedKey:
+    key: str
+
+    async def key_for(self, header: dict[str, Any]) -> str:
+        return self.key
+
+
+class JwksKeys:
+    """Public keys from an issuer's JWKS, by ``kid``; fetched when an unknown one comes, at most every ten seconds."""
+
+    def __init__(
+        self, url: str, algorithm: str, fetch: Callable[[str], Awaitable[dict[str, Any]]] | None = None
+    ) -> None:
+        self._url, self._algorithm = url, algorithm
+        self._fetch = fetch or _fetch_json
+        self._keys: dict[str, dict[str, Any]] = {}
+        self._fetched, self._tried = float("-inf"), float("-inf")
+        self._lock = asyncio.Lock()
+
+    async def key_for(self, header: dict[str, Any]) -> dict[str, Any]:
+        kid = header.get("kid")
+        if not isinstance(kid, str):
+            raise InvalidToken("names no key")
+        if kid not in self._keys or time.monotonic() - self._fetched > _JWKS_TTL:
+            await self._refresh()
+        if kid not in self._keys:
+            if self._fetched == float("-inf"):
+                raise KeysUnavailable(f"no keys from {self._url} yet")
+            raise InvalidToken("signed by an unknown key")
+        return self._keys[kid]
+
+    async def _refresh(self) -> None:
+        async with self._lock:
+            now = time.monotonic()
+            if now - self._tried < _JWKS_RETRY:
+                return
+            self._tried = now
+            try:
+                keys = (await _fetch_json(self._url))["keys"]
+                self._keys = {key["kid"]: key for key in keys if self._usable(key)}
+            except (httpx.HTTPError, ValueError, KeyError, TypeError) as exc:
+                logger.warning("jwks cannot be read; known keys hold", extra={"url": self._url, "error": repr(exc)})
+                return
+            self._fetched = time.monotonic()
+
+    def _usable(self, key: dict[str, Any]) -> bool:
+        return (
+            isinstance(key.get("kid"), str)
+            and key.get("kty") == _KEY_TYPES[self._algorithm[:2]]
+            and key.get("use", "sig") == "sig"
+            and key.get("alg", self._algorithm) == self._algorithm
+        )
+
+
+async def _fetch_json(url: str) -> dict[str, Any]:
+    async with httpx.AsyncClient(timeout=5) as client:
+        response = await client.get(url)
+        response.raise_for_status()
+        body: dict[str, Any] = response.json()
+        return body
+
+
+class TokenVerifier:
+    """Turns a token into a :class:`Principal`, or says in one word why not."""
+
+    def __init__(self, keys: KeySource, algorithm: str, issuer: str | None = None, audience: str | None = None) -> None:
+        self._keys, self._algorithm, self._issuer, self._audience = keys, algorithm, issuer, audience
+        self._options = {
+            "require_exp": True,
+            "require_sub": True,
+            "verify_sub": False,  # an integer is a user id too; ours is the stricter check
+            "require_iss": issuer is not None,
+            "require_aud": audience is not None,
+            "verify_aud": audience is not None,
+        }
+
+    @classmethod
+    def from_settings(cls, settings: CommonSettings) -> TokenVerifier:
+        keys: KeySource
+        if settings.jwt_secret is not None:
+            keys = FixedKey(settings.jwt_secret.get_secret_value())
+        elif settings.jwt_jwks_url is not None:
+            keys = JwksKeys(settings.jwt_jwks_url, settings.algorithm)
+        else:
+            keys = FixedKey(settings.public_key_pem)
+        return cls(keys, settings.algorithm, settings.jwt_issuer, settings.jwt_audience)
+
+    async def verify(self, token: str) -> Principal:
+        """Return whom the token speaks for.
+
+        Raises:
+            InvalidToken: it proves nothing; the reason is one of a few fixed phrases.
+            KeysUnavailable: the issuer's keys have never been fetched and cannot be just now.
+        """
+        if not token:
+            raise InvalidToken("missing")
+        if len(token) > TOKEN_MAX_BYTES:
+            raise InvalidToken("too long")
+        try:
+            header = jwt.get_unverified_header(token)
+            if header.get("alg") != self._algorithm:
+                raise InvalidToken("signed with another algorithm")
+            key = await self._keys.key_for(header)
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=[self._algorithm],
+                audience=self._audience,
+                issuer=self._issuer,
+                options=self._options,
+            )
+        except ExpiredSignatureError:
+            raise InvalidToken("expired") from None
+        except JWTClaimsError:
+            raise InvalidToken("claims refused") from None
+        except (JOSEError, ValueError, TypeError, AttributeError, UnicodeError, RecursionError):
+            raise InvalidToken("invalid") from None
+        return _principal(claims)
+
+
+def _principal(claims: dict[str, Any]) -> Principal:
+    expires = claims["exp"]
+    if isinstance(expires, bool) or not isinstance(expires, int | float) or not 0 < expires < _FOREVER:
+        raise InvalidToken("claims refused")
+    try:
+        user = user_id(claims["sub"])
+    except InvalidUserId:
+        raise InvalidToken("claims refused") from None
+    username, scope = claims.get("username"), claims.get("scope")
+    return Principal(
+        user_id=user,
+        username=username[:128] if isinstance(username, str) and username else user,
+        is_admin=claims.get("is_admin") is True,
+        expires_at=float(expires),
+        scopes=frozenset(scope.split()) if isinstance(scope, str) else frozenset(),
+    )
+
+
+def bearer_token(header: str | None) -> str:
+    """Return the token of an ``Authorization: Bearer`` header, or ``""``."""
+    scheme, _, token = (header or "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""

@@ -1,0 +1,110 @@
+"""What somebody has to do for the whole cluster: sum up its counters, clear dead nodes away.
+
+Every node and router runs a caretaker, and one of them at a time holds a short lock and does the work; when it dies,
+another takes over within the lock's time. A node killed with ``kill -9`` is gone from registry and counters after its
+lease (8 s), the lock (2 s at worst) and one round.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable
+
+from shared.errors import RedisError
+from shared.keys import BUCKETS, Keys
+from shared.redis_link import RedisLink
+from shared.scripts import BURY, CLEAR_NODE, Scripts
+from shared.stats import ClusterStats, Counters
+
+logger = logging.getLogger(__name__)
+
+INTERVAL = 0.25  # s between two sums
+LOCK_MS = 2000
+TOMB_MS = 600_000  # how long a dead node's id is refused: far longer than any paused process or queued call lives on
+_CHUNK = 500  # users cleared per script call, so that Redis serves others in between
+
+
+class Caretaker:
+    """Takes its turn in looking after the cluster, and keeps the newest sums at hand.
+
+    Args:
+        on_stats: called with every new sum, also when another process took it.
+    """
+
+    def __init__(
+        self, link: RedisLink, scripts: Scripts, keys: Keys, on_stats: Callable[[ClusterStats], None] | None = None
+    ) -> None:
+        self._link, self._scripts, self._keys = link, scripts, keys
+        self._on_stats = on_stats
+        self._me = secrets.token_hex(8).encode()
+        self._rounds = 0
+        self.stats = ClusterStats()
+        self.nodes_cleared = 0
+
+    async def run(self) -> None:
+        """Look after the cluster until cancelled."""
+        while True:
+            try:
+                await self._round()
+            except RedisError as exc:
+                logger.debug("caretaker waits for redis", extra={"error": str(exc)})
+            await asyncio.sleep(INTERVAL)
+
+    async def _round(self) -> None:
+        keys, link = self._keys, self._link
+        holder = link.send("SET", keys.caretaker, self._me, "NX", "GET", "PX", LOCK_MS)
+        stats = link.send("GET", keys.stats)
+        who, raw = await asyncio.gather(holder, stats)
+        if who not in (None, self._me):
+            self._take(ClusterStats.load(raw))
+            return
+        if who == self._me:
+            link.send("PEXPIRE", keys.caretaker, LOCK_MS).add_done_callback(_observe)
+        self._take(await self._sum_up())
+        self._rounds += 1
+        if self._rounds % 4 == 1:
+            await self._clear_dead_nodes()
+
+    def _take(self, stats: ClusterStats) -> None:
+        self.stats = stats
+        if self._on_stats is not None:
+            self._on_stats(stats)
+
+    async def _sum_up(self) -> ClusterStats:
+        keys, link = self._keys, self._link
+        clock, totals, *sizes = await asyncio.gather(
+            link.send("TIME"),
+            link.send("HMGET", keys.totals, "user", "admin"),
+            *(link.send("HLEN", keys.users(str(tag))) for tag in range(BUCKETS)),
+        )
+        counters = Counters(sum(sizes), int(totals[0] or 0), int(totals[1] or 0))
+        stats = ClusterStats(int(clock[0]) * 1000 + int(clock[1]) // 1000, counters)
+        await link.send("SET", keys.stats, stats.dump())
+        return stats
+
+    async def _clear_dead_nodes(self) -> None:
+        k = self._keys
+        dying: list[bytes] = await self._scripts.run(
+            self._link, BURY, (k.leases, k.nodes, k.counts, k.totals, k.gone, k.dying), (TOMB_MS,)
+        )
+        for node_id in map(bytes.decode, dying):
+            await clear_node(self._link, self._scripts, k, node_id)
+            await self._link.send("ZREM", k.dying, node_id)
+            self.nodes_cleared += 1
+            logger.warning("dead node cleared", extra={"node_id": node_id})
+
+
+async def clear_node(link: RedisLink, scripts: Scripts, keys: Keys, node_id: str) -> None:
+    """Remove everything a node left in the registry, and see to it that nothing can be registered under its id again."""
+    for tag in map(str, range(BUCKETS)):
+        names = (keys.users(tag), keys.held(tag, node_id), keys.tomb(tag, node_id))
+        while await scripts.run(link, CLEAR_NODE, names, (node_id, _CHUNK, TOMB_MS)):
+            pass
+
+
+def _observe(future: asyncio.Future[object]) -> None:
+    """Take note of a reply nobody waits for: a lost lock is seen in the next round."""
+    if not future.cancelled():
+        future.exception()

@@ -1,0 +1,73 @@
+r"""How a message travels on the bus.
+
+One publish carries one or more envelopes, back to back; each is a line of fields and the bytes it announces:
+
+    <version> <kind> <length> <stream> <position> <published_at> <traceparent> <expires_at> <state>\n<payload>
+
+========== ===========================================================================================
+version    ``1``. Fields are only ever added at the line's end, so a reader takes those it knows.
+kind       ``e`` event, ``s`` state, ``c`` control, ``p`` probe
+length     bytes of the payload
+stream     the audience: ``admin``, ``all`` or ``u.…``; ``-`` for control and probe
+position   of an event its place in the stream, of a state its revision: ``<epoch>-<n>``
+published  µs since the Unix epoch, the router's clock
+trace      W3C ``traceparent``, or ``-``
+expires_at ms since the Unix epoch, or ``-``
+state      ``<video_id>@<revision>`` that this message set, or ``-``
+payload    of events and states: the JSON object without its closing brace, so that a node appends the id
+========== ===========================================================================================
+
+The script that publishes joins ``head``, the position and ``tail`` (see ``lua/publish.lua``): text, so that
+``redis-cli subscribe`` shows what goes on, and nothing on the way has to be parsed as JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+VERSION = b"1"
+EVENT, STATE, CONTROL, PROBE = b"e", b"s", b"c", b"p"
+NONE = b"-"
+
+
+class Envelope(NamedTuple):
+    kind: bytes
+    stream: bytes
+    position: bytes
+    published_at: bytes
+    traceparent: bytes
+    expires_at: bytes
+    state: bytes
+    payload: bytes
+
+
+class UnreadableEnvelope(ValueError):
+    """Bytes on a channel of ours that are no envelope of a version we know."""
+
+
+def read(data: bytes) -> Iterator[Envelope]:
+    """Yield the envelopes of one publish.
+
+    Raises:
+        UnreadableEnvelope: what comes next is not an envelope; those before it were.
+    """
+    start = 0
+    while start < len(data):
+        end = data.find(b"\n", start)
+        fields = data[start:end].split(b" ")
+        if end < 0 or len(fields) < 9 or fields[0] != VERSION:
+            raise UnreadableEnvelope(f"no envelope of version {VERSION.decode()}: {data[start : start + 60]!r}")
+        start = end + 1 + int(fields[2])
+        _, kind, _, stream, position, published_at, trace, expires_at, state = fields[:9]
+        yield Envelope(kind, stream, position, published_at, trace, expires_at, state, data[end + 1 : start])
+
+
+def control(payload: bytes) -> bytes:
+    """Return the envelope of a command to all nodes."""
+    return b"%s c %d - - - - - -\n%s" % (VERSION, len(payload), payload)
+
+
+def probe(token: bytes) -> bytes:
+    """Return an envelope that a node sends to itself to learn whether it still hears."""
+    return b"%s p %d - - - - - -\n%s" % (VERSION, len(token), token)

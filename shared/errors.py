@@ -1,0 +1,83 @@
+"""The exceptions of the services, under one root.
+
+RealtimeError
+├── SettingsError          a setting is missing or wrong: the process must not start
+├── InvalidUserId          not a user id as the specification defines it
+├── InvalidMessage         a message that may not be published; names the field
+├── InvalidToken           a token that proves nothing
+├── KeysUnavailable        the keys that would judge a token cannot be fetched just now
+└── RedisError
+    ├── RedisUnavailable   nothing was sent: Redis is away
+    ├── OutcomeUnknown     sent, but the answer never came: it may or may not have been done
+    └── RedisRefused       Redis answered with an error
+"""
+
+from __future__ import annotations
+
+
+class RealtimeError(Exception):
+    """Root of everything the services raise on purpose."""
+
+
+class SettingsError(RealtimeError):
+    """A setting is missing or wrong. ``str()`` is the one line an operator needs."""
+
+
+class InvalidUserId(RealtimeError):
+    def __init__(self, value: object) -> None:
+        self.value = value
+        super().__init__(value)
+
+    def __str__(self) -> str:
+        return f"not a user id (1 to 128 characters of A-Z a-z 0-9 _ : @ -, or an integer): {str(self.value)[:40]!r}"
+
+
+class InvalidMessage(RealtimeError):
+    """A message that may not be published.
+
+    Attributes:
+        field: dotted path of the offending field, as the caller wrote it, for example ``message.progress``.
+        reason: what is wrong with it.
+    """
+
+    def __init__(self, field: str, reason: str) -> None:
+        self.field, self.reason = field, reason
+        super().__init__(field, reason)
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.reason}"
+
+
+class InvalidToken(RealtimeError):
+    """A token that proves nothing. Never carries the token itself.
+
+    Attributes:
+        reason: one of a few fixed words, fit for a metric's label and a close frame.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+    def __str__(self) -> str:
+        return f"token {self.reason}"
+
+
+class KeysUnavailable(RealtimeError):
+    """The keys that would judge a token cannot be fetched just now: not the token's fault."""
+
+
+class RedisError(RealtimeError):
+    """Something went wrong between us and Redis."""
+
+
+class RedisUnavailable(RedisError):
+    """Redis is away; the command was not sent."""
+
+
+class OutcomeUnknown(RedisError):
+    """The command was sent, but no answer came: it may or may not have been carried out."""
+
+
+class RedisRefused(RedisError):
+    """Redis answered with an error."""

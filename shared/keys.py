@@ -1,0 +1,143 @@
+"""Every Redis key and channel of the cluster, in one place.
+
+What belongs together lives under one hash tag, so that one script can change it in one step, on a Redis Cluster too:
+``{c}`` holds what is the cluster's (leases, counters, the shared streams, the state table), and sixteen buckets
+``{0}`` to ``{15}`` hold what is the users' (who is connected where, their streams, their videos' states).
+Sixteen, because one bucket serves tens of thousands of publishes a second, and because fewer buckets let more
+users of a batch travel in one script call.
+
+| key | type | what |
+| --- | --- | --- |
+| ``seq:{t}`` | hash | stream → position of its newest event; ``#epoch``, ``#birth``, ``#rev`` (states' revision) |
+| ``stream:{t}:<stream>`` | stream | the history of an audience: ``m`` payload, ``x`` expires_at where given |
+| ``op:{t}:<digest>`` | string | what an operation key has already done in a stream |
+| ``claim:{b}:<digest>`` | string | an ``Idempotency-Key``: the body's digest, and what its answer needs |
+| ``users:{b}`` | hash | user → ``1 <node>=<connections> …`` |
+| ``held:{b}:<node>`` | hash | the reverse: user → connections; ``#rev`` |
+| ``tomb:{b}:<node>`` | string | this node id is dead: nothing may be registered under it |
+| ``blocked:{b}`` | sorted set | user by the end of its block, ms |
+| ``state:{t}:<scope>``, ``…:rev``, ``…:exp`` | hash, sorted sets | newest value per video; its revision; its end, ms |
+| ``leases:{c}`` | sorted set | node by the end of its lease, ms |
+| ``nodes:{c}`` | hash | node → JSON of what it says of itself |
+| ``counts:{c}`` | hash | node → ``<rev> <user connections> <admin connections>`` |
+| ``totals:{c}`` | hash | the sums of ``counts``, kept by the same script |
+| ``dying:{c}``, ``gone:{c}`` | sorted sets | nodes being cleared; node ids that may never come back, by time |
+| ``caretaker:{c}`` | string | who sums up and clears just now |
+| ``stats:{c}`` | string | the four counters, for everyone |
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+from shared.ids import user_stream
+
+BUCKETS = 16
+SHARED_TAG = "c"
+TAGS = (SHARED_TAG, *map(str, range(BUCKETS)))
+
+
+def bucket(user: str) -> str:
+    """Return the hash tag under which everything of this user lives."""
+    return str(zlib.crc32(user.encode()) % BUCKETS)
+
+
+@dataclass(frozen=True, slots=True)
+class StateKeys:
+    """The three keys of a table of newest values."""
+
+    table: str
+    revisions: str
+    expiries: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    prefix: str
+
+    # --- per hash tag
+    def seq(self, tag: str) -> str:
+        return f"{self.prefix}:seq:{{{tag}}}"
+
+    def stream(self, tag: str, stream: str) -> str:
+        return f"{self.prefix}:stream:{{{tag}}}:{stream}"
+
+    def operation(self, tag: str, digest: str) -> str:
+        return f"{self.prefix}:op:{{{tag}}}:{digest}"
+
+    def states(self, tag: str, scope: str) -> StateKeys:
+        table = f"{self.prefix}:state:{{{tag}}}:{scope}"
+        return StateKeys(table, table + ":rev", table + ":exp")
+
+    # --- per bucket
+    def users(self, tag: str) -> str:
+        return f"{self.prefix}:users:{{{tag}}}"
+
+    def held(self, tag: str, node_id: str) -> str:
+        return f"{self.prefix}:held:{{{tag}}}:{node_id}"
+
+    def tomb(self, tag: str, node_id: str) -> str:
+        return f"{self.prefix}:tomb:{{{tag}}}:{node_id}"
+
+    def blocked(self, tag: str) -> str:
+        return f"{self.prefix}:blocked:{{{tag}}}"
+
+    def claim(self, digest: str) -> str:
+        return f"{self.prefix}:claim:{{{int(digest[:4], 16) % BUCKETS}}}:{digest}"
+
+    def user_states(self, user: str) -> StateKeys:
+        return self.states(bucket(user), user_stream(user))
+
+    # --- the cluster's
+    @property
+    def leases(self) -> str:
+        return f"{self.prefix}:leases:{{{SHARED_TAG}}}"
+
+    @property
+    def nodes(self) -> str:
+        return f"{self.prefix}:nodes:{{{SHARED_TAG}}}"
+
+    @property
+    def counts(self) -> str:
+        return f"{self.prefix}:counts:{{{SHARED_TAG}}}"
+
+    @property
+    def totals(self) -> str:
+        return f"{self.prefix}:totals:{{{SHARED_TAG}}}"
+
+    @property
+    def dying(self) -> str:
+        return f"{self.prefix}:dying:{{{SHARED_TAG}}}"
+
+    @property
+    def gone(self) -> str:
+        return f"{self.prefix}:gone:{{{SHARED_TAG}}}"
+
+    @property
+    def caretaker(self) -> str:
+        return f"{self.prefix}:caretaker:{{{SHARED_TAG}}}"
+
+    @property
+    def stats(self) -> str:
+        return f"{self.prefix}:stats:{{{SHARED_TAG}}}"
+
+    @property
+    def all_states(self) -> StateKeys:
+        return self.states(SHARED_TAG, "admin")
+
+    # --- channels
+    def node_channel(self, node_id: str) -> str:
+        return f"{self.prefix}:node:{node_id}"
+
+    @property
+    def admin_channel(self) -> str:
+        return f"{self.prefix}:admin"
+
+    @property
+    def progress_channel(self) -> str:
+        return f"{self.prefix}:progress"
+
+    @property
+    def all_channel(self) -> str:
+        return f"{self.prefix}:all"

@@ -1,0 +1,172 @@
+"""What may be sent to browsers: the four typed messages, and custom ones.
+
+``prepare`` is the only way from a caller's JSON to a :class:`Message`; nodes never look inside the payload again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticSerializationError, to_json
+
+from shared.errors import InvalidMessage
+
+NODE_TYPES: Final = frozenset({"connected", "stats", "error", "reconnect", "refreshed", "resync"})
+FINAL_STATE_TTL: Final = 24 * 3600  # s for which polling still shows how a transcode ended
+_LARGEST_EXACT: Final = 2**53 - 1  # beyond it JavaScript rounds
+
+VideoId = Annotated[int, Field(strict=True, ge=-_LARGEST_EXACT, le=_LARGEST_EXACT, examples=[123])]
+NonEmpty = Annotated[str, Field(strict=True, min_length=1)]
+Level = Literal["info", "success", "warning", "error"]
+
+
+class _Typed(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class TranscodeProgress(_Typed):
+    type: Literal["transcode_progress"] = "transcode_progress"
+    video_id: VideoId
+    status: NonEmpty = Field(examples=["processing"])
+    progress: Annotated[int | float, Field(ge=0, le=100, allow_inf_nan=False, examples=[45])]
+    message: str = Field("", examples=["已完成720p转码 (2/3)"])
+
+
+class TranscodeComplete(_Typed):
+    type: Literal["transcode_complete"] = "transcode_complete"
+    video_id: VideoId
+    title: str = Field(examples=["示例视频"])
+    format_type: NonEmpty = Field(examples=["av1"])
+    file_size: Annotated[int, Field(strict=True, ge=0, le=_LARGEST_EXACT, description="bytes", examples=[1024000000])]
+
+
+class TranscodeFailed(_Typed):
+    type: Literal["transcode_failed"] = "transcode_failed"
+    video_id: VideoId
+    title: str = Field(examples=["示例视频"])
+    error: str = Field(examples=["FFmpeg process exited with code 1"])
+
+
+class SystemMessage(_Typed):
+    type: Literal["system_message"] = "system_message"
+    message: NonEmpty = Field(examples=["系统将于10分钟后维护"])
+    level: Level = "info"
+
+
+Typed = TranscodeProgress | TranscodeComplete | TranscodeFailed | SystemMessage
+TYPED: Final[dict[str, type[Typed]]] = {
+    "transcode_progress": TranscodeProgress,
+    "transcode_complete": TranscodeComplete,
+    "transcode_failed": TranscodeFailed,
+    "system_message": SystemMessage,
+}
+TRANSCODES: Final = frozenset({"transcode_progress", "transcode_complete", "transcode_failed"})
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """What a transcode message does to the newest value of its video.
+
+    Attributes:
+        mark: ``a`` active, ``l`` active but without the producer's time, so perhaps a straggler, ``f`` final.
+    """
+
+    video_id: int
+    stamp_us: int
+    mark: Literal["a", "l", "f"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message ready to travel.
+
+    Attributes:
+        payload: the JSON object in UTF-8, without its closing brace; a node appends the id.
+        is_event: must reach its audience; otherwise only the newest value counts.
+        expires_at: ms since the Unix epoch after which it is no longer delivered.
+    """
+
+    type: str
+    payload: bytes
+    is_event: bool
+    state: StateChange | None = None
+    expires_at: int | None = None
+
+
+def prepare(fields: dict[str, Any], *, now_us: int, sent_at: int | None = None, expires_at: Any = None) -> Message:
+    """Check a message and make it ready to travel.
+
+    Args:
+        fields: the message as its caller wrote it.
+        now_us: the time by which it is ordered if the producer gave none, µs since the Unix epoch.
+        sent_at: the producer's time of a transcode message, µs since the Unix epoch.
+        expires_at: RFC 3339 text or seconds since the Unix epoch.
+
+    Raises:
+        InvalidMessage: names the field.
+    """
+    kind = fields.get("type")
+    if not isinstance(kind, str) or not kind:
+        raise InvalidMessage("type", "a message needs a type, a non-empty string")
+    if kind in NODE_TYPES:
+        raise InvalidMessage("type", f"{kind!r} is the nodes' own")
+    if "id" in fields:
+        raise InvalidMessage("id", "is given by the cluster; a message may not bring its own")
+    ends = _expiry(fields.get("expires_at") if expires_at is None and kind not in TYPED else expires_at)
+    model = TYPED.get(kind)
+    if model is None:
+        return Message(kind, _encode(fields), is_event=True, expires_at=ends)
+    return _prepare_typed(model, fields, now_us, sent_at, ends)
+
+
+def _prepare_typed(
+    model: type[Typed], fields: dict[str, Any], now_us: int, sent_at: int | None, ends: int | None
+) -> Message:
+    try:
+        message = model.model_validate({key: value for key, value in fields.items() if key != "timestamp"})
+    except ValidationError as exc:
+        error = exc.errors(include_url=False, include_context=False, include_input=False)[0]
+        raise InvalidMessage(str(error["loc"][0]), error["msg"]) from exc
+    stamped = message.model_dump() | {"timestamp": _utc_seconds(now_us)}
+    state = None
+    if message.type in TRANSCODES:
+        state = _state_change(message, now_us, sent_at)  # type: ignore[arg-type]  # narrowed by its type
+    is_event = message.type != "transcode_progress"
+    return Message(message.type, _encode(stamped), is_event=is_event, state=state, expires_at=ends)
+
+
+def _state_change(
+    message: TranscodeProgress | TranscodeComplete | TranscodeFailed, now_us: int, sent_at: int | None
+) -> StateChange:
+    stamp = now_us if sent_at is None else sent_at
+    if not isinstance(message, TranscodeProgress):
+        return StateChange(message.video_id, stamp, "f")
+    return StateChange(message.video_id, stamp, "l" if sent_at is None and message.progress > 0 else "a")
+
+
+def _encode(fields: dict[str, Any]) -> bytes:
+    try:
+        return to_json(fields, inf_nan_mode="strings")[:-1]
+    except (PydanticSerializationError, ValueError) as exc:
+        raise InvalidMessage("message", f"cannot be written as UTF-8 JSON: {exc}") from exc
+
+
+def _expiry(value: Any) -> int | None:
+    if value is None:
+        return None
+    try:
+        if isinstance(value, str):
+            moment = datetime.fromisoformat(value)
+            return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 253402300800:
+            return int(value * 1000)
+    except (ValueError, OverflowError):
+        pass
+    raise InvalidMessage("expires_at", "neither a time such as 2026-01-31T12:00:00Z nor seconds since 1970")
+
+
+def _utc_seconds(now_us: int) -> str:
+    return datetime.fromtimestamp(now_us // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,143 @@
+"""Settings that nodes and routers share; all come from the environment, read once, in ``__main__``."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from shared.errors import SettingsError
+
+HMAC_ALGORITHMS = ("HS256", "HS384", "HS512")
+PUBLIC_KEY_ALGORITHMS = ("RS256", "RS384", "RS512", "ES256", "ES384", "ES512")
+SECRET_MIN_BYTES = 32
+
+
+def _split(value: Any) -> Any:
+    """Accept ``a,b`` and ``["a","b"]`` alike."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+class CsvSettings(BaseSettings):
+    """Reads list settings as comma-separated text or as JSON."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split_lists(cls, values: Any) -> Any:
+        lists = {name for name, field in cls.model_fields.items() if NoDecode in field.metadata}
+        aliases = {cls.model_fields[name].alias or name for name in lists} | lists
+        return {key: _split(value) if key in aliases else value for key, value in values.items()}
+
+
+CsvList = Annotated[list[str], NoDecode]
+Megabyte = 1024 * 1024
+
+
+def _origin(origins: list[str]) -> list[str]:
+    for origin in origins:
+        if origin != "*" and ("://" not in origin or origin.endswith("/")):
+            raise ValueError(f"{origin!r} is not an origin such as https://admin.example.com (no path, no final /)")
+    return origins
+
+
+Origins = Annotated[CsvList, AfterValidator(_origin)]
+
+
+class CommonSettings(CsvSettings):
+    """What a node and a router both need."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", populate_by_name=True, frozen=True)
+
+    redis_url: str = Field(
+        "redis://127.0.0.1:6379/0", pattern=r"^(redis|rediss|unix)://", description="Redis or Valkey, 7.0 or later."
+    )
+    redis_prefix: str = Field(
+        "vsrt", pattern=r"^[A-Za-z0-9_.-]{1,32}$", description="Begins every key and channel; one per cluster."
+    )
+    redis_timeout: float = Field(
+        3.0, gt=0, le=60, description="Seconds without an answer after which a connection to Redis counts as hung."
+    )
+
+    jwt_secret: SecretStr | None = Field(None, description="Secret of HS256 tokens, at least 32 bytes.")
+    jwt_public_key: SecretStr | None = Field(
+        None, description="Public key of RS or ES tokens, PEM (line breaks may be written as \\n)."
+    )
+    jwt_jwks_url: str | None = Field(
+        None, pattern=r"^https?://", description="Where the public keys of RS or ES tokens are found (JWKS)."
+    )
+    jwt_algorithm: str | None = Field(
+        None, description="The one algorithm that tokens may have. Default: HS256 with a secret, else RS256."
+    )
+    jwt_issuer: str | None = Field(None, description="If set, `iss` must be there and equal it.")
+    jwt_audience: str | None = Field(None, description="If set, `aud` must be there and contain it.")
+
+    history_length: int = Field(200, ge=1, le=100_000, description="Events kept per user.")
+    history_length_shared: int = Field(10_000, ge=1, le=1_000_000, description="Events kept for admins and for all.")
+    history_ttl: int = Field(900, ge=1, description="Seconds for which events are kept.")
+    state_ttl: int = Field(3600, ge=1, description="Seconds without news after which a transcode is no longer active.")
+    message_max_bytes: int = Field(64 * 1024, ge=256, description="Largest message, bytes of JSON.")
+    http_body_max_bytes: int = Field(Megabyte, ge=1024, description="Largest HTTP body.")
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
+        "INFO", description="Least level that is logged."
+    )
+    log_format: Literal["auto", "json", "text"] = Field(
+        "auto", description="`json`, `text`, or `auto`: text on a terminal, else JSON."
+    )
+
+    @model_validator(mode="after")
+    def _one_kind_of_key(self) -> Self:
+        given = [
+            name.upper() for name in ("jwt_secret", "jwt_public_key", "jwt_jwks_url") if getattr(self, name) is not None
+        ]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} are set: choose one")
+        if self.jwt_secret is not None and len(self.jwt_secret.get_secret_value().encode()) < SECRET_MIN_BYTES:
+            raise ValueError(f"JWT_SECRET is shorter than {SECRET_MIN_BYTES} bytes")
+        if self.jwt_public_key is not None and not self.public_key_pem.startswith("-----BEGIN "):
+            raise ValueError("JWT_PUBLIC_KEY is not in PEM (-----BEGIN PUBLIC KEY-----)")
+        allowed = HMAC_ALGORITHMS if self.jwt_secret is not None else PUBLIC_KEY_ALGORITHMS
+        if given and self.algorithm not in allowed:
+            raise ValueError(f"JWT_ALGORITHM {self.algorithm} does not go with {given[0]}: {', '.join(allowed)}")
+        return self
+
+    @property
+    def has_jwt(self) -> bool:
+        return any((self.jwt_secret, self.jwt_public_key, self.jwt_jwks_url))
+
+    @property
+    def algorithm(self) -> str:
+        return self.jwt_algorithm or ("HS256" if self.jwt_secret is not None else "RS256")
+
+    @property
+    def public_key_pem(self) -> str:
+        key = self.jwt_public_key
+        return key.get_secret_value().replace("\\n", "\n").strip() if key is not None else ""
+
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def read_settings(kind: type[S]) -> S:
+    """Read settings from the environment.
+
+    Raises:
+        SettingsError: names the setting and what is wrong with it; a secret's value is never shown.
+    """
+    try:
+        return kind()
+    except ValidationError as exc:
+        lines = []
+        for error in exc.errors(include_url=False, include_context=False, include_input=False):
+            name = ".".join(str(part) for part in error["loc"][:1]).upper()
+            message = error["msg"].removeprefix("Value error, ")
+            lines.append(f"{name}: {message}" if name else message)
+        raise SettingsError("; ".join(lines)) from exc
+    except ValueError as exc:
+        raise SettingsError(str(exc)) from exc
