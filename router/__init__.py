@@ -1,0 +1,1 @@
+"""The router: the HTTP service that producers call."""

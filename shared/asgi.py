@@ -1,12 +1,17 @@
-"""The ASGI types of this code base, in one place."""
+"""The ASGI types of this code base, in one place, and what both applications tell FastAPI."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, Final
+
+from fastapi.telemetry import TelemetryConfig
 
 Scope = MutableMapping[str, Any]
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+# FastAPI's own telemetry would put a span as long as the connection on every socket.
+NO_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False}

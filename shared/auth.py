@@ -63,11 +63,8 @@ class FixedKey:
 class JwksKeys:
     """Public keys from an issuer's JWKS, by ``kid``; fetched when an unknown one comes, at most every ten seconds."""
 
-    def __init__(
-        self, url: str, algorithm: str, fetch: Callable[[str], Awaitable[dict[str, Any]]] | None = None
-    ) -> None:
+    def __init__(self, url: str, algorithm: str) -> None:
         self._url, self._algorithm = url, algorithm
-        self._fetch = fetch or _fetch_json
         self._keys: dict[str, dict[str, Any]] = {}
         self._fetched, self._tried = float("-inf"), float("-inf")
         self._lock = asyncio.Lock()

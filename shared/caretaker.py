@@ -97,7 +97,7 @@ class Caretaker:
 
 
 async def clear_node(link: RedisLink, scripts: Scripts, keys: Keys, node_id: str) -> None:
-    """Remove everything a node left in the registry, and see to it that nothing can be registered under its id again."""
+    """Remove everything a node left in the registry; nothing can be registered under its id again."""
     for tag in map(str, range(BUCKETS)):
         names = (keys.users(tag), keys.held(tag, node_id), keys.tomb(tag, node_id))
         while await scripts.run(link, CLEAR_NODE, names, (node_id, _CHUNK, TOMB_MS)):

@@ -63,7 +63,6 @@ TYPED: Final[dict[str, type[Typed]]] = {
     "transcode_failed": TranscodeFailed,
     "system_message": SystemMessage,
 }
-TRANSCODES: Final = frozenset({"transcode_progress", "transcode_complete", "transcode_failed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,7 @@ def prepare(fields: dict[str, Any], *, now_us: int, sent_at: int | None = None, 
         raise InvalidMessage("type", f"{kind!r} is the nodes' own")
     if "id" in fields:
         raise InvalidMessage("id", "is given by the cluster; a message may not bring its own")
-    ends = _expiry(fields.get("expires_at") if expires_at is None and kind not in TYPED else expires_at)
+    ends = expiry_ms(fields.get("expires_at") if expires_at is None and kind not in TYPED else expires_at)
     model = TYPED.get(kind)
     if model is None:
         return Message(kind, _encode(fields), is_event=True, expires_at=ends)
@@ -130,12 +129,15 @@ def _prepare_typed(
     except ValidationError as exc:
         error = exc.errors(include_url=False, include_context=False, include_input=False)[0]
         raise InvalidMessage(str(error["loc"][0]), error["msg"]) from exc
-    stamped = message.model_dump() | {"timestamp": _utc_seconds(now_us)}
-    state = None
-    if message.type in TRANSCODES:
-        state = _state_change(message, now_us, sent_at)  # type: ignore[arg-type]  # narrowed by its type
-    is_event = message.type != "transcode_progress"
-    return Message(message.type, _encode(stamped), is_event=is_event, state=state, expires_at=ends)
+    return stamp(message, now_us=now_us, sent_at=sent_at, ends=ends)
+
+
+def stamp(message: Typed, *, now_us: int, sent_at: int | None = None, ends: int | None = None) -> Message:
+    """Make a checked typed message ready to travel; ``ends`` is its ``expires_at`` in ms."""
+    fields = {name: getattr(message, name) for name in TYPED[message.type].model_fields}
+    payload = _encode(fields | {"timestamp": _utc_seconds(now_us)})
+    state = None if isinstance(message, SystemMessage) else _state_change(message, now_us, sent_at)
+    return Message(message.type, payload, not isinstance(message, TranscodeProgress), state, ends)
 
 
 def _state_change(
@@ -154,7 +156,8 @@ def _encode(fields: dict[str, Any]) -> bytes:
         raise InvalidMessage("message", f"cannot be written as UTF-8 JSON: {exc}") from exc
 
 
-def _expiry(value: Any) -> int | None:
+def expiry_ms(value: Any) -> int | None:
+    """Return when an event ends, ms since the Unix epoch, from RFC 3339 text or seconds; raises ``InvalidMessage``."""
     if value is None:
         return None
     try:

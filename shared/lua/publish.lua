@@ -9,16 +9,18 @@
 -- ARGV[1]  deadline, ms of this server's clock; 0: none. A call that timed out must not take effect later.
 -- ARGV[2]  "users" or "shared"
 -- ARGV[3]  users: prefix of the nodes' channels; shared: unused
--- ARGV[4]  history length     ARGV[5] history TTL, ms     ARGV[6] operation record TTL, ms; 0: keep none
--- then eleven per message:
+-- ARGV[4]  history length     ARGV[5] history TTL, ms
+-- then twelve per message:
 --    stream | user id, or the shared stream's channel | channel for states (shared) | payload
 --    the envelope's fields after the position, up to the state | "e" event or "s" state | digest of the body
 --    expires_at, ms, or "" | state: video id or "" | "<stamp µs> <a active|l active, perhaps late|f final> <TTL ms>" | owner
+--    TTL of the operation record, ms; 0: keep none
 --
--- Returns {"late"}, or per message {status, position, nodes, online}; status is
---    "new", "again" (this operation was done before), "conflict" (it was, with another body), "older" (a newer state stands).
+-- Returns {"late"}, or per message {status, position, online, places}; status is
+--    "new", "again" (this operation was done before), "conflict" (it was, with another body), "older" (a newer state stands);
+--    places is the user's entry in users:{bucket}, or the number of live nodes.
 
-local FIRST_KEY, KEYS_EACH, FIRST_ARG, ARGS_EACH = 4, 5, 7, 11
+local FIRST_KEY, KEYS_EACH, FIRST_ARG, ARGS_EACH = 4, 5, 6, 12
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -29,7 +31,6 @@ end
 
 local seq = KEYS[1]
 local shared = ARGV[2] == 'shared'
-local operation_ttl = tonumber(ARGV[6])
 
 local epoch = redis.call('HGET', seq, '#epoch')
 if not epoch then
@@ -66,14 +67,13 @@ local function deliver(where, channel, envelope)
     return shared_audience(where)
   end
   local places = redis.call('HGET', KEYS[2], where)
-  local nodes = 0
-  if places then
-    for node in string.gmatch(places, ' ([^ =]+)=') do
-      hand_over(ARGV[3] .. node, envelope)
-      nodes = nodes + 1
-    end
+  if not places then
+    return '', false
   end
-  return nodes, nodes > 0
+  for node in string.gmatch(places, ' ([^ =]+)=') do
+    hand_over(ARGV[3] .. node, envelope)
+  end
+  return places, true
 end
 
 -- Returns the state's revision if it became the newest one of its video.
@@ -124,21 +124,22 @@ local function publish(k, a)
   local history, operation = KEYS[k], KEYS[k + 1]
   local stream, where, state_channel, payload, tail, kind = ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4], ARGV[a + 5]
   local digest, expires_at, video = ARGV[a + 6], ARGV[a + 7], ARGV[a + 8]
+  local operation_ttl = tonumber(ARGV[a + 11])
   local target = shared and stream or where
 
   if operation_ttl > 0 then
     local done = redis.call('GET', operation)
     if done then
-      local old_digest, position, nodes, online = string.match(done, '^([^ ]+) ([^ ]+) (%d+) (%d)$')
+      local old_digest, position, online, places = string.match(done, '^([^ ]+) ([^ ]+) (%d) (.*)$')
       if old_digest ~= digest then
-        return {'conflict', '', 0, 0}
+        return {'conflict', '', 0, ''}
       end
       -- The first call may have died before its publish was heard: say it again, receivers drop what they have.
       local kept = position ~= '-' and redis.call('XRANGE', history, position, position)
       if kept and kept[1] then
         deliver(target, where, envelope('e', stream, position, tail, '-', kept[1][2][2]))
       end
-      return {'again', position, tonumber(nodes), tonumber(online)}
+      return {'again', position, tonumber(online), places}
     end
   end
 
@@ -148,7 +149,7 @@ local function publish(k, a)
     revision = put_state(keys, video, ARGV[a + 9], ARGV[a + 10], payload)
   end
 
-  local position, nodes, online = '-', 0, false
+  local position, places, online = '-', '', false
   if kind == 'e' then
     local n = 1
     local top = redis.call('HGET', seq, stream)
@@ -164,17 +165,17 @@ local function publish(k, a)
     redis.call('PEXPIRE', history, ARGV[5])
     redis.call('HSET', seq, stream, position)
     local state = revision and (video .. '@' .. revision) or '-'
-    nodes, online = deliver(target, where, envelope('e', stream, position, tail, state, payload))
+    places, online = deliver(target, where, envelope('e', stream, position, tail, state, payload))
   elseif revision then
     local state = video .. '@' .. revision
-    nodes, online = deliver(target, state_channel, envelope('s', stream, revision, tail, state, payload))
+    places, online = deliver(target, state_channel, envelope('s', stream, revision, tail, state, payload))
   end
   online = online and 1 or 0
   if operation_ttl > 0 then
-    redis.call('SET', operation, table.concat({digest, position, nodes, online}, ' '), 'PX', operation_ttl)
+    redis.call('SET', operation, table.concat({digest, position, online, places}, ' '), 'PX', operation_ttl)
   end
   local status = (kind == 's' and not revision) and 'older' or 'new'
-  return {status, position, nodes, online}
+  return {status, position, online, places}
 end
 
 local results = {}

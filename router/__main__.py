@@ -1,0 +1,82 @@
+"""``python -m router``: read the settings, build, serve."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from fastapi import FastAPI
+
+from router.app import create_app
+from router.callers import Callers
+from router.cluster_api import ClusterApi
+from router.metrics import RouterMetrics
+from router.publish_api import PublishApi
+from router.publisher import Publisher
+from router.settings import RouterSettings
+from shared import logs
+from shared.auth import TokenVerifier
+from shared.caretaker import Caretaker
+from shared.errors import SettingsError
+from shared.keys import Keys
+from shared.redis_link import RedisLink
+from shared.scripts import Scripts
+from shared.serving import Server, listen, on_stop_signals, run, server_config
+from shared.settings import read_settings
+from shared.tasks import running
+
+logger = logging.getLogger("router")
+
+
+@asynccontextmanager
+async def build(settings: RouterSettings) -> AsyncIterator[FastAPI]:
+    """Build a router; what it runs ends with the context."""
+    keys = Keys(settings.redis_prefix)
+    scripts = Scripts(keys)
+    async with AsyncExitStack() as stack:
+        link = await stack.enter_async_context(
+            RedisLink(settings.redis_url, name="vsrt-router", timeout=settings.redis_timeout, prepare=scripts.prepare)
+        )
+        await link.wait_connected(timeout=1)  # a router is of use without Redis too: it says 503
+        caretaker = Caretaker(link, scripts, keys)
+        await stack.enter_async_context(running(caretaker.run(), "caretaker"))
+        metrics = RouterMetrics(link)
+        callers = Callers(settings.api_keys, TokenVerifier.from_settings(settings) if settings.has_jwt else None)
+        publisher = Publisher(
+            link,
+            scripts,
+            keys,
+            history_length=settings.history_length,
+            history_length_shared=settings.history_length_shared,
+            history_ttl=settings.history_ttl,
+            state_ttl=settings.state_ttl,
+        )
+        publish = PublishApi(callers, publisher, link, keys, metrics, message_max_bytes=settings.message_max_bytes)
+        cluster = ClusterApi(callers, link, keys, caretaker)
+        yield create_app(publish, cluster, metrics, settings.http_body_max_bytes)
+
+
+async def serve(settings: RouterSettings) -> None:
+    sock = listen(settings.router_host, settings.router_port)
+    async with build(settings) as app:
+        server = Server(server_config(app))
+        on_stop_signals(server.stop)
+        logger.info("router up", extra={"host": settings.router_host, "port": sock.getsockname()[1]})
+        await server.serve(sockets=[sock])
+    logger.info("router stopped")
+
+
+def main() -> int:
+    try:
+        settings = read_settings(RouterSettings)
+    except SettingsError as exc:
+        print(f"router: {exc}", file=sys.stderr)
+        return 2
+    logs.configure(settings.log_level, settings.log_format)
+    return run(lambda: serve(settings), "router")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

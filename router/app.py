@@ -1,0 +1,142 @@
+"""The router's FastAPI application: its routes, and what each error becomes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from pydantic import ValidationError
+
+from router import bodies
+from router.callers import NotAllowed
+from router.cluster_api import ClusterApi
+from router.lean_route import BodyTooLarge, Handler, LeanRoute
+from router.metrics import RouterMetrics
+from router.publish_api import MessageTooLarge, PublishApi, PublishUnavailable, explain
+from router.publisher import KeyReused
+from shared.asgi import NO_TELEMETRY
+from shared.errors import InvalidMessage, KeysUnavailable, RedisError
+from shared.version import VERSION
+
+RETRY_AFTER = {"Retry-After": "2"}
+
+_DESCRIPTION = """\
+Transcoders and other producers call this service; it reaches people's browsers over WebSocket.
+
+Every call carries `Authorization: Bearer` with a service key, or with a JWT that has the scope: `publish` for posts,
+`read` for reads, `admin` for deletes. A publish answers 202 once the message can no longer be lost. With an
+`Idempotency-Key` (24 hours, per caller) a repeated call returns the first answer and sends nothing twice.
+"""
+
+_PUBLISH_ERRORS: dict[int | str, dict[str, Any]] = {
+    401: {"model": bodies.Refusal, "description": "No or a wrong credential"},
+    403: {"model": bodies.Refusal, "description": "The scope `publish` is missing"},
+    409: {"model": bodies.Refusal, "description": "The idempotency key was used with another body"},
+    413: {"model": bodies.Refusal, "description": "Body or message too large"},
+    422: {"model": bodies.Refusal, "description": "Invalid; names the field"},
+    503: {"model": bodies.Unavailable, "description": "Redis does not answer: nothing was lost, send it again"},
+}
+_IDEMPOTENCY_HEADER = {
+    "parameters": [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": False,
+            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+            "description": "Makes the call safe to repeat for 24 hours.",
+        }
+    ]
+}
+
+
+def create_app(publish: PublishApi, cluster: ClusterApi, metrics: RouterMetrics, body_max_bytes: int) -> FastAPI:
+    app = FastAPI(
+        title="VideoSite Realtime: router",
+        version=VERSION,
+        description=_DESCRIPTION,
+        telemetry=NO_TELEMETRY,
+        swagger_ui_oauth2_redirect_url=None,
+    )
+    _add_publishing(app, publish, body_max_bytes)
+    app.include_router(cluster.routes())
+    _add_health(app, metrics)
+    _add_error_answers(app)
+    return app
+
+
+def _add_publishing(app: FastAPI, api: PublishApi, body_max_bytes: int) -> None:
+    def add(path: str, handler: Handler, body: Any, answer: Any, status: int, summary: str) -> None:
+        route = LeanRoute(
+            f"/api/v1/{path}",
+            handler,
+            body=body,
+            answer=answer,
+            status=status,
+            body_max_bytes=body_max_bytes,
+            summary=summary,
+            tags=["publish"],
+            responses=_PUBLISH_ERRORS,
+            openapi_extra=_IDEMPOTENCY_HEADER,
+        )
+        app.router.routes.append(route)
+
+    one, many = bodies.Published, bodies.BatchResult
+    add("messages", api.message, bodies.MessageRequest, one, 202, "Publish a message")
+    add("notifications", api.notification, bodies.Notification, one, 202, "Publish a typed message")
+    add("messages/batch", api.message_batch, bodies.MessageBatch, many, 200, "Publish many messages")
+    add(
+        "notifications/batch",
+        api.notification_batch,
+        bodies.NotificationBatch,
+        many,
+        200,
+        "Publish many typed messages",
+    )
+
+
+def _add_health(app: FastAPI, metrics: RouterMetrics) -> None:
+    @app.get("/healthz", include_in_schema=False)
+    async def healthz() -> PlainTextResponse:
+        return PlainTextResponse("ok\n")
+
+    @app.get("/readyz", include_in_schema=False)
+    async def readyz() -> PlainTextResponse:
+        # Ready without Redis too: callers shall see the 503 and its key, not a connection refused.
+        return PlainTextResponse("ready\n")
+
+    @app.get("/metrics", include_in_schema=False)
+    async def prometheus() -> Response:
+        return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _add_error_answers(app: FastAPI) -> None:
+    def answer(status: int, detail: Any, headers: dict[str, str] | None = None, **more: Any) -> JSONResponse:
+        return JSONResponse({"detail": detail, **more}, status, headers)
+
+    @app.exception_handler(NotAllowed)
+    async def not_allowed(_: Request, exc: NotAllowed) -> JSONResponse:
+        return answer(exc.status, str(exc), {"WWW-Authenticate": "Bearer"} if exc.status == 401 else None)
+
+    @app.exception_handler(ValidationError)
+    @app.exception_handler(InvalidMessage)
+    async def invalid(_: Request, exc: ValidationError | InvalidMessage) -> JSONResponse:
+        return answer(422, explain(exc))
+
+    @app.exception_handler(BodyTooLarge)
+    @app.exception_handler(MessageTooLarge)
+    async def too_large(_: Request, exc: Exception) -> JSONResponse:
+        return answer(413, str(exc))
+
+    @app.exception_handler(KeyReused)
+    async def conflict(_: Request, exc: KeyReused) -> JSONResponse:
+        return answer(409, str(exc))
+
+    @app.exception_handler(PublishUnavailable)
+    async def unavailable(_: Request, exc: PublishUnavailable) -> JSONResponse:
+        return answer(503, str(exc), RETRY_AFTER, operation_key=exc.operation_key)
+
+    @app.exception_handler(RedisError)
+    @app.exception_handler(KeysUnavailable)
+    async def away(_: Request, exc: Exception) -> JSONResponse:
+        return answer(503, str(exc), RETRY_AFTER)

@@ -1,0 +1,188 @@
+"""What callers send and what they get back: the HTTP bodies, as OpenAPI shows them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from shared.errors import InvalidUserId
+from shared.ids import user_id
+from shared.messages import SystemMessage, TranscodeComplete, TranscodeFailed, TranscodeProgress
+
+USERS_MAX = 1000
+BATCH_MAX = 1000
+_MICROSECONDS_MAX = 2**53 - 1
+
+
+def _canonical_user(value: Any) -> str:
+    try:
+        return user_id(value)
+    except InvalidUserId as exc:
+        raise ValueError(str(exc)) from exc
+
+
+UserId = Annotated[
+    str,
+    BeforeValidator(_canonical_user),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "pattern": "^[A-Za-z0-9_:@-]{1,128}$"}, {"type": "integer"}], "examples": [7]}
+    ),
+]
+Expiry = Annotated[
+    str | int | float | None,
+    Field(description="Time (RFC 3339, or seconds since the Unix epoch) after which it is no longer delivered."),
+]
+SentAt = Annotated[
+    int | None,
+    Field(
+        ge=0,
+        le=_MICROSECONDS_MAX,
+        description="The producer's time, µs since the Unix epoch: orders the states of a video.",
+    ),
+]
+
+
+class Users(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    users: list[UserId] = Field(min_length=1, max_length=USERS_MAX, examples=[[7, 8]])
+
+
+Audience = Literal["admin", "all"] | Users
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    expires_at: Expiry = None
+    idempotency_key: str | None = Field(
+        None, min_length=1, max_length=255, description="In a batch: this item's own key, 24 hours, per caller."
+    )
+
+
+class _TranscodeRequest(_Request):
+    user_id: UserId | None = Field(None, description="The video's owner, who gets the message too.")
+    sent_at: SentAt = None
+
+
+class ProgressNotification(_TranscodeRequest, TranscodeProgress):
+    type: Literal["transcode_progress"]
+
+
+class CompleteNotification(_TranscodeRequest, TranscodeComplete):
+    type: Literal["transcode_complete"]
+
+
+class FailedNotification(_TranscodeRequest, TranscodeFailed):
+    type: Literal["transcode_failed"]
+
+
+class SystemNotification(_Request, SystemMessage):
+    type: Literal["system_message"]
+    target: Audience = "admin"
+
+
+TranscodeNotification = ProgressNotification | CompleteNotification | FailedNotification
+Notification = Annotated[TranscodeNotification | SystemNotification, Field(discriminator="type")]
+
+
+class MessageRequest(_Request):
+    """A custom or typed message to any audience."""
+
+    audience: Audience = Field(examples=[{"users": [7, 8]}])
+    message: dict[str, Any] = Field(examples=[{"type": "order_paid", "order": 10482}])
+    sent_at: SentAt = None
+
+
+class Batch(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    items: list[dict[str, Any]] = Field(min_length=1, max_length=BATCH_MAX)
+
+
+class Published(BaseModel):
+    """What became of a message. ``id`` is null for state, which has no place in a history."""
+
+    id: str | None = Field(examples=["admin.1760092200-42"])
+    ids: dict[str, str] = Field(
+        description="One id per audience: `admin`, `all`, `user:<id>`.",
+        examples=[{"admin": "admin.1760092200-42", "user:7": "u.Nw.1760092200-3"}],
+    )
+    nodes: int = Field(description="How many nodes it was handed to.", examples=[2])
+    online: bool = Field(description="Whether anybody of its audience is connected.")
+    trace_id: str = Field(examples=["4bf92f3577b34da6a3ce929d0e0e4736"])
+
+
+class BatchItemResult(BaseModel):
+    status: int = Field(examples=[202])
+    detail: Any | None = None
+    id: str | None = None
+    ids: dict[str, str] | None = None
+    nodes: int | None = None
+    online: bool | None = None
+    trace_id: str | None = None
+
+
+class BatchResult(BaseModel):
+    results: list[BatchItemResult]
+
+
+class Refusal(BaseModel):
+    detail: Any = Field(examples=["the scope 'publish' is missing"])
+
+
+class Unavailable(BaseModel):
+    detail: str
+    operation_key: str | None = Field(
+        None,
+        description="Send the call again with it as Idempotency-Key: it completes what was begun.",
+    )
+
+
+class Counts(BaseModel):
+    total_users: int
+    total_user_connections: int
+    total_admin_connections: int
+    total_connections: int
+
+
+class Node(BaseModel):
+    node_id: str = Field(examples=["node-1.5f3c9a1e"])
+    name: str
+    state: Literal["up", "draining"]
+    version: str
+    started_at: str
+    users: int
+    user_connections: int
+    admin_connections: int
+
+
+class Nodes(BaseModel):
+    nodes: list[Node]
+
+
+class UserConnections(BaseModel):
+    user_id: int | str
+    connections: int
+    nodes: dict[str, int] = Field(description="Connections per node id.")
+
+
+class Ended(BaseModel):
+    user_id: int | str
+    connections: int = Field(description="User connections that were known when the order to end them went out.")
+    blocked_until: str | None = None
+
+
+class Unblocked(BaseModel):
+    user_id: int | str
+    was_blocked: bool
+
+
+class Transcodes(BaseModel):
+    transcodes: list[dict[str, Any]]
+
+
+class NotificationBatch(BaseModel):
+    items: list[Notification] = Field(min_length=1, max_length=BATCH_MAX)
+
+
+class MessageBatch(BaseModel):
+    items: list[MessageRequest] = Field(min_length=1, max_length=BATCH_MAX)

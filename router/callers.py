@@ -1,0 +1,80 @@
+"""Who calls the router, and what they may do."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final, Literal
+
+from shared.auth import TokenVerifier, bearer_token
+from shared.errors import InvalidToken, RealtimeError
+
+Scope = Literal["publish", "read", "admin"]
+ALL_SCOPES: Final[frozenset[str]] = frozenset({"publish", "read", "admin"})
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls.
+
+    Attributes:
+        name: what idempotency keys belong to: a digest of the service key, or the token's ``sub``.
+    """
+
+    name: str
+    scopes: frozenset[str]
+
+
+class NotAllowed(RealtimeError):
+    """The caller may not do this.
+
+    Attributes:
+        status: 401 if it is unknown who calls, 403 if the scope is missing.
+    """
+
+    def __init__(self, status: int, detail: str) -> None:
+        self.status, self.detail = status, detail
+        super().__init__(status, detail)
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+class Callers:
+    """Knows the service keys and judges tokens."""
+
+    def __init__(self, api_keys: list[str], verifier: TokenVerifier | None) -> None:
+        self._keys = [(key.encode(), Caller(f"key:{_digest(key)}", ALL_SCOPES)) for key in api_keys]
+        self._verifier = verifier
+
+    async def allow(self, authorization: str | None, scope: Scope) -> Caller:
+        """Return the caller behind an ``Authorization`` header.
+
+        Raises:
+            NotAllowed: without or with a wrong credential (401), or without the scope (403).
+            KeysUnavailable: the token's issuer cannot be asked for its keys.
+        """
+        caller = await self._identify(bearer_token(authorization))
+        if scope not in caller.scopes:
+            raise NotAllowed(403, f"the scope {scope!r} is missing")
+        return caller
+
+    async def _identify(self, credential: str) -> Caller:
+        if not credential:
+            raise NotAllowed(401, "Authorization: Bearer <service key or JWT> is missing")
+        given = credential.encode()
+        for key, caller in self._keys:
+            if hmac.compare_digest(key, given):
+                return caller
+        if self._verifier is None:
+            raise NotAllowed(401, "the service key is wrong")
+        try:
+            principal = await self._verifier.verify(credential)
+        except InvalidToken as exc:
+            raise NotAllowed(401, f"neither a service key nor a valid token: {exc}") from exc
+        return Caller(f"sub:{principal.user_id}", principal.scopes)
+
+
+def _digest(key: str) -> str:
+    return blake2b(key.encode(), digest_size=8).hexdigest()

@@ -1,0 +1,141 @@
+"""The calls that read the cluster, and those that end connections."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
+from pydantic_core import to_json
+
+from router import bodies
+from router.callers import Caller, Callers, Scope
+from shared import envelope
+from shared.caretaker import Caretaker
+from shared.cluster import Places, list_nodes, user_places
+from shared.errors import InvalidUserId
+from shared.ids import json_user_id, user_id
+from shared.keys import Keys, bucket
+from shared.redis_link import RedisLink
+from shared.states import read_state, read_states
+
+BLOCK_MAX = 10 * 365 * 24 * 3600  # s
+
+UserPath = Annotated[str, Path(alias="user_id", description="A user id, 1 to 128 characters of A-Z a-z 0-9 _ : @ -")]
+
+
+class ClusterApi:
+    """Routes of the cluster under ``/api/v1``; one instance per router process."""
+
+    def __init__(self, callers: Callers, link: RedisLink, keys: Keys, caretaker: Caretaker) -> None:
+        self._callers, self._link, self._keys, self._caretaker = callers, link, keys, caretaker
+
+    def routes(self) -> APIRouter:
+        routes = APIRouter(prefix="/api/v1", responses=_REFUSALS)
+        read, admin = [Depends(self._require("read"))], [Depends(self._require("admin"))]
+        get, delete = routes.get, routes.delete
+        get("/stats", response_model=bodies.Counts, dependencies=read, tags=["cluster"])(self.stats)
+        get("/nodes", response_model=bodies.Nodes, dependencies=read, tags=["cluster"])(self.nodes)
+        get("/users/{user_id}/connections", response_model=bodies.UserConnections, dependencies=read, tags=["users"])(
+            self.connections
+        )
+        delete("/users/{user_id}/connections", response_model=bodies.Ended, dependencies=admin, tags=["users"])(
+            self.end_connections
+        )
+        delete("/users/{user_id}/block", response_model=bodies.Unblocked, dependencies=admin, tags=["users"])(
+            self.lift_block
+        )
+        get("/transcodes", response_model=bodies.Transcodes, dependencies=read, tags=["transcodes"])(self.transcodes)
+        get("/transcodes/{video_id}", dependencies=read, tags=["transcodes"], responses=_NOT_FOUND)(self.transcode)
+        return routes
+
+    def _require(self, scope: Scope) -> Callable[[Request], Awaitable[Caller]]:
+        async def require(request: Request) -> Caller:
+            return await self._callers.allow(request.headers.get("authorization"), scope)
+
+        return require
+
+    async def stats(self) -> dict[str, int]:
+        """Return the four counters of the whole cluster."""
+        self._check_link()
+        return self._caretaker.stats.counters.as_json()
+
+    async def nodes(self) -> dict[str, Any]:
+        """Return every live node with its own counters."""
+        return {"nodes": await list_nodes(self._link, self._keys)}
+
+    async def connections(self, user: UserPath) -> dict[str, Any]:
+        """Return on which nodes a user is connected, how often."""
+        places = await self._places(_checked(user))
+        return {"user_id": json_user_id(user), "connections": sum(places.values()), "nodes": places}
+
+    async def end_connections(
+        self,
+        user: UserPath,
+        block_seconds: Annotated[int | None, Query(ge=1, le=BLOCK_MAX)] = None,
+    ) -> dict[str, Any]:
+        """End all connections of a user (close code 4401), and refuse it for `block_seconds` (4403) if asked."""
+        places = await self._places(_checked(user))
+        tag, until = bucket(user), None
+        if block_seconds is not None:
+            until = self._link.server_ms() + block_seconds * 1000
+            await self._link.send("ZADD", self._keys.blocked(tag), until, user)
+        order = to_json({"end": user, "blocked": until is not None})
+        await self._link.send("PUBLISH", self._keys.all_channel, envelope.control(order))
+        return {
+            "user_id": json_user_id(user),
+            "connections": sum(places.values()),
+            "blocked_until": _rfc3339(until) if until is not None else None,
+        }
+
+    async def lift_block(self, user: UserPath) -> dict[str, Any]:
+        """Let a blocked user connect again."""
+        blocked = self._keys.blocked(bucket(_checked(user)))
+        until, _, _ = await asyncio.gather(
+            self._link.send("ZSCORE", blocked, user),
+            self._link.send("ZREM", blocked, user),
+            self._link.send("ZREMRANGEBYSCORE", blocked, "-inf", self._link.server_ms()),
+        )
+        was_blocked = until is not None and float(until) > self._link.server_ms()
+        return {"user_id": json_user_id(user), "was_blocked": was_blocked}
+
+    async def transcodes(self) -> dict[str, Any]:
+        """Return the newest state of every transcode: active ones, and those that ended within 24 hours."""
+        states = await read_states(self._link, self._keys.all_states)
+        return {"transcodes": [state.message() for state in states]}
+
+    async def transcode(self, video_id: int) -> dict[str, Any]:
+        """Return the newest state of one transcode."""
+        state = await read_state(self._link, self._keys, video_id)
+        if state is None:
+            raise HTTPException(404, f"no transcode of video {video_id} is known")
+        return state.message()
+
+    async def _places(self, user: str) -> Places:
+        return await user_places(self._link, self._keys, user)
+
+    def _check_link(self) -> None:
+        """A counter that cannot be read anew is not shown as if it were."""
+        if not self._link.connected:
+            raise HTTPException(503, "Redis does not answer just now", headers={"Retry-After": "2"})
+
+
+def _checked(user: str) -> str:
+    try:
+        return user_id(user)
+    except InvalidUserId as exc:
+        raise HTTPException(422, [{"type": "value_error", "loc": ["path", "user_id"], "msg": str(exc)}]) from exc
+
+
+def _rfc3339(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+_NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": bodies.Refusal, "description": "No such thing"}}
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    401: {"model": bodies.Refusal, "description": "No or a wrong credential"},
+    403: {"model": bodies.Refusal, "description": "The scope is missing"},
+    503: {"model": bodies.Unavailable, "description": "Redis does not answer; try again after Retry-After seconds"},
+}

@@ -1,0 +1,33 @@
+"""Settings of a router."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from shared.settings import CommonSettings
+
+API_KEY_MIN_LENGTH = 16
+
+
+class RouterSettings(CommonSettings):
+    router_host: str = Field("0.0.0.0", description="Address the router listens on.")  # noqa: S104
+    router_port: int = Field(8001, ge=0, le=65535, description="Port the router listens on.")
+    router_api_keys: SecretStr = Field(
+        SecretStr(""), description="Service keys with all scopes, comma-separated, at least 16 characters each."
+    )
+
+    @property
+    def api_keys(self) -> list[str]:
+        return [key.strip() for key in self.router_api_keys.get_secret_value().split(",") if key.strip()]
+
+    @model_validator(mode="after")
+    def _someone_may_call(self) -> Self:
+        if any(len(key) < API_KEY_MIN_LENGTH for key in self.api_keys):
+            raise ValueError(f"ROUTER_API_KEYS has a key shorter than {API_KEY_MIN_LENGTH} characters")
+        if not self.api_keys and not self.has_jwt:
+            raise ValueError(
+                "ROUTER_API_KEYS, or one of JWT_SECRET, JWT_PUBLIC_KEY, JWT_JWKS_URL, must be set: nobody could call"
+            )
+        return self

@@ -1,0 +1,41 @@
+"""Reading the registry: which nodes live, where a user is."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from pydantic_core import from_json
+
+from shared.keys import Keys, bucket
+from shared.redis_link import RedisLink
+
+Places = dict[str, int]
+
+
+def parse_places(entry: bytes | None) -> Places:
+    """Read an entry of ``users:{b}``, ``1 <node>=<connections> …``; connections per node id."""
+    if entry is None:
+        return {}
+    pairs = (place.rpartition("=") for place in entry.decode().split(" ")[1:])
+    return {node: int(count) for node, _, count in pairs}
+
+
+async def user_places(link: RedisLink, keys: Keys, user: str) -> Places:
+    return parse_places(await link.send("HGET", keys.users(bucket(user)), user))
+
+
+async def list_nodes(link: RedisLink, keys: Keys) -> list[dict[str, Any]]:
+    """Return every node whose lease holds, with what it last said of itself, by name."""
+    live, about, counts = await asyncio.gather(
+        link.send("ZRANGEBYSCORE", keys.leases, link.server_ms(), "+inf"),
+        link.send("HGETALL", keys.nodes),
+        link.send("HGETALL", keys.counts),
+    )
+    nodes = []
+    for node_id in live:
+        if node_id in about and node_id in counts:
+            _, users, admins = map(int, counts[node_id].split(b" "))
+            connections = {"user_connections": users, "admin_connections": admins}
+            nodes.append({"node_id": node_id.decode(), **from_json(about[node_id]), **connections})
+    return sorted(nodes, key=lambda node: str(node["node_id"]))

@@ -1,0 +1,102 @@
+"""Serving with uvicorn inside a loop and an exit stack of our own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, Final
+
+import uvicorn
+import uvloop
+
+from shared.errors import RealtimeError
+
+logger = logging.getLogger(__name__)
+
+_BACKLOG: Final = 4096
+_GRACE: Final = 5  # s that running requests get to end
+
+
+class PortTaken(RealtimeError):
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        self.host, self.port, self.reason = host, port, reason
+        super().__init__(host, port, reason)
+
+    def __str__(self) -> str:
+        return f"cannot listen on {self.host}:{self.port}: {self.reason}"
+
+
+def server_config(app: Any, **more: Any) -> uvicorn.Config:
+    """Return uvicorn's settings as our services want them: our logs, no access log (it shows tokens), no lifespan."""
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        timeout_graceful_shutdown=_GRACE,
+        **more,
+    )
+
+
+def listen(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
+    """Return a listening socket; several processes share a port with ``reuse_port``.
+
+    Raises:
+        PortTaken: the address is in use, not ours, or not allowed.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if reuse_port:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        sock.bind((host, port))
+        sock.listen(_BACKLOG)
+    except OSError as exc:
+        sock.close()
+        raise PortTaken(host, port, exc.strerror or str(exc)) from exc
+    sock.setblocking(False)
+    return sock
+
+
+class Server(uvicorn.Server):
+    """A uvicorn server that leaves signals to its owner.
+
+    uvicorn raises a caught signal again when it has finished: the process would end before our exit stack unwinds.
+    """
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def stop(self) -> None:
+        """Ask for an orderly end; the second time, for an immediate one."""
+        if self.should_exit:
+            self.force_exit = True
+        self.should_exit = True
+
+
+def run(serve: Callable[[], Coroutine[Any, Any, None]], name: str) -> int:
+    """Run a service to its end and return its exit status; what stops it from starting is one line on stderr."""
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve())
+    except RealtimeError as exc:
+        print(f"{name}: {exc}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def on_stop_signals(stop: Callable[[], None]) -> None:
+    """Call ``stop`` at every SIGTERM and SIGINT."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)

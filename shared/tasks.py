@@ -1,0 +1,37 @@
+"""Background tasks with an owner who notices when they die."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+
+@contextlib.asynccontextmanager
+async def running(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[asyncio.Task[None]]:
+    """Run a task for as long as the context lasts.
+
+    A service whose part has died is no longer what its readiness claims: if the task ends by itself, the process is
+    asked to stop in order (SIGTERM to itself), and whoever runs it starts a fresh one.
+    """
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(_stop_the_process)
+    try:
+        yield task
+    finally:
+        task.remove_done_callback(_stop_the_process)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def _stop_the_process(task: asyncio.Task[None]) -> None:
+    error = None if task.cancelled() else task.exception()
+    logger.critical("a part died; stopping", extra={"task": task.get_name()}, exc_info=error)
+    os.kill(os.getpid(), signal.SIGTERM)
