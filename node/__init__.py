@@ -1,0 +1,1 @@
+"""The connection node: one process that holds WebSocket connections."""

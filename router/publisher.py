@@ -7,7 +7,6 @@ with the same key completes what a fault cut off and doubles nothing.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -19,6 +18,7 @@ from shared.keys import SHARED_TAG, Keys, StateKeys, bucket
 from shared.messages import FINAL_STATE_TTL, Message
 from shared.redis_link import Argument, RedisLink
 from shared.scripts import PUBLISH, Scripts
+from shared.tasks import all_of
 
 _ITEMS_PER_CALL: Final = 100  # about 1 ms of Redis: others are served in between
 EXPLICIT_KEY_TTL_MS: Final = 24 * 3600 * 1000
@@ -127,11 +127,7 @@ class Publisher:
         calls = [
             items[i : i + _ITEMS_PER_CALL] for items in by_tag.values() for i in range(0, len(items), _ITEMS_PER_CALL)
         ]
-        replies = await asyncio.gather(*map(self._call, calls), return_exceptions=True)
-        for reply in replies:
-            if isinstance(reply, BaseException):
-                raise reply
-        return self._outcomes(orders, calls, replies)  # type: ignore[arg-type]  # no exceptions are left
+        return self._outcomes(orders, calls, await all_of(*map(self._call, calls)))
 
     async def _call(self, items: list[_Item]) -> list[Any]:
         tag = items[0][1].tag

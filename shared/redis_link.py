@@ -1,6 +1,6 @@
 """One supervised connection to Redis on which everything waiting in a loop step travels together.
 
-redis-py finds, secures and authenticates the connection; then its socket is handed to ``_Wire``, which packs and parses
+redis-py finds, secures and authenticates the connection; then its socket is handed to ``Wire``, which packs and parses
 with hiredis and resolves plain futures. Measured on one core, CPU per script call: redis-py awaited 206 µs, redis-py
 pipelines of 8 and 16 53 and 34 µs, this 16 and 10 µs, with nobody having to collect a pipeline.
 
@@ -37,7 +37,7 @@ _IDLE_PROBE = 2.0  # s; a quiet connection is asked for the time: proves it live
 _BACKOFF = (0.05, 2.0)  # s; first and longest pause between attempts to connect, jittered
 
 
-class _Wire(asyncio.Protocol):
+class Wire(asyncio.Protocol):
     """One connection: commands out, replies in order to their futures, pushes to ``on_push``."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_push: Push | None) -> None:
@@ -57,17 +57,26 @@ class _Wire(asyncio.Protocol):
         self._transport = writer.transport
         writer.transport.set_protocol(self)
 
-    def send(self, args: tuple[Argument, ...]) -> asyncio.Future[Reply]:
+    def send(self, *args: Argument) -> asyncio.Future[Reply]:
+        """Send a command; see :meth:`RedisLink.send`."""
         future: asyncio.Future[Reply] = self._loop.create_future()
         if self._transport is None:
             future.set_exception(RedisUnavailable("connection lost"))
             return future
+        self._write(args)
+        self._pending.append((future, self._loop.time()))
+        return future
+
+    def tell(self, *args: Argument) -> None:
+        """Send a command that is answered by pushes alone, as SUBSCRIBE is in RESP3."""
+        if self._transport is not None:
+            self._write(args)
+
+    def _write(self, args: tuple[Argument, ...]) -> None:
         if not self._out:
             self._loop.call_soon(self._flush)
         packed = hiredis.pack_command(args)  # type: ignore[arg-type]  # its stub knows one-tuples only
         self._out.append(packed)
-        self._pending.append((future, self._loop.time()))
-        return future
 
     def _flush(self) -> None:
         out, self._out = self._out, []
@@ -124,7 +133,7 @@ class RedisLink:
         url: ``redis://``, ``rediss://`` or ``unix://`` address, as redis-py takes it.
         name: shown by ``CLIENT LIST``.
         timeout: seconds without an answer after which the connection counts as hung and is replaced.
-        prepare: awaited with a ``send`` function on every new connection before anybody else may use it.
+        prepare: awaited with every new connection before anybody else may use it.
         on_push: called with every push message (subscriptions, published messages).
     """
 
@@ -134,7 +143,7 @@ class RedisLink:
         *,
         name: str,
         timeout: float = 3.0,
-        prepare: Callable[[Callable[..., asyncio.Future[Reply]]], Awaitable[None]] | None = None,
+        prepare: Callable[[Wire], Awaitable[None]] | None = None,
         on_push: Push | None = None,
     ) -> None:
         self.timeout = timeout
@@ -148,7 +157,7 @@ class RedisLink:
             retry=Retry(NoBackoff(), 0),
         )
         self._name, self._prepare, self._on_push = name, prepare, on_push
-        self._wire: _Wire | None = None
+        self._wire: Wire | None = None
         self._up = asyncio.Event()
         self._down_since: float | None = time.monotonic()
         self._clock_offset = 0.0
@@ -198,7 +207,12 @@ class RedisLink:
             future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
             future.set_exception(RedisUnavailable(f"no connection to Redis for {self.down_for:.1f} s"))
             return future
-        return self._wire.send(args)
+        return self._wire.send(*args)
+
+    def tell(self, *args: Argument) -> None:
+        """Send a command that is answered by pushes alone; nothing happens while the link is down."""
+        if self._wire is not None:
+            self._wire.tell(*args)
 
     def drop(self) -> None:
         """Give the present connection up and make a new one."""
@@ -228,22 +242,22 @@ class RedisLink:
                 wire.abort()
             logger.warning("redis link lost", extra={"link": self._name})
 
-    async def _connect(self) -> _Wire:
+    async def _connect(self) -> Wire:
         connection = self._pool.make_connection()  # type: ignore[no-untyped-call]
-        wire = _Wire(asyncio.get_running_loop(), self._on_push)
+        wire = Wire(asyncio.get_running_loop(), self._on_push)
         async with asyncio.timeout(2 * self.timeout):
             await connection.connect()
             wire.take_over(connection)
             try:
                 await self._read_clock(wire)
                 if self._prepare is not None:
-                    await self._prepare(lambda *args: wire.send(args))
+                    await self._prepare(wire)
             except BaseException:
                 wire.abort()
                 raise
         return wire
 
-    async def _watch(self, wire: _Wire) -> None:
+    async def _watch(self, wire: Wire) -> None:
         """Return once the connection is lost or hangs."""
         loop = asyncio.get_running_loop()
         probed = loop.time()
@@ -257,9 +271,9 @@ class RedisLink:
                 with contextlib.suppress(RedisError):
                     await self._read_clock(wire)
 
-    async def _read_clock(self, wire: _Wire) -> None:
+    async def _read_clock(self, wire: Wire) -> None:
         before = time.time()
-        reply = wire.send((b"TIME",))
+        reply = wire.send(b"TIME")
         done, _ = await asyncio.wait((reply,), timeout=self.timeout)
         if not done:
             wire.abort()

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
 
 from shared.errors import RedisRefused
 from shared.keys import TAGS, Keys
-from shared.redis_link import Argument, RedisLink, Reply
-
-Send = Callable[..., asyncio.Future[Reply]]
+from shared.redis_link import Argument, RedisLink, Reply, Wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +46,14 @@ class Scripts:
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
 
-    async def prepare(self, send: Send) -> None:
-        known = await send(b"SCRIPT", b"EXISTS", *(script.sha for script in _ALL))
+    async def prepare(self, wire: Wire) -> None:
+        known = await wire.send(b"SCRIPT", b"EXISTS", *(script.sha for script in _ALL))
         if not all(known):
-            await self._teach(send)
+            await self._teach(wire)
 
-    async def _teach(self, send: Send) -> None:
-        await asyncio.gather(*(send(b"EVAL", _RAISE_EPOCH.source, 1, self._keys.seq(tag)) for tag in TAGS))
-        await asyncio.gather(*(send(b"SCRIPT", b"LOAD", script.source) for script in _ALL))
+    async def _teach(self, to: Wire | RedisLink) -> None:
+        await asyncio.gather(*(to.send(b"EVAL", _RAISE_EPOCH.source, 1, self._keys.seq(tag)) for tag in TAGS))
+        await asyncio.gather(*(to.send(b"SCRIPT", b"LOAD", script.source) for script in _ALL))
 
     async def run(self, link: RedisLink, script: Script, keys: Iterable[str], args: Iterable[Argument]) -> Reply:
         """Run a script. Raises what :meth:`RedisLink.send` raises."""
@@ -67,5 +65,5 @@ class Scripts:
             if not str(exc).startswith("NOSCRIPT"):
                 raise
         # A refused call has done nothing, so that asking again is no repetition.
-        await self._teach(link.send)
+        await self._teach(link)
         return await link.send(*command)

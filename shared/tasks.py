@@ -7,10 +7,21 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Coroutine
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Coroutine
+from typing import Any, TypeVar
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+async def all_of(*work: Awaitable[T]) -> list[T]:
+    """Await all of it, even if some fails, and then raise the first failure: nothing goes on unobserved."""
+    results = await asyncio.gather(*work, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results  # type: ignore[return-value]  # no exceptions are left
 
 
 @contextlib.asynccontextmanager

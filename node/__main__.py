@@ -1,0 +1,172 @@
+"""``python -m node``: read the settings, build, serve, drain."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+
+from node.app import create_app, create_management_app, health_routes
+from node.bus import Bus
+from node.drain import Drain, DrainingServer
+from node.handshake import Handshake
+from node.history import History
+from node.hub import Hub
+from node.membership import Membership
+from node.metrics import NodeMetrics
+from node.progress import Progress
+from node.rest_api import RestApi
+from node.settings import NodeSettings
+from node.sweep import Sweep
+from node.user_check import user_check_from
+from node.wire import UpgradeProtocol
+from shared import logs
+from shared.auth import TokenVerifier
+from shared.caretaker import Caretaker
+from shared.errors import SettingsError
+from shared.keys import Keys
+from shared.redis_link import RedisLink
+from shared.scripts import Scripts
+from shared.serving import Server, listen, on_stop_signals, run, server_config
+from shared.settings import read_settings
+from shared.tasks import running
+
+logger = logging.getLogger("node")
+
+# With thousands of connections a full collection stops the loop for hundreds of ms; nothing here makes cycles per
+# connection, so it may come seldom.
+_GC_THRESHOLDS = (50_000, 50, 100)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """What a running node is made of, as far as serving and leaving need it."""
+
+    app: FastAPI
+    management: FastAPI
+    hub: Hub
+    membership: Membership
+
+
+@asynccontextmanager
+async def build(settings: NodeSettings) -> AsyncIterator[Node]:
+    """Build a node and have it join the cluster; what it runs ends with the context."""
+    keys = Keys(settings.redis_prefix)
+    scripts = Scripts(keys)
+    verifier = TokenVerifier.from_settings(settings)
+    async with AsyncExitStack() as stack:
+        link = await stack.enter_async_context(
+            RedisLink(settings.redis_url, name="vsrt-node", timeout=settings.redis_timeout, prepare=scripts.prepare)
+        )
+        hub = Hub(
+            History(link, keys),
+            verifier,
+            frame_max_bytes=settings.frame_max_bytes,
+            commands_per_second=settings.commands_per_second,
+            state_ttl=settings.state_ttl,
+        )
+        bus = await stack.enter_async_context(
+            Bus(settings.redis_url, keys, link, hub.hear, hub.compare_tops, timeout=settings.redis_timeout)
+        )
+        hub.membership = Membership(settings.node_name, link, scripts, keys, hub, bus.use_node_channel)
+        hub.caretaker = Caretaker(link, scripts, keys)
+        progress = Progress(hub.admin, bus, link, keys)
+        hub.progress = progress
+        sweep = Sweep(
+            hub,
+            progress,
+            link,
+            heartbeat_timeout=settings.heartbeat_timeout,
+            slow_client_timeout=settings.slow_client_timeout,
+        )
+        user_check = user_check_from(settings)
+        stack.push_async_callback(user_check.aclose)
+        rest = RestApi(
+            hub, verifier, link, keys, router_url=settings.router_url, body_max_bytes=settings.http_body_max_bytes
+        )
+        stack.push_async_callback(rest.aclose)
+        handshake = Handshake(hub, progress, verifier, user_check, link, keys, settings)
+        health = health_routes(NodeMetrics(hub, bus, link, sweep), lambda: _why_not_ready(hub, bus, link))
+        app = create_app(
+            handshake,
+            rest,
+            health,
+            origins=settings.backend_cors_origins,
+            body_max_bytes=settings.http_body_max_bytes,
+        )
+        for work, name in (
+            (hub.membership.run(), "membership"),
+            (hub.caretaker.run(), "caretaker"),
+            (bus.run(), "bus"),
+            (sweep.run(), "sweep"),
+            (hub.watch_tops(), "tops"),
+        ):
+            await stack.enter_async_context(running(work, name))
+        yield Node(app, create_management_app(health), hub, hub.membership)
+
+
+def _why_not_ready(hub: Hub, bus: Bus, link: RedisLink) -> str | None:
+    """Return why nobody should be sent here, if so: draining, not part of the cluster yet, or deaf while Redis works.
+
+    A node without Redis stays ready: one hang of Redis would otherwise empty the Service of all nodes.
+    """
+    if hub.membership.draining:
+        return "draining"
+    if not hub.open:
+        return "starting"
+    if bus.deaf and link.connected:
+        return "deaf"
+    return None
+
+
+async def serve(settings: NodeSettings) -> None:
+    sock = listen(settings.node_host, settings.node_port, reuse_port=settings.node_reuse_port)
+    async with build(settings) as node, AsyncExitStack() as stack:
+        server = DrainingServer(
+            server_config(node.app, ws=UpgradeProtocol, ws_ping_interval=None, ws_per_message_deflate=False)
+        )
+        server.drain = Drain(node.hub, settings.drain_seconds)
+
+        def stop() -> None:
+            node.membership.drain()
+            server.stop()
+
+        on_stop_signals(stop)
+        if settings.node_management_port is not None:
+            await stack.enter_async_context(_management(node, settings.node_host, settings.node_management_port))
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*_GC_THRESHOLDS)
+        logger.info("node up", extra={"node": settings.node_name, "port": sock.getsockname()[1]})
+        await server.serve(sockets=[sock])
+        await node.membership.leave()
+    logger.info("node stopped", extra={"node": settings.node_name})
+
+
+@contextlib.asynccontextmanager
+async def _management(node: Node, host: str, port: int) -> AsyncIterator[None]:
+    """Serve health and metrics on a port of their own, for as long as the node drains too."""
+    sock = listen(host, port)
+    server = Server(server_config(node.management))
+    async with running(server.serve(sockets=[sock]), "management"):
+        yield
+
+
+def main() -> int:
+    try:
+        settings = read_settings(NodeSettings)
+    except SettingsError as exc:
+        print(f"node: {exc}", file=sys.stderr)
+        return 2
+    logs.configure(settings.log_level, settings.log_format)
+    return run(lambda: serve(settings), "node")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""The node's FastAPI application, and the small one of its management port."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import WebSocketRoute
+
+from node.handshake import Handshake
+from node.metrics import NodeMetrics
+from node.rest_api import RestApi
+from shared.asgi import NO_TELEMETRY
+from shared.errors import RedisError
+from shared.version import VERSION
+
+logger = logging.getLogger(__name__)
+
+NotReady = Callable[[], str | None]
+
+
+def create_app(
+    handshake: Handshake, rest: RestApi, health: APIRouter, *, origins: list[str], body_max_bytes: int
+) -> FastAPI:
+    app = FastAPI(
+        title="VideoSite Realtime: connection node",
+        version=VERSION,
+        description="Browsers connect to `/api/v1/ws?token=…` and `/api/v1/ws/admin?token=…` over WebSocket.",
+        telemetry=NO_TELEMETRY,
+        max_body_size=body_max_bytes,
+    )
+    app.add_middleware(
+        CORSMiddleware, allow_origins=origins, allow_credentials=True, allow_methods=["*"], allow_headers=["*"]
+    )
+    # Plain ASGI endpoints: solving FastAPI's dependencies would be a sixth of a handshake.
+    app.router.routes.append(WebSocketRoute("/api/v1/ws", handshake.endpoint(admin=False)))
+    app.router.routes.append(WebSocketRoute("/api/v1/ws/admin", handshake.endpoint(admin=True)))
+    app.include_router(rest.routes())
+    app.include_router(health)
+
+    @app.exception_handler(RedisError)
+    async def away(_: Request, exc: RedisError) -> JSONResponse:
+        return JSONResponse({"detail": str(exc)}, 503, {"Retry-After": "2"})
+
+    return app
+
+
+def create_management_app(health: APIRouter) -> FastAPI:
+    app = FastAPI(telemetry=NO_TELEMETRY, openapi_url=None)
+    app.include_router(health)
+    return app
+
+
+def health_routes(metrics: NodeMetrics, not_ready: NotReady) -> APIRouter:
+    """Return liveness, readiness and metrics. An ingress never publishes them."""
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.get("/healthz")
+    async def healthz() -> PlainTextResponse:
+        return PlainTextResponse("ok\n")
+
+    @routes.get("/readyz")
+    async def readyz() -> PlainTextResponse:
+        reason = not_ready()
+        return PlainTextResponse("ready\n") if reason is None else PlainTextResponse(f"{reason}\n", 503)
+
+    @routes.get("/metrics")
+    async def prometheus() -> Response:
+        return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    return routes

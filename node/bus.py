@@ -1,0 +1,142 @@
+"""This node's ear: one connection of its own that listens to the node's channels.
+
+Redis reconnects silently, and what was published meanwhile is gone; a subscription can also die without a sign. So the
+node sends itself a probe through each of its ears every few seconds, over the command connection. If the probe cannot
+be
+sent, the ear is not to blame; if it was sent and does not come for two intervals, the node is deaf: the ear is rebuilt.
+After every (re)subscription the tops of the feeds are compared with Redis, so that what was missed is read from
+history.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from shared import envelope
+from shared.errors import RedisError, RedisUnavailable
+from shared.keys import Keys
+from shared.redis_link import RedisLink, Wire
+
+logger = logging.getLogger(__name__)
+
+PROBE_INTERVAL: Final = 3.0  # s
+_DEAF_AFTER: Final = 2 * PROBE_INTERVAL
+_CONFIRM_TIMEOUT: Final = 3.0  # s
+_PROBE: Final = envelope.VERSION + b" " + envelope.PROBE + b" "
+
+
+class Bus:
+    """Listens; an async context manager.
+
+    Args:
+        hear: called with the bytes of every publish.
+        resubscribed: awaited after a subscription was made anew: something may have been missed.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        keys: Keys,
+        commands: RedisLink,
+        hear: Callable[[bytes], None],
+        resubscribed: Callable[[], Awaitable[None]],
+        *,
+        timeout: float,
+    ) -> None:
+        self._keys, self._commands, self._hear, self._resubscribed = keys, commands, hear, resubscribed
+        self._link = RedisLink(url, name="vsrt-bus", timeout=timeout, prepare=self._subscribe_all, on_push=self._push)
+        self._channels: set[str] = {keys.admin_channel, keys.all_channel}
+        self._own_channel = ""
+        self._confirmations: dict[str, asyncio.Future[None]] = {}
+        self._loop = asyncio.get_running_loop()
+        self._probed_at: float | None = None  # the first probe of ours that was sent and not heard since
+        self.rebuilds = 0
+
+    async def __aenter__(self) -> Bus:
+        await self._link.__aenter__()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._link.__aexit__(*exc_info)
+
+    @property
+    def deaf(self) -> bool:
+        """Whether a probe that was sent has not come back for too long."""
+        return self._probed_at is not None and self._loop.time() - self._probed_at > _DEAF_AFTER
+
+    async def use_node_channel(self, node_id: str) -> None:
+        """Listen to the channel of a node id; returns once that is confirmed. Raises ``RedisError``."""
+        old, self._own_channel = self._own_channel, self._keys.node_channel(node_id)
+        await self.subscribe(self._own_channel)
+        if old and old != self._own_channel:
+            await self.unsubscribe(old)
+
+    async def subscribe(self, channel: str) -> None:
+        """Listen to one more channel; returns once that is confirmed. Raises ``RedisError``."""
+        self._channels.add(channel)
+        if not await self._link.wait_connected(_CONFIRM_TIMEOUT):
+            raise RedisUnavailable("the bus is not connected")
+        await self._confirmed(channel, self._link)
+
+    async def unsubscribe(self, channel: str) -> None:
+        self._channels.discard(channel)
+        self._link.tell("UNSUBSCRIBE", channel)
+
+    async def _subscribe_all(self, wire: Wire) -> None:
+        for channel in sorted(self._channels):
+            await self._confirmed(channel, wire)
+
+    async def _confirmed(self, channel: str, ear: Wire | RedisLink) -> None:
+        confirmation = self._confirmations.setdefault(channel, self._loop.create_future())
+        ear.tell("SUBSCRIBE", channel)
+        try:
+            async with asyncio.timeout(_CONFIRM_TIMEOUT):
+                await asyncio.shield(confirmation)
+        except TimeoutError:
+            raise RedisError(f"no confirmation for {channel}") from None
+        finally:
+            self._confirmations.pop(channel, None)
+
+    def _push(self, push: list[Any]) -> None:
+        kind = push[0]
+        if kind == b"message":
+            data: bytes = push[2]
+            self._probed_at = None
+            if not data.startswith(_PROBE):
+                self._hear(data)
+        elif kind == b"subscribe":
+            confirmation = self._confirmations.get(push[1].decode())
+            if confirmation is not None and not confirmation.done():
+                confirmation.set_result(None)
+
+    async def run(self) -> None:
+        """Probe the ear until cancelled; compare tops whenever it was made anew."""
+        known = -1
+        while True:
+            await self._link.wait_connected()
+            if self._link.reconnects != known:
+                known = self._link.reconnects
+                self._probed_at = None
+                await self._resubscribed()
+            await self._probe()
+            await asyncio.sleep(PROBE_INTERVAL)
+            if self.deaf:
+                logger.error("deaf: probes are sent but not heard; subscribing anew")
+                self.rebuilds += 1
+                self._probed_at = None
+                self._link.drop()
+
+    async def _probe(self) -> None:
+        if not self._own_channel:
+            return
+        first = self._probed_at is None
+        if first:
+            self._probed_at = self._loop.time()
+        try:
+            await self._commands.send("PUBLISH", self._own_channel, envelope.probe(b"probe"))
+        except RedisError:
+            if first:
+                self._probed_at = None  # the publish failed, the ear is not to blame

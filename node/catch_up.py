@@ -1,0 +1,117 @@
+"""Bringing sessions to the tops of their feeds.
+
+Connecting with ``since``, a slow client, a bus that was deaf and a gap are all this one thing: a session with cursors,
+reading on until every cursor equals its feed's top, and turning live in that same loop step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+from node.frames import text_frame
+from node.session import Phase, Session
+from shared.close_codes import CloseCode
+from shared.errors import RedisError
+from shared.ids import Position, event_id
+
+if TYPE_CHECKING:
+    from node.feed import Feed
+
+logger = logging.getLogger(__name__)
+
+_READERS: Final = 64  # sessions that read history at a time: a returning crowd must not starve those who are live
+_RETRY: Final = 0.5  # s
+
+
+class CatchUp:
+    """Runs one short task per session that is behind; none for those that are live."""
+
+    def __init__(self) -> None:
+        self._readers = asyncio.Semaphore(_READERS)
+        self._tasks: dict[Session, asyncio.Task[None]] = {}
+        self.resyncs = 0
+
+    def start(self, session: Session) -> None:
+        """Bring a session to the tops of its feeds; at once, if it is there already."""
+        if session in self._tasks or self._go_live(session):
+            return
+        task = asyncio.create_task(self._run(session))
+        self._tasks[session] = task
+        task.add_done_callback(lambda _: self._finished(session))
+
+    def _finished(self, session: Session) -> None:
+        task = self._tasks.pop(session)
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("catching up failed", exc_info=task.exception())
+            session.close(CloseCode.TRY_AGAIN_LATER, "catching up failed")
+        elif session.phase is Phase.CATCHING_UP and session.writable:
+            self.start(session)  # its buffer drained just as the task gave up
+
+    @property
+    def busy(self) -> int:
+        return len(self._tasks)
+
+    @staticmethod
+    def _go_live(session: Session) -> bool:
+        cursors = session.cursors
+        if session.phase is not Phase.CATCHING_UP or not session.writable or cursors is None:
+            return False
+        for feed, cursor in zip(session.feeds, cursors, strict=True):
+            if not feed.settled or feed.top != cursor:
+                return False
+        for feed in session.feeds:
+            if feed.states is not None:
+                for frame in feed.states.after(session.states_seen):
+                    session.write(frame)
+                session.states_seen = feed.states.top
+                if not session.writable:
+                    return False
+        session.go_live()
+        return True
+
+    async def _run(self, session: Session) -> None:
+        while session.phase is Phase.CATCHING_UP and session.writable:
+            for index, feed in enumerate(session.feeds):
+                await feed.wait_settled()
+                async with self._readers:
+                    await self._advance(session, index, feed)
+            if self._go_live(session):
+                return
+
+    async def _advance(self, session: Session, index: int, feed: Feed) -> None:
+        cursors = session.cursors
+        if session.phase is not Phase.CATCHING_UP or cursors is None or cursors[index] == feed.top:
+            return
+        if cursors[index] > feed.position:
+            feed.catch_up()  # the client knows more than our bus has told us
+            await feed.wait_settled()
+            if session.phase is Phase.CATCHING_UP and cursors[index] > feed.position:
+                self._resync(session, cursors, index, feed)
+            return
+        try:
+            found = await feed.read_after(cursors[index])
+        except RedisError:
+            await asyncio.sleep(_RETRY)
+            return
+        if session.phase is not Phase.CATCHING_UP:
+            return
+        if found is None:
+            await feed.wait_settled()
+            self._resync(session, cursors, index, feed)
+            return
+        entries, cursor = found
+        for position, frame in entries:
+            session.write(frame)
+            cursors[index] = position
+            if not session.writable:
+                return
+        cursors[index] = cursor
+
+    def _resync(self, session: Session, cursors: list[Position], index: int, feed: Feed) -> None:
+        """Tell a client that history no longer reaches back to where it was, and go on from the top."""
+        self.resyncs += 1
+        cursors[index] = feed.position
+        cursor = event_id(feed.stream, feed.position)
+        session.write(text_frame(b'{"type":"resync","cursor":"%s"}' % cursor.encode()))

@@ -1,0 +1,265 @@
+"""One stream of events as this node follows it.
+
+A feed has one ``top``, the position up to which every live session has everything. It moves in two ways only: by the
+bus bringing the next event of the same epoch, or by reading history. While it opens or reads, the bus only marks it
+dirty, and it reads once more. So an event that the bus lost, doubled or swapped is seen by its number:
+
+| the bus brings | it is | the feed |
+| --- | --- | --- |
+| n + 1 of the same epoch | the next event | writes it to every live session |
+| an n that it has | a repetition | drops it |
+| anything else | a sign that something is missing | reads history from its top |
+
+What history no longer has is lost for good; live sessions are told so by ``resync``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Coroutine
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from node.frames import text_frame
+from node.history import Entry, History
+from node.state_table import StateTable
+from shared.errors import RedisError
+from shared.ids import Position, event_id
+
+if TYPE_CHECKING:
+    from node.session import Session
+
+logger = logging.getLogger(__name__)
+
+_RETRY: Final = 0.5  # s between attempts to read history while Redis is away
+_TAIL: Final = (
+    512  # newest frames of a shared stream kept in memory, so that a thousand returning clients read Redis once
+)
+
+
+class FeedCounters(Protocol):
+    delivered: int
+    repeated: int
+    repairs: int
+    resyncs: int
+    expired: int
+
+
+Spawn = Callable[[Coroutine[Any, Any, None]], object]
+
+
+class Feed:
+    """A stream and the sessions that hear it.
+
+    Args:
+        tag: the hash tag under which the stream lives.
+        spawn: runs a coroutine as a task that somebody owns.
+    """
+
+    __slots__ = ("_counters", "_dirty", "_history", "_settled", "_spawn", "sessions", "states", "stream", "tag", "top")
+
+    def __init__(self, stream: str, tag: str, history: History, counters: FeedCounters, spawn: Spawn) -> None:
+        self.stream, self.tag = stream, tag
+        self.top: Position | None = None
+        self.states: StateTable | None = None
+        self.sessions: Collection[Session] = self._no_sessions()
+        self._history, self._counters, self._spawn = history, counters, spawn
+        self._dirty = False
+        self._settled: asyncio.Event | None = None
+
+    def _no_sessions(self) -> Collection[Session]:
+        return ()
+
+    def add(self, session: Session) -> None:
+        self.sessions = (*self.sessions, session)
+
+    def remove(self, session: Session) -> None:
+        self.sessions = tuple(other for other in self.sessions if other is not session)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the feed is open and not reading: its top can be relied upon until the next await."""
+        return self.top is not None and self._settled is None
+
+    @property
+    def position(self) -> Position:
+        """The top of a feed that is open."""
+        assert self.top is not None
+        return self.top
+
+    def open(self, top: Position) -> None:
+        """Begin at a position that was the stream's newest after this node became known to hold the audience."""
+        if self.top is None:
+            self.top = top
+            if self._dirty:
+                self.catch_up()
+
+    def hear(self, position: Position, payload: bytes, expires_at: int | None) -> None:
+        """Take an event from the bus."""
+        top = self.top
+        if top is None or self._settled is not None:
+            self._dirty = True
+        elif position.epoch == top.epoch and position.n == top.n + 1:
+            self._advance(position, payload, expires_at)
+        elif position <= top and position.n <= top.n:
+            self._counters.repeated += 1
+        else:
+            self.catch_up()
+
+    def hear_state(self, video_id: int, revision: Position, payload: bytes, ends_at: float) -> None:
+        """Take a new state from the bus: newer ones are written at once, others are dropped."""
+        if self.states is None:
+            self.states = StateTable()
+        frame = text_frame(payload + b"}")
+        if self.states.put(video_id, revision, frame, ends_at):
+            self._counters.delivered += self._write(frame)
+        else:
+            self._counters.repeated += 1
+
+    def end_state(self, video_id: int, revision: Position, ends_at: float) -> None:
+        """Take note that a transcode has ended: its last progress is shown to nobody any more."""
+        if self.states is not None:
+            self.states.put(video_id, revision, None, ends_at)
+
+    def compare(self, top: Position) -> None:
+        """Take note of the stream's newest position as Redis tells it."""
+        if not self.settled:
+            self._dirty = True
+        elif top.epoch != self.position.epoch or top.n > self.position.n:
+            self.catch_up()
+
+    def catch_up(self) -> None:
+        """Read what the bus did not bring; at most one reader is under way."""
+        self._dirty = True
+        if self._settled is None and self.top is not None:
+            self._settled = asyncio.Event()
+            self._spawn(self._read_up())
+
+    async def wait_settled(self) -> None:
+        while self._settled is not None:
+            await self._settled.wait()
+
+    async def _read_up(self) -> None:
+        self._counters.repairs += 1
+        while self._dirty:
+            self._dirty = False
+            try:
+                page = await self._history.read(self.tag, self.stream, self.position)
+            except RedisError:
+                self._dirty = True
+                await asyncio.sleep(_RETRY)
+                continue
+            self._take(page.top, page.entries)
+            if self.position.n < page.top.n:
+                self._dirty = True
+        settled, self._settled = self._settled, None
+        if settled is not None:
+            settled.set()
+
+    def _take(self, top: Position, entries: list[Entry]) -> None:
+        if not entries:
+            if top.n == 0 == self.position.n:  # nothing was ever sent here, only the epoch is another
+                self.top = top
+            elif top != self.position:
+                self._resync(top)
+            return
+        first = entries[0].position
+        if first.n != self.position.n + 1:
+            self._resync(Position(first.epoch, first.n - 1))
+        for entry in entries:
+            self._advance(entry.position, entry.payload, entry.expires_at)
+
+    def _resync(self, position: Position) -> None:
+        """Go on from a position without what came before it: history does not have it any more."""
+        logger.warning("events lost for good", extra={"stream": self.stream, "top": self.top, "next": position})
+        self._counters.resyncs += 1
+        self.top = position
+        cursor = event_id(self.stream, position)
+        self._write(text_frame(b'{"type":"resync","cursor":"%s"}' % cursor.encode()))
+
+    def _advance(self, position: Position, payload: bytes, expires_at: int | None) -> None:
+        # The top moves first: a session that stalls while this is written to it has it in its buffer.
+        self.top = position
+        if expires_at is not None and expires_at <= time.time() * 1000:
+            self._counters.expired += 1
+            return
+        frame = self.frame(position, payload)
+        self._remember(position, frame)
+        self._counters.delivered += self._write(frame)
+
+    def frame(self, position: Position, payload: bytes) -> bytes:
+        """Return the one frame that everybody gets."""
+        return text_frame(b'%s,"id":"%s.%d-%d"}' % (payload, self.stream.encode(), position.epoch, position.n))
+
+    def _remember(self, position: Position, frame: bytes) -> None:
+        """Keep a frame for sessions that come later; a user's stream is read from Redis instead."""
+
+    def _write(self, frame: bytes) -> int:
+        written = 0
+        for session in self.sessions:
+            if session.live:
+                session.write(frame)
+                written += 1
+        return written
+
+    async def read_after(self, position: Position) -> tuple[list[tuple[Position, bytes]], Position] | None:
+        """Return frames after a position, and the position they lead to; None if history does not reach back to it.
+
+        Raises:
+            RedisError: history cannot be read just now.
+        """
+        page = await self._history.read(self.tag, self.stream, position)
+        if not page.entries:
+            return ([], page.top) if page.top == position or page.top.n == 0 == position.n else None
+        if page.entries[0].position.n != position.n + 1:
+            return None
+        now = time.time() * 1000
+        alive = (entry for entry in page.entries if entry.expires_at is None or entry.expires_at > now)
+        frames = [(entry.position, self.frame(entry.position, entry.payload)) for entry in alive]
+        return frames, page.entries[-1].position
+
+    async def is_good(self, since: Position) -> bool:
+        """Whether a client that has everything up to ``since`` can get everything after it."""
+        return since == self.top or await self._history.is_good(self.tag, self.stream, since)
+
+
+class SharedFeed(Feed):
+    """A stream that many sessions hear: ``admin`` or ``all``. Keeps its newest frames in memory."""
+
+    __slots__ = ("_tail",)
+
+    def __init__(self, stream: str, tag: str, history: History, counters: FeedCounters, spawn: Spawn) -> None:
+        super().__init__(stream, tag, history, counters, spawn)
+        self._tail: deque[tuple[Position, bytes]] = deque(maxlen=_TAIL)
+
+    def _no_sessions(self) -> dict[Session, None]:
+        return {}
+
+    def add(self, session: Session) -> None:
+        self.sessions[session] = None  # type: ignore[index]  # a dict here
+
+    def remove(self, session: Session) -> None:
+        self.sessions.pop(session, None)  # type: ignore[attr-defined]  # a dict here
+
+    def _remember(self, position: Position, frame: bytes) -> None:
+        self._tail.append((position, frame))
+
+    def _resync(self, position: Position) -> None:
+        self._tail.clear()
+        super()._resync(position)
+
+    async def read_after(self, position: Position) -> tuple[list[tuple[Position, bytes]], Position] | None:
+        from_memory = self._tail_after(position)
+        if from_memory is not None:
+            return from_memory, self.position
+        return await super().read_after(position)
+
+    async def is_good(self, since: Position) -> bool:
+        return any(since == position for position, _ in self._tail) or await super().is_good(since)
+
+    def _tail_after(self, position: Position) -> list[tuple[Position, bytes]] | None:
+        if position not in (known for known, _ in self._tail):
+            return None
+        return [(known, frame) for known, frame in self._tail if known > position]

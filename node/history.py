@@ -1,0 +1,85 @@
+"""Reading the streams of events back from Redis."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, Final
+
+from shared.ids import Position
+from shared.keys import Keys
+from shared.redis_link import RedisLink
+
+PAGE: Final = 256  # entries per read: a bounded answer, and others are served in between
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event of a stream; the payload lacks its closing brace, ``expires_at`` is in ms."""
+
+    position: Position
+    payload: bytes
+    expires_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What came after a position.
+
+    Attributes:
+        top: the stream's newest position when the page was read; later entries may be in it already.
+    """
+
+    top: Position
+    entries: list[Entry]
+
+
+class History:
+    def __init__(self, link: RedisLink, keys: Keys) -> None:
+        self._link, self._keys = link, keys
+        self.reads = 0
+
+    async def read(self, tag: str, stream: str, after: Position) -> Page:
+        """Return up to a page of events after a position. Raises ``RedisError``."""
+        self.reads += 1
+        (top, epoch), raw = await asyncio.gather(
+            self._link.send("HMGET", self._keys.seq(tag), stream, "#epoch"),
+            self._link.send("XRANGE", self._keys.stream(tag, stream), f"({after}", "+", "COUNT", PAGE),
+        )
+        return Page(_top(top, epoch), [_entry(item) for item in raw])
+
+    async def tops(self, tag: str, streams: list[str]) -> list[Position]:
+        """Return the newest positions of streams of one tag. Raises ``RedisError``."""
+        *tops, epoch = await self._link.send("HMGET", self._keys.seq(tag), *streams, "#epoch")
+        return [_top(top, epoch) for top in tops]
+
+    async def is_good(self, tag: str, stream: str, since: Position) -> bool:
+        """Whether everything after ``since`` is still there.
+
+        It is if it is the newest event, or its entry still exists (then all after it do), or it is the stream's birth
+        and the first entry is the first event ever, or there has been none. Everything else, the future included, is
+        not.
+        """
+        key = self._keys.stream(tag, stream)
+        (top, epoch, birth), at, first = await asyncio.gather(
+            self._link.send("HMGET", self._keys.seq(tag), stream, "#epoch", "#birth"),
+            self._link.send("XRANGE", key, str(since), str(since)),
+            self._link.send("XRANGE", key, "-", "+", "COUNT", 1),
+        )
+        newest = _top(top, epoch)
+        if since.n > 0:
+            return since == newest or bool(at)
+        if not int(birth or 0) <= since.epoch <= int(epoch or 0):
+            return False
+        return newest.n == 0 or (bool(first) and Position.parse(first[0][0]).n == 1)
+
+
+def _top(top: bytes | None, epoch: bytes | None) -> Position:
+    return Position.parse(top) if top is not None else Position(int(epoch or 0), 0)
+
+
+def _entry(item: Any) -> Entry:
+    position, fields = item
+    values = dict(zip(fields[::2], fields[1::2], strict=True))
+    expires = values.get(b"x")
+    return Entry(Position.parse(position), values[b"m"], int(expires) if expires is not None else None)

@@ -1,0 +1,286 @@
+"""This node's place in the cluster: its lease, its counters, and which users it holds.
+
+One task writes all of it, over one connection: absolute counts with a rising revision, never increments. What changed
+in
+a loop step travels in one go, so that a crowd of connecting clients costs a few script calls. A handshake waits for its
+user's registration: whoever has read ``connected`` is found by every publish from then on.
+
+The node id is its name and a boot epoch. When the lease is lost (the process was paused, Redis was away or came back
+empty) the node takes a new epoch and registers everybody again; its sockets stay open, for nothing is exclusive here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol
+
+from pydantic_core import to_json
+
+from node.overlay import Overlay
+from shared.caretaker import clear_node
+from shared.errors import RedisError, RedisUnavailable
+from shared.ids import Position, user_stream
+from shared.keys import SHARED_TAG, Keys, bucket
+from shared.redis_link import RedisLink, Reply
+from shared.scripts import LEASE, REGISTER, Scripts
+from shared.tasks import all_of
+from shared.version import VERSION
+
+logger = logging.getLogger(__name__)
+
+Waiting = dict[str, list["asyncio.Future[Registration]"]]
+
+LEASE_TTL_MS: Final = 8000
+RENEW_INTERVAL: Final = 2.0  # s
+_RETRY: Final = 0.25  # s
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What Redis said when it wrote a user down.
+
+    Attributes:
+        connections: of this user on all nodes.
+        top: the user's stream's newest position at that moment.
+        has_states: whether newest values are kept for it.
+    """
+
+    connections: int
+    blocked: bool
+    top: Position
+    has_states: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SharedTops:
+    """Newest positions of the shared streams and of the state table, as a lease's renewal brings them."""
+
+    admin: Position
+    all: Position
+    states: Position
+
+
+class Household(Protocol):
+    """What membership asks of the sessions' side."""
+
+    def user_connections_of(self, user: str) -> int: ...
+
+    def connected_users(self) -> list[str]: ...
+
+    def user_count(self) -> int: ...
+
+    def connection_counts(self) -> tuple[int, int]:
+        """Return user and admin connections."""
+
+    def see_tops(self, tops: SharedTops) -> None: ...
+
+
+class Membership:
+    """Holds the lease and writes the registry.
+
+    Args:
+        on_new_id: awaited whenever the node has taken a new id, before anybody is registered under it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        link: RedisLink,
+        scripts: Scripts,
+        keys: Keys,
+        household: Household,
+        on_new_id: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self.name, self._link, self._scripts, self._keys = name, link, scripts, keys
+        self._household, self._on_new_id = household, on_new_id
+        self.node_id = f"{name}.{secrets.token_hex(4)}"
+        self.draining = False
+        self.overlay = Overlay()
+        self._started_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self._revision = 0
+        self._dirty: set[str] = set()
+        self._waiting: defaultdict[str, list[asyncio.Future[Registration]]] = defaultdict(list)
+        self._told_at = float("-inf")
+        self._wake = asyncio.Event()
+        self._held = False
+
+    # --- for the handshake and for those who leave
+
+    def changed(self, user: str) -> None:
+        """Write the user's count down soon."""
+        self._dirty.add(user)
+        self._wake.set()
+
+    def drain(self) -> None:
+        """Tell the cluster that this node is leaving."""
+        self.draining = True
+        self._told_at = float("-inf")
+        self._wake.set()
+
+    @property
+    def held(self) -> bool:
+        """Whether this node is part of the cluster, as far as it knows."""
+        return self._held
+
+    def counts_changed(self) -> None:
+        self._wake.set()
+
+    def register(self, user: str) -> asyncio.Future[Registration]:
+        """Write the user's count down and tell what Redis knows of it; fails with ``RedisError`` if it cannot."""
+        future: asyncio.Future[Registration] = asyncio.get_running_loop().create_future()
+        if not self._link.connected:
+            future.set_exception(RedisUnavailable("redis is away"))
+            return future
+        self._waiting[user].append(future)
+        self.changed(user)
+        return future
+
+    # --- the writer
+
+    async def run(self) -> None:
+        """Hold the lease and keep the registry right until cancelled."""
+        while True:
+            try:
+                await self._write()
+            except RedisError as exc:
+                self._held = False  # what Redis has kept of us is not known any more
+                _fail(self._waiting, exc)
+                await self._link.wait_connected()
+                await asyncio.sleep(_RETRY)
+                continue
+            try:
+                async with asyncio.timeout(RENEW_INTERVAL):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def _write(self) -> None:
+        if not self._held:
+            await self._join()
+        self._wake.clear()
+        users, self._dirty = self._dirty, set()
+        # Those who come while this is under way wait for the next round: this one does not count them.
+        waiting, self._waiting = self._waiting, defaultdict(list)
+        try:
+            lost = await self._write_once(users, waiting)
+        except RedisError as exc:
+            self._dirty |= users
+            _fail(waiting, exc)
+            raise
+        if lost:
+            self._dirty |= users
+            for user, futures in waiting.items():
+                self._waiting[user][:0] = futures
+            logger.warning("lease lost; a new node id is taken", extra={"node_id": self.node_id})
+            self._take_new_id()
+            self._held = False
+            self._wake.set()
+
+    async def _write_once(self, users: set[str], waiting: Waiting) -> bool:
+        """Send one round of registrations and the lease's renewal; True if this node id is dead."""
+        by_tag: dict[str, list[str]] = defaultdict(list)
+        for user in users:
+            by_tag[bucket(user)].append(user)
+        calls = [self._register(tag, members) for tag, members in by_tag.items()]
+        lease, *registered = await all_of(self._lease("renew"), *calls)
+        if lease[0] == b"lost" or any(reply[0] == b"dead" for reply in registered):
+            return True
+        for members, reply in zip(by_tag.values(), registered, strict=True):
+            self._settle(members, reply, waiting)
+        self._take_tops(lease)
+        return False
+
+    async def _join(self) -> None:
+        """Take a lease, be reachable under it, and write down everybody who is here."""
+        await self._on_new_id(self.node_id)
+        reply = await self._lease("take")
+        if reply[0] == b"lost":  # cleared while Redis was away from us
+            self._take_new_id()
+            await self._on_new_id(self.node_id)
+            reply = await self._lease("take")
+        self._held = True
+        self._take_tops(reply)
+        self._dirty.update(self._household.connected_users())
+        logger.info("lease held", extra={"node_id": self.node_id})
+
+    def _take_new_id(self) -> None:
+        self.node_id = f"{self.name}.{secrets.token_hex(4)}"
+        self.overlay.forget()
+
+    async def _lease(self, how: str) -> Reply:
+        k = self._keys
+        counts = self._household.connection_counts()
+        self._revision += 1
+        reply: list[Any] = await self._scripts.run(
+            self._link,
+            LEASE,
+            (k.leases, k.nodes, k.counts, k.totals, k.gone, k.seq(SHARED_TAG)),
+            (how, self.node_id, LEASE_TTL_MS, self._revision, *counts, self._about()),
+        )
+        if reply[0] == b"held":
+            self.overlay.wrote_counts(reply[1], *counts)
+        return reply
+
+    def _about(self) -> bytes:
+        """Return what the node says of itself, or nothing if it said so a moment ago."""
+        now = time.monotonic()
+        if self._held and now - self._told_at < RENEW_INTERVAL / 2:
+            return b""
+        self._told_at = now
+        return to_json(
+            {
+                "name": self.name,
+                "state": "draining" if self.draining else "up",
+                "version": VERSION,
+                "started_at": self._started_at,
+                "users": self._household.user_count(),
+            }
+        )
+
+    async def _register(self, tag: str, users: list[str]) -> Reply:
+        k = self._keys
+        keys = [k.users(tag), k.held(tag, self.node_id), k.tomb(tag, self.node_id), k.blocked(tag), k.seq(tag)]
+        args: list[str | int] = [self.node_id, self._revision]
+        for user in users:
+            keys.append(k.user_states(user).table)
+            args += (user, self._household.user_connections_of(user), user_stream(user))
+        return await self._scripts.run(self._link, REGISTER, keys, args)
+
+    def _settle(self, users: list[str], reply: list[Any], waiting: Waiting) -> None:
+        """Tell those who wait what Redis said; a stale revision cannot happen with one writer on one connection."""
+        _, now, untouched, *values = reply
+        for index, user in enumerate(users):
+            connections, blocked, top, has_states, change = values[index * 5 : index * 5 + 5]
+            registration = Registration(connections, blocked == 1, Position.parse(top or untouched), has_states == 1)
+            if change:
+                self.overlay.users_changed(now, change)
+            for future in waiting.pop(user, ()):
+                if not future.done():
+                    future.set_result(registration)
+
+    def _take_tops(self, reply: list[bytes]) -> None:
+        self._household.see_tops(SharedTops(*map(Position.parse, reply[2:5])))
+
+    async def leave(self) -> None:
+        """Go from registry and counters, after the last socket; what cannot be said now, a lapsed lease says later."""
+        try:
+            await clear_node(self._link, self._scripts, self._keys, self.node_id)
+            await self._lease("leave")
+        except RedisError as exc:
+            logger.warning("could not leave the registry; the lease will lapse", extra={"error": str(exc)})
+
+
+def _fail(waiting: Waiting, exc: RedisError) -> None:
+    for futures in waiting.values():
+        for future in futures:
+            if not future.done():
+                future.set_exception(exc)
+                future.exception()  # its handshake may have gone meanwhile
+    waiting.clear()

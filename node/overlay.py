@@ -1,0 +1,45 @@
+"""The cluster's counters as this node should show them: the last sums, and what changed here since. No I/O.
+
+The sums are up to half a second old; a client that has just connected here must find itself counted.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from shared.stats import ClusterStats, Counters
+
+
+class Overlay:
+    """Remembers what this node has written down lately, by the server's clock."""
+
+    def __init__(self) -> None:
+        self._counts: deque[tuple[int, int, int]] = deque([(0, 0, 0)])
+        self._users: deque[tuple[int, int]] = deque()
+
+    def wrote_counts(self, at_ms: int, user_connections: int, admin_connections: int) -> None:
+        """Take note that Redis has these counts of this node since ``at_ms``."""
+        self._counts.append((at_ms, user_connections, admin_connections))
+
+    def users_changed(self, at_ms: int, change: int) -> None:
+        """Take note that a registration of this node changed the number of the cluster's users."""
+        self._users.append((at_ms, change))
+
+    def forget(self) -> None:
+        """Begin anew under a new node id: of it, no sum contains anything yet."""
+        self._counts = deque([(0, 0, 0)])
+        self._users.clear()
+
+    def show(self, stats: ClusterStats, user_connections: int, admin_connections: int) -> Counters:
+        """Return the sums with this node's present counts in place of those they contain."""
+        while len(self._counts) > 1 and self._counts[1][0] <= stats.at_ms:
+            self._counts.popleft()
+        while self._users and self._users[0][0] <= stats.at_ms:
+            self._users.popleft()
+        _, users_then, admins_then = self._counts[0]
+        sums = stats.counters
+        return Counters(
+            max(sums.users + sum(change for _, change in self._users), 0),
+            max(sums.user_connections + user_connections - users_then, user_connections),
+            max(sums.admin_connections + admin_connections - admins_then, admin_connections),
+        )

@@ -1,0 +1,113 @@
+"""The node's HTTP calls: what polling clients and the admin page need."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import httpx
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
+
+from node.hub import Hub
+from shared.auth import Principal, TokenVerifier, bearer_token
+from shared.cluster import list_nodes
+from shared.errors import InvalidToken, KeysUnavailable
+from shared.keys import Keys
+from shared.redis_link import RedisLink
+from shared.states import read_state, read_states
+
+_RETRY_AFTER = {"Retry-After": "2"}
+_FORWARD_TIMEOUT = 10.0  # s
+_FORWARDED_HEADERS = ("authorization", "content-type", "idempotency-key", "traceparent")
+_RETURNED_HEADERS = ("content-type", "retry-after", "www-authenticate")
+
+
+class RestApi:
+    """Routes under ``/api/v1``; one instance per node process."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        verifier: TokenVerifier,
+        link: RedisLink,
+        keys: Keys,
+        *,
+        router_url: str | None,
+        body_max_bytes: int,
+    ) -> None:
+        self._hub, self._verifier, self._link, self._keys = hub, verifier, link, keys
+        self._body_max = body_max_bytes
+        self._router = httpx.AsyncClient(base_url=router_url, timeout=_FORWARD_TIMEOUT) if router_url else None
+
+    async def aclose(self) -> None:
+        if self._router is not None:
+            await self._router.aclose()
+
+    def routes(self) -> APIRouter:
+        routes = APIRouter(prefix="/api/v1")
+        logged_in, admin = Depends(self._principal), Depends(self._admin)
+
+        @routes.get("/ws/stats", tags=["cluster"])
+        async def stats() -> dict[str, int]:
+            """Return the four counters of the whole cluster."""
+            return self._hub.stats().as_json()
+
+        @routes.get("/transcodes", tags=["transcodes"])
+        async def transcodes(principal: Annotated[Principal, logged_in]) -> dict[str, Any]:
+            """Return the newest states: an admin's of all videos, a user's of its own."""
+            k = self._keys
+            table = k.all_states if principal.is_admin else k.user_states(principal.user_id)
+            return {"transcodes": [state.message() for state in await read_states(self._link, table)]}
+
+        @routes.get("/transcodes/{video_id}", tags=["transcodes"])
+        async def transcode(video_id: int, principal: Annotated[Principal, logged_in]) -> dict[str, Any]:
+            """Return the newest state of one video; 404 for those that are not the caller's."""
+            state = await read_state(self._link, self._keys, video_id)
+            if state is None or not (principal.is_admin or state.owner == principal.user_id):
+                raise HTTPException(404, f"no transcode of video {video_id} is known")
+            return state.message()
+
+        @routes.get("/admin/nodes", tags=["admin"], dependencies=[admin])
+        async def nodes() -> dict[str, Any]:
+            """Return every live node with its counters."""
+            return {"nodes": await list_nodes(self._link, self._keys)}
+
+        @routes.post("/admin/system-messages", tags=["admin"], dependencies=[admin])
+        async def system_messages(request: Request) -> Response:
+            """Publish a `system_message` (message, level, target) with the caller's own token, scope `publish`."""
+            return await self._forward(request)
+
+        return routes
+
+    # --- who asks
+
+    async def _principal(self, request: Request) -> Principal:
+        try:
+            return await self._verifier.verify(bearer_token(request.headers.get("authorization")))
+        except InvalidToken as exc:
+            raise HTTPException(401, str(exc), {"WWW-Authenticate": "Bearer"}) from exc
+        except KeysUnavailable as exc:
+            raise HTTPException(503, str(exc), _RETRY_AFTER) from exc
+
+    async def _admin(self, request: Request) -> Principal:
+        principal = await self._principal(request)
+        if not principal.is_admin:
+            raise HTTPException(403, "not an admin")
+        return principal
+
+    # --- to the router
+
+    async def _forward(self, request: Request) -> Response:
+        if self._router is None:
+            raise HTTPException(503, "ROUTER_URL is not set")
+        body = await request.json()
+        if not isinstance(body, dict):
+            raise HTTPException(422, [{"type": "dict_type", "loc": ["body"], "msg": "an object is needed"}])
+        headers = {name: request.headers[name] for name in _FORWARDED_HEADERS if name in request.headers}
+        try:
+            answer = await self._router.post(
+                "/api/v1/notifications", json={**body, "type": "system_message"}, headers=headers
+            )
+        except httpx.HTTPError as exc:
+            raise HTTPException(503, "the router does not answer just now", _RETRY_AFTER) from exc
+        kept = {name: answer.headers[name] for name in _RETURNED_HEADERS if name in answer.headers}
+        return Response(answer.content, answer.status_code, kept)

@@ -1,0 +1,270 @@
+"""One client's WebSocket after the handshake. No I/O of its own: bytes and ticks in, frames and close codes out.
+
+The object is its transport's asyncio protocol, so that a connection costs no second object, no task and no queue:
+
+| phase | what it means |
+| --- | --- |
+| OPENING | accepted; who it is, is being found out. Nothing is read from it |
+| CATCHING_UP | has a cursor in every stream it hears, and is being brought to their tops |
+| LIVE | at the top of all its feeds: they write to it directly |
+| CLOSING | our close frame is out; waits for the client's, discards everything else |
+| CLOSED | gone |
+
+A write buffer that does not drain makes a LIVE session one that is CATCHING_UP: it writes nothing and reads nothing
+from
+its client (or answering pings would let it grow), its events wait in history and of states only the newest is kept,
+so a slow client costs a constant.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+
+from pydantic_core import from_json, to_json
+
+from node import frames
+from node.frames import FrameViolation
+from shared.auth import Principal
+from shared.close_codes import CloseCode
+from shared.ids import BEGINNING, Position
+
+if TYPE_CHECKING:
+    from node.feed import Feed
+
+PONG: Final = frames.text_frame(b"pong")
+UNKNOWN_COMMAND: Final = frames.text_frame(b'{"type":"error","code":"unknown_command"}')
+INVALID_TOKEN: Final = frames.text_frame(b'{"type":"error","code":"invalid_token"}')
+
+
+class Phase(IntEnum):
+    OPENING = 0
+    CATCHING_UP = 1
+    LIVE = 2
+    CLOSING = 3
+    CLOSED = 4
+
+
+class House(Protocol):
+    """What a session needs of the node it lives in."""
+
+    frame_max_bytes: int
+
+    def now(self) -> float:
+        """Return the loop's time, seconds."""
+
+    def may_command(self, user_id: str) -> bool:
+        """Count a command of this user; False if it was one too many."""
+
+    def stats_frame(self) -> bytes: ...
+
+    def refresh(self, session: Session, token: str) -> None:
+        """Judge a fresh token, and answer when that is done."""
+
+    def behind(self, session: Session) -> None:
+        """Bring a session that is CATCHING_UP to the tops of its feeds."""
+
+    def closing(self, session: Session) -> None:
+        """Forget a session that will hear nothing any more."""
+
+    def closed(self, session: Session) -> None: ...
+
+
+class Session:
+    __slots__ = (
+        "_buffer",
+        "_house",
+        "_text",
+        "close_code",
+        "cursors",
+        "expires_at",
+        "feeds",
+        "heard_at",
+        "is_admin",
+        "live",
+        "phase",
+        "since",
+        "states_seen",
+        "transport",
+        "user_id",
+        "username",
+        "writable",
+    )
+
+    def __init__(self, house: House, transport: asyncio.Transport, *, is_admin: bool) -> None:
+        self._house, self.transport = house, transport
+        self.is_admin = is_admin
+        self.user_id = self.username = ""
+        self.expires_at = 0.0
+        self.phase = Phase.OPENING
+        self.live = False  # phase is LIVE: read for every session at every broadcast
+        self.writable = True
+        self.heard_at = self.since = house.now()
+        self.feeds: tuple[Feed, ...] = ()
+        self.cursors: list[Position] | None = None
+        self.states_seen = BEGINNING
+        self.close_code = 0
+        self._buffer = b""
+        self._text: bytes | None = None
+
+    # --- towards the client
+
+    def identify(self, principal: Principal) -> None:
+        self.user_id, self.username = principal.user_id, principal.username
+        self.expires_at = principal.expires_at
+
+    def write(self, frame: bytes) -> None:
+        self.transport.write(frame)
+
+    def welcome(self, frame: bytes, feeds: tuple[Feed, ...], cursors: list[Position]) -> None:
+        """Send the first frame; from here on the session is brought to the tops of its feeds, and reads its client."""
+        self.write(frame)
+        self.feeds, self.cursors = feeds, cursors
+        self.phase = Phase.CATCHING_UP
+        self.heard_at = self._house.now()
+        if self.writable:
+            self.transport.resume_reading()
+
+    def go_live(self) -> None:
+        """Let the feeds write directly. Called in the loop step in which every cursor equals its feed's top."""
+        self.phase, self.live, self.cursors = Phase.LIVE, True, None
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Send a close frame and wait for the client's; what comes after it is not delivered."""
+        if self.phase >= Phase.CLOSING:
+            return
+        self.phase, self.live, self.close_code = Phase.CLOSING, False, code
+        self._buffer = b""
+        self.since = self._house.now()
+        self.write(frames.close_frame(code, reason))
+        self.transport.resume_reading()
+        self._house.closing(self)
+
+    def abort(self, code: int) -> None:
+        """End it at once: a buffer that never drains would keep the socket for ever."""
+        if self.phase < Phase.CLOSING:
+            self.phase, self.live, self.close_code = Phase.CLOSING, False, code
+            self._house.closing(self)
+        self.transport.abort()
+
+    # --- from the transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Nothing: the transport was made before the handshake."""
+
+    def pause_writing(self) -> None:
+        self.writable = False
+        if self.phase is Phase.OPENING or self.phase >= Phase.CLOSING:
+            return
+        self.since = self._house.now()
+        self.transport.pause_reading()
+        if self.live:
+            self._fall_behind()
+
+    def _fall_behind(self) -> None:
+        # What was just written is in the buffer, and the feeds' tops count it already.
+        self.phase, self.live = Phase.CATCHING_UP, False
+        self.cursors = [feed.position for feed in self.feeds]
+        for feed in self.feeds:
+            if feed.states is not None:
+                self.states_seen = feed.states.top
+
+    def resume_writing(self) -> None:
+        self.writable = True
+        if self.phase is Phase.CATCHING_UP:
+            self.heard_at = self._house.now()  # it could not be heard while nothing was read
+            self.transport.resume_reading()
+            self._house.behind(self)
+
+    def eof_received(self) -> None:
+        """Let the transport close: a client that says no more hears no more."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        was, self.phase, self.live = self.phase, Phase.CLOSED, False
+        if was < Phase.CLOSING:
+            self.close_code = self.close_code or 1006
+            self._house.closing(self)
+        self._house.closed(self)
+
+    def data_received(self, data: bytes) -> None:
+        self.heard_at = self._house.now()
+        if self._buffer:
+            data = self._buffer + data
+        try:
+            received, self._buffer = frames.split(data, self._house.frame_max_bytes)
+            for frame in received:
+                self._receive(frame)
+        except FrameViolation as exc:
+            self._buffer = b""
+            self.close(exc.code, str(exc))
+
+    # --- what the client says
+
+    def _receive(self, frame: frames.Frame) -> None:
+        if self.phase is Phase.CLOSING:
+            if frame.opcode == frames.CLOSE:
+                self.transport.close()
+            return
+        if frame.opcode == frames.CLOSE:
+            self._receive_close(frame.payload)
+        elif not self._house.may_command(self.user_id):
+            self.close(CloseCode.TOO_MANY, "too many commands")
+        elif frame.opcode == frames.PING:
+            self.write(frames.pong_frame(frame.payload))
+        elif frame.opcode == frames.BINARY:
+            raise FrameViolation(CloseCode.BINARY_FRAME, "binary frames are not understood")
+        elif frame.opcode != frames.PONG:
+            self._receive_text(frame)
+
+    def _receive_close(self, payload: bytes) -> None:
+        code = frames.received_close_code(payload)
+        self.close(code if code != 1005 else CloseCode.NORMAL)
+        self.close_code = code
+        self.transport.close()
+
+    def _receive_text(self, frame: frames.Frame) -> None:
+        if (frame.opcode == frames.CONTINUATION) != (self._text is not None):
+            raise FrameViolation(CloseCode.PROTOCOL_ERROR, "a fragment out of place")
+        text = (self._text or b"") + frame.payload
+        if len(text) > self._house.frame_max_bytes:
+            raise FrameViolation(CloseCode.FRAME_TOO_LARGE, "a message larger than a frame may be")
+        if not frame.fin:
+            self._text = text
+            return
+        self._text = None
+        self._command(frames.decode_text(text))
+
+    def _command(self, text: str) -> None:
+        if text == "ping":
+            self.write(PONG)
+        elif text == "get_stats":
+            self.write(self._house.stats_frame())
+        elif (token := _refresh_token(text)) is not None:
+            self._house.refresh(self, token)
+        else:
+            self.write(UNKNOWN_COMMAND)
+
+    def refreshed(self, principal: Principal | None) -> None:
+        """Take a fresh token, or refuse it: then the old one stands."""
+        if self.phase >= Phase.CLOSING:
+            return
+        if principal is None or principal.user_id != self.user_id or (self.is_admin and not principal.is_admin):
+            self.write(INVALID_TOKEN)
+            return
+        self.expires_at = principal.expires_at
+        self.write(frames.text_frame(to_json({"type": "refreshed", "exp": int(principal.expires_at)})))
+
+
+def _refresh_token(text: str) -> str | None:
+    """Return the token of a ``refresh`` command; None for any other text."""
+    if '"refresh"' not in text:
+        return None
+    try:
+        command = from_json(text)
+    except ValueError:
+        return None
+    if not isinstance(command, dict) or cast(dict[str, Any], command).get("type") != "refresh":
+        return None
+    token = command.get("token")
+    return token if isinstance(token, str) else ""

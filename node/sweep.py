@@ -1,0 +1,71 @@
+"""One timer that looks over all sessions once a second; no timer per connection."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from typing import Final
+
+from node.handshake import reconnect_frame
+from node.hub import Hub
+from node.progress import Progress
+from node.session import Phase, Session
+from shared.close_codes import CloseCode
+from shared.redis_link import RedisLink
+
+logger = logging.getLogger(__name__)
+
+INTERVAL: Final = 1.0  # s
+_STALLED_LOOP: Final = 2.0  # s by which the timer may be late before heartbeats are believed to wait in buffers
+_CLOSING_TIMEOUT: Final = 5.0  # s for the client's close frame
+_AWAY_TOO_LONG: Final = 30.0  # s without Redis after which clients are sent elsewhere
+_AWAY_SPREAD: Final = 20  # rounds over which they are
+
+
+class Sweep:
+    def __init__(
+        self, hub: Hub, progress: Progress, link: RedisLink, *, heartbeat_timeout: float, slow_client_timeout: float
+    ) -> None:
+        self._hub, self._progress, self._link = hub, progress, link
+        self._heartbeat_timeout, self._slow_client_timeout = heartbeat_timeout, slow_client_timeout
+        self.loop_lag = 0.0
+
+    async def run(self) -> None:
+        """Sweep until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + INTERVAL
+            await asyncio.sleep(INTERVAL)
+            self.loop_lag = loop.time() - due
+            # After a stall (a pause, a long collection) what clients sent meanwhile waits in our buffers, unread.
+            self.sweep(loop.time(), heartbeats=self.loop_lag < _STALLED_LOOP)
+            await self._progress.tend()
+
+    def sweep(self, now: float, *, heartbeats: bool) -> None:
+        """Close who is silent, expired or too slow; abort who does not finish closing."""
+        wall = time.time()
+        for session in self._hub.sessions():
+            if session.phase is Phase.OPENING:
+                continue
+            if session.expires_at <= wall:
+                session.close(CloseCode.UNAUTHENTICATED, "token expired")
+            elif not session.writable:
+                if now - session.since > self._slow_client_timeout:
+                    self._hub.counters.stalled += 1
+                    session.abort(CloseCode.TRY_AGAIN_LATER)
+            elif heartbeats and now - session.heard_at > self._heartbeat_timeout:
+                session.close(CloseCode.NO_HEARTBEAT, "no heartbeat")
+        for session in [s for s in self._hub.closing_sessions if now - s.since > _CLOSING_TIMEOUT]:
+            session.abort(session.close_code)
+        if self._link.down_for > _AWAY_TOO_LONG:
+            self._send_away()
+
+    def _send_away(self) -> None:
+        """Without Redis for long: another node may reach it, so clients go, a slice at a time."""
+        sessions: list[Session] = self._hub.sessions()
+        random.shuffle(sessions)
+        for session in sessions[: max(len(sessions) // _AWAY_SPREAD, 50)]:
+            session.write(reconnect_frame(random.randint(1000, 10_000)))  # noqa: S311
+            session.close(CloseCode.TRY_AGAIN_LATER, "the cluster is away")

@@ -1,0 +1,60 @@
+"""How a connection leaves uvicorn after its handshake.
+
+uvicorn parses the upgrade, FastAPI routes it, the endpoint authenticates. Then the endpoint takes the transport over:
+it becomes the transport of a :class:`~node.session.Session`, and uvicorn's protocol object, its queue, its parser and
+its task are garbage (31 KiB per connection become 5). uvicorn's minor version is pinned, and
+``tests/node/test_wire_contract.py`` fails when the names used here move.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
+
+from node.session import Session
+from shared.asgi import Scope
+
+EXTENSION: Final = "videosite.take_over"
+TakeOver = Callable[[Callable[[asyncio.Transport], Session]], Session]
+
+
+class _Detached:
+    """Stands where the transport was: what uvicorn still does to it reaches nobody."""
+
+    def write(self, data: bytes) -> None: ...
+
+    def close(self) -> None: ...
+
+    def is_closing(self) -> bool:
+        return True
+
+
+class UpgradeProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket protocol up to the upgrade, given to uvicorn as its ``ws`` option."""
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        scope: Any = getattr(self, "scope", None)  # none: the upgrade was refused
+        if scope is not None:
+            scope["extensions"][EXTENSION] = self._take_over
+
+    def _take_over(self, make_session: Callable[[asyncio.Transport], Session]) -> Session:
+        transport = self.transport
+        transport.pause_reading()
+        # Anything in the buffer counts as slow: the kernel's own buffer holds megabytes before that.
+        transport.set_write_buffer_limits(high=0)
+        session = make_session(transport)
+        transport.set_protocol(cast(asyncio.BaseProtocol, session))  # it has the methods, at no base's cost
+        self.connections.discard(self)
+        self.transport = _Detached()  # type: ignore[assignment]
+        return session
+
+
+def take_over(scope: Scope, make_session: Callable[[asyncio.Transport], Session]) -> Session:
+    """Make an accepted WebSocket a session. Its client is not read until the session is welcomed or closed."""
+    detach: TakeOver = scope["extensions"][EXTENSION]
+    return detach(make_session)
