@@ -1,0 +1,72 @@
+"""What runs where and how to look at it, in a few lines."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import timedelta
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from videosite_realtime_cli import identity
+from videosite_realtime_cli.cluster.plan import DEMO_USER, Plan
+from videosite_realtime_cli.cluster.valkey import without_password
+from videosite_realtime_cli.listen import endpoint
+from videosite_realtime_cli.terminal import counted
+
+_LIFETIME = timedelta(days=1)
+_EXAMPLE = {"type": "system_message", "message": "hello", "level": "info", "target": "all"}
+
+
+def welcome(console: Console, plan: Plan, redis_url: str, logs: Path, *, embedded: bool) -> None:
+    """Print it. Nothing is wrapped or cut: tokens and commands are there to be copied."""
+    count = f"{counted(plan.options.nodes, 'node')}, {counted(plan.options.routers, 'router')}"
+    _print(console, Text.assemble(("VideoSite Realtime is up", "bold green"), f": {count}. Ctrl-C stops it."))
+    management = ", ".join(f"{name} {url}" for name, url in plan.management_urls.items())
+    _section(
+        console,
+        {
+            "nodes": f"{plan.node_url}   admin page, WebSockets; every node shares this port",
+            "": management,
+            "router": "  ".join(plan.router_urls.values()) + f"   API: {plan.router_url}/docs",
+            "Redis": f"{without_password(redis_url)}   " + ("embedded Valkey" if embedded else "from REDIS_URL"),
+            "logs": _short(logs),
+        },
+    )
+    user = plan.signer.mint(identity.user(DEMO_USER), _LIFETIME)
+    admin = plan.signer.mint(identity.admin("1", scope="publish"), _LIFETIME)
+    _section(
+        console,
+        {
+            f"user {DEMO_USER}": user,
+            "": endpoint(plan.node_url, admin=False) + "?token=…",
+            "admin 1": admin,
+            " ": endpoint(plan.node_url, admin=True) + "?token=…",
+        },
+    )
+    _section(
+        console,
+        {
+            "watch": "videosite-realtime tail --admin",
+            "send": f'videosite-realtime send user {DEMO_USER} "hello"',
+            "curl": f"curl {plan.router_url}/api/v1/notifications -H 'Authorization: Bearer {plan.router_api_key}' "
+            f"-H 'Content-Type: application/json' -d '{json.dumps(_EXAMPLE)}'",
+        },
+    )
+
+
+def _section(console: Console, rows: dict[str, str]) -> None:
+    _print(console, Text())
+    for label, value in rows.items():
+        _print(console, Text.assemble((f"  {label.strip():<8} ", "cyan"), value))
+
+
+def _print(console: Console, text: Text) -> None:
+    console.print(text, soft_wrap=True)
+
+
+def _short(path: Path) -> str:
+    home = str(Path.home())
+    return f"~{str(path)[len(home) :]}{os.sep}" if str(path).startswith(home + os.sep) else f"{path}{os.sep}"
