@@ -10,8 +10,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from fastapi import FastAPI
-
 from node.app import create_app, create_management_app, health_routes
 from node.bus import Bus
 from node.drain import Drain, DrainingServer
@@ -27,6 +25,7 @@ from node.sweep import Sweep
 from node.user_check import user_check_from
 from node.wire import UpgradeProtocol
 from shared import logs
+from shared.asgi import ASGIApp
 from shared.auth import TokenVerifier
 from shared.caretaker import Caretaker
 from shared.errors import SettingsError
@@ -48,8 +47,8 @@ _GC_THRESHOLDS = (50_000, 50, 100)
 class Node:
     """What a running node is made of, as far as serving and leaving need it."""
 
-    app: FastAPI
-    management: FastAPI
+    app: ASGIApp
+    management: ASGIApp
     hub: Hub
     membership: Membership
 

@@ -8,12 +8,11 @@ from collections.abc import Callable
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import WebSocketRoute
 
 from node.handshake import Handshake
 from node.metrics import NodeMetrics
 from node.rest_api import RestApi
-from shared.asgi import NO_TELEMETRY
+from shared.asgi import NO_TELEMETRY, ASGIApp, Receive, Scope, Send
 from shared.errors import RedisError
 from shared.version import VERSION
 
@@ -24,7 +23,7 @@ NotReady = Callable[[], str | None]
 
 def create_app(
     handshake: Handshake, rest: RestApi, health: APIRouter, *, origins: list[str], body_max_bytes: int
-) -> FastAPI:
+) -> ASGIApp:
     app = FastAPI(
         title="VideoSite Realtime: connection node",
         version=VERSION,
@@ -35,9 +34,6 @@ def create_app(
     app.add_middleware(
         CORSMiddleware, allow_origins=origins, allow_credentials=True, allow_methods=["*"], allow_headers=["*"]
     )
-    # Plain ASGI endpoints: solving FastAPI's dependencies would be a sixth of a handshake.
-    app.router.routes.append(WebSocketRoute("/api/v1/ws", handshake.endpoint(admin=False)))
-    app.router.routes.append(WebSocketRoute("/api/v1/ws/admin", handshake.endpoint(admin=True)))
     app.include_router(rest.routes())
     app.include_router(health)
 
@@ -45,7 +41,14 @@ def create_app(
     async def away(_: Request, exc: RedisError) -> JSONResponse:
         return JSONResponse({"detail": str(exc)}, 503, {"Retry-After": "2"})
 
-    return app
+    async def with_sockets(scope: Scope, receive: Receive, send: Send) -> None:
+        # Upgrades go straight to the handshake: FastAPI's layers and dependencies would be a fifth of its cost.
+        if scope["type"] == "websocket":
+            await handshake(scope, receive, send)
+        else:
+            await app(scope, receive, send)
+
+    return with_sockets
 
 
 def create_management_app(health: APIRouter) -> FastAPI:

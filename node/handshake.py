@@ -2,7 +2,7 @@
 
 A browser cannot see why a handshake was refused, so almost everything is accepted first and then closed with a code:
 
-    Origin not ours ............................. HTTP 403, before the upgrade
+    Origin not ours, no such path ............... HTTP 403, before the upgrade
     draining, or Redis away ..................... reconnect + 1012 / 1013
     no token, invalid, expired .................. 4401
     not an admin, user unknown or blocked ....... 4403
@@ -42,6 +42,8 @@ from shared.states import read_states
 
 logger = logging.getLogger(__name__)
 
+USER_PATH: Final = "/api/v1/ws"
+ADMIN_PATH: Final = "/api/v1/ws/admin"
 SINCE_MAX_BYTES: Final = 512
 _REGISTRATION_TIMEOUT: Final = 5.0  # s
 _RETRY_AFTER_MS: Final = (1000, 5000)
@@ -80,7 +82,7 @@ class _Request:
 
 
 class Handshake:
-    """The endpoint behind both WebSocket paths, an ASGI application."""
+    """Serves both WebSocket paths; an ASGI application."""
 
     def __init__(
         self,
@@ -96,13 +98,11 @@ class Handshake:
         self._link, self._keys, self._settings = link, keys, settings
         self._origins = frozenset(settings.backend_cors_origins)
 
-    def endpoint(self, *, admin: bool) -> _Endpoint:
-        return _Endpoint(self, admin=admin)
-
-    async def run(self, scope: Scope, receive: Receive, send: Send, *, admin: bool) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one upgrade request; returns once the session lives on its own, or has been told why not."""
         await receive()
-        if not self._origin_is_ours(scope):
+        admin = scope["path"] == ADMIN_PATH
+        if (not admin and scope["path"] != USER_PATH) or not self._origin_is_ours(scope):
             await send({"type": "websocket.close"})
             return
         try:
@@ -110,7 +110,7 @@ class Handshake:
         except ValueError:
             request = _Request("", None, None)
         await send({"type": "websocket.accept", "subprotocol": request.subprotocol})
-        session = take_over(scope, lambda transport: Session(self._hub, transport, is_admin=admin))
+        session = take_over(scope, lambda transport, fd: Session(self._hub, transport, is_admin=admin, descriptor=fd))
         try:
             await self._admit(session, request)
         except Refused as refused:
@@ -246,16 +246,6 @@ class Handshake:
                 }
             )
         )
-
-
-class _Endpoint:
-    """One WebSocket path. An object and no function, so that Starlette serves it as it is."""
-
-    def __init__(self, handshake: Handshake, *, admin: bool) -> None:
-        self._handshake, self._admin = handshake, admin
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._handshake.run(scope, receive, send, admin=self._admin)
 
 
 def positions_in(since: str, streams: set[str]) -> dict[str, Position] | None:

@@ -40,6 +40,7 @@ Waiting = dict[str, list["asyncio.Future[Registration]"]]
 LEASE_TTL_MS: Final = 8000
 RENEW_INTERVAL: Final = 2.0  # s
 _RETRY: Final = 0.25  # s
+_ROUND: Final = 0.005  # s between two rounds at least: a crowd that connects travels in few of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,7 @@ class Membership:
                 await self._link.wait_connected()
                 await asyncio.sleep(_RETRY)
                 continue
+            await asyncio.sleep(_ROUND)
             try:
                 async with asyncio.timeout(RENEW_INTERVAL):
                     await self._wake.wait()

@@ -19,7 +19,8 @@ from node.session import Session
 from shared.asgi import Scope
 
 EXTENSION: Final = "videosite.take_over"
-TakeOver = Callable[[Callable[[asyncio.Transport], Session]], Session]
+MakeSession = Callable[[asyncio.Transport, int], Session]
+TakeOver = Callable[[MakeSession], Session]
 
 
 class _Detached:
@@ -42,19 +43,31 @@ class UpgradeProtocol(WebSocketsSansIOProtocol):
         if scope is not None:
             scope["extensions"][EXTENSION] = self._take_over
 
-    def _take_over(self, make_session: Callable[[asyncio.Transport], Session]) -> Session:
+    def _take_over(self, make_session: MakeSession) -> Session:
         transport = self.transport
         transport.pause_reading()
         # Anything in the buffer counts as slow: the kernel's own buffer holds megabytes before that.
         transport.set_write_buffer_limits(high=0)
-        session = make_session(transport)
+        session = make_session(transport, _descriptor(transport))
         transport.set_protocol(cast(asyncio.BaseProtocol, session))  # it has the methods, at no base's cost
         self.connections.discard(self)
         self.transport = _Detached()  # type: ignore[assignment]
         return session
 
 
-def take_over(scope: Scope, make_session: Callable[[asyncio.Transport], Session]) -> Session:
-    """Make an accepted WebSocket a session. Its client is not read until the session is welcomed or closed."""
+def _descriptor(transport: asyncio.Transport) -> int:
+    """Return the socket's descriptor, or -1 where bytes may not bypass the transport (TLS)."""
+    if transport.get_extra_info("sslcontext") is not None:
+        return -1
+    sock = transport.get_extra_info("socket")
+    return int(sock.fileno()) if sock is not None else -1
+
+
+def take_over(scope: Scope, make_session: MakeSession) -> Session:
+    """Make an accepted WebSocket a session. Its client is not read until the session is welcomed or closed.
+
+    Args:
+        make_session: called with the transport and its descriptor (-1: write through the transport).
+    """
     detach: TakeOver = scope["extensions"][EXTENSION]
     return detach(make_session)

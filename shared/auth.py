@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import httpx
-from jose import jwt
+from jose import jwk, jwt
 from jose.exceptions import ExpiredSignatureError, JOSEError, JWTClaimsError
 
 from shared.errors import InvalidToken, InvalidUserId, KeysUnavailable
@@ -23,6 +23,8 @@ from shared.ids import user_id
 from shared.settings import CommonSettings
 
 logger = logging.getLogger(__name__)
+
+Key = Any  # jose.backends.base.Key; python-jose has no types
 
 TOKEN_MAX_BYTES: Final = 3 * 1024
 _FOREVER: Final = 253402300800  # the year 10000: what lies beyond is no time
@@ -48,16 +50,18 @@ class Principal:
 
 
 class KeySource(Protocol):
-    async def key_for(self, header: dict[str, Any]) -> str | dict[str, Any]:
-        """Return the key that must have signed a token with this header; raises ``InvalidToken``."""
+    async def key_for(self, token: str) -> Key:
+        """Return the key that must have signed this token; raises ``InvalidToken``."""
 
 
-@dataclass(frozen=True, slots=True)
 class FixedKey:
-    key: str
+    """One key for every token, made once: python-jose would try to read it as JSON at each of them."""
 
-    async def key_for(self, header: dict[str, Any]) -> str:
-        return self.key
+    def __init__(self, key: str, algorithm: str) -> None:
+        self._key: Key = jwk.construct(key, algorithm)
+
+    async def key_for(self, token: str) -> Key:
+        return self._key
 
 
 class JwksKeys:
@@ -65,12 +69,12 @@ class JwksKeys:
 
     def __init__(self, url: str, algorithm: str) -> None:
         self._url, self._algorithm = url, algorithm
-        self._keys: dict[str, dict[str, Any]] = {}
+        self._keys: dict[str, Key] = {}
         self._fetched, self._tried = float("-inf"), float("-inf")
         self._lock = asyncio.Lock()
 
-    async def key_for(self, header: dict[str, Any]) -> dict[str, Any]:
-        kid = header.get("kid")
+    async def key_for(self, token: str) -> Key:
+        kid = jwt.get_unverified_header(token).get("kid")
         if not isinstance(kid, str):
             raise InvalidToken("names no key")
         if kid not in self._keys or time.monotonic() - self._fetched > _JWKS_TTL:
@@ -89,8 +93,8 @@ class JwksKeys:
             self._tried = now
             try:
                 keys = (await _fetch_json(self._url))["keys"]
-                self._keys = {key["kid"]: key for key in keys if self._usable(key)}
-            except (httpx.HTTPError, ValueError, KeyError, TypeError) as exc:
+                self._keys = {key["kid"]: jwk.construct(key, self._algorithm) for key in keys if self._usable(key)}
+            except (httpx.HTTPError, JOSEError, ValueError, KeyError, TypeError) as exc:
                 logger.warning("jwks cannot be read; known keys hold", extra={"url": self._url, "error": repr(exc)})
                 return
             self._fetched = time.monotonic()
@@ -130,11 +134,11 @@ class TokenVerifier:
     def from_settings(cls, settings: CommonSettings) -> TokenVerifier:
         keys: KeySource
         if settings.jwt_secret is not None:
-            keys = FixedKey(settings.jwt_secret.get_secret_value())
+            keys = FixedKey(settings.jwt_secret.get_secret_value(), settings.algorithm)
         elif settings.jwt_jwks_url is not None:
             keys = JwksKeys(settings.jwt_jwks_url, settings.algorithm)
         else:
-            keys = FixedKey(settings.public_key_pem)
+            keys = FixedKey(settings.public_key_pem, settings.algorithm)
         return cls(keys, settings.algorithm, settings.jwt_issuer, settings.jwt_audience)
 
     async def verify(self, token: str) -> Principal:
@@ -149,10 +153,7 @@ class TokenVerifier:
         if len(token) > TOKEN_MAX_BYTES:
             raise InvalidToken("too long")
         try:
-            header = jwt.get_unverified_header(token)
-            if header.get("alg") != self._algorithm:
-                raise InvalidToken("signed with another algorithm")
-            key = await self._keys.key_for(header)
+            key = await self._keys.key_for(token)
             claims = jwt.decode(
                 token,
                 key,

@@ -1,8 +1,9 @@
-"""One supervised connection to Redis on which everything waiting in a loop step travels together.
+"""One supervised connection to Redis on which everything that waits travels together.
 
 redis-py finds, secures and authenticates the connection; then its socket is handed to ``Wire``, which packs and parses
-with hiredis and resolves plain futures. Measured on one core, CPU per script call: redis-py awaited 206 µs, redis-py
-pipelines of 8 and 16 53 and 34 µs, this 16 and 10 µs, with nobody having to collect a pipeline.
+with hiredis and resolves plain futures. While a batch is under way the next one gathers: Redis answers in order anyway,
+and the busier we are the fewer calls to the kernel a command costs. Measured on one core, CPU per script call: redis-py
+awaited 206 µs, its pipelines of 8 and 16 53 and 34 µs, this 16 and 10 µs, with nobody having to collect a pipeline.
 
 Commands are never retried here: a caller knows whether doing it twice does harm, this class does not.
 """
@@ -46,6 +47,7 @@ class Wire(asyncio.Protocol):
         self._reader = hiredis.Reader()
         self._pending: deque[tuple[asyncio.Future[Reply], float]] = deque()
         self._out: list[bytes] = []
+        self._sent = 0  # commands under way, whose replies the next batch waits for
         self._transport: asyncio.Transport | None = None
         self.closed: asyncio.Future[None] = loop.create_future()
         self.last_reply = loop.time()
@@ -73,15 +75,16 @@ class Wire(asyncio.Protocol):
             self._write(args)
 
     def _write(self, args: tuple[Argument, ...]) -> None:
-        if not self._out:
+        if not self._out and not self._sent:
             self._loop.call_soon(self._flush)
         packed = hiredis.pack_command(args)  # type: ignore[arg-type]  # its stub knows one-tuples only
         self._out.append(packed)
 
     def _flush(self) -> None:
-        out, self._out = self._out, []
-        if self._transport is not None:
-            self._transport.write(b"".join(out))
+        if self._out and self._transport is not None:
+            self._transport.write(b"".join(self._out))
+            self._out.clear()
+            self._sent = len(self._pending)
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
@@ -92,6 +95,8 @@ class Wire(asyncio.Protocol):
         except hiredis.ProtocolError:
             logger.exception("redis sent what is not RESP; the connection is dropped")
             self.abort()
+        if not self._sent:
+            self._flush()
 
     def _dispatch(self, reply: Reply) -> None:
         if isinstance(reply, hiredis.PushNotification):
@@ -99,6 +104,7 @@ class Wire(asyncio.Protocol):
                 self._on_push(reply)
             return
         future, _ = self._pending.popleft()
+        self._sent -= 1
         if future.done():  # its caller has gone
             return
         if isinstance(reply, hiredis.ReplyError):

@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 async def all_of(*work: Awaitable[T]) -> list[T]:
     """Await all of it, even if some fails, and then raise the first failure: nothing goes on unobserved."""
+    if len(work) == 1:
+        return [await work[0]]
     results = await asyncio.gather(*work, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -28,7 +30,7 @@ def welcome(console: Console, plan: Plan, redis_url: str, logs: Path, *, embedde
     _section(
         console,
         {
-            "nodes": f"{plan.node_url}   admin page, WebSockets; every node shares this port",
+            "nodes": f"{plan.node_url}   WebSockets and HTTP; every node shares this port",
             "": management,
             "router": "  ".join(plan.router_urls.values()) + f"   API: {plan.router_url}/docs",
             "Redis": f"{without_password(redis_url)}   " + ("embedded Valkey" if embedded else "from REDIS_URL"),
@@ -49,8 +51,8 @@ def welcome(console: Console, plan: Plan, redis_url: str, logs: Path, *, embedde
     _section(
         console,
         {
-            "watch": "videosite-realtime tail --admin",
-            "send": f'videosite-realtime send user {DEMO_USER} "hello"',
+            "watch": f"{_program()} tail --admin",
+            "send": f'{_program()} send user {DEMO_USER} "hello"',
             "curl": f"curl {plan.router_url}/api/v1/notifications -H 'Authorization: Bearer {plan.router_api_key}' "
             f"-H 'Content-Type: application/json' -d '{json.dumps(_EXAMPLE)}'",
         },
@@ -65,6 +67,12 @@ def _section(console: Console, rows: dict[str, str]) -> None:
 
 def _print(console: Console, text: Text) -> None:
     console.print(text, soft_wrap=True)
+
+
+def _program() -> str:
+    """Return what to type to start this program: its name where that is found, else its path."""
+    name = "videosite-realtime"
+    return name if shutil.which(name) else str(Path(os.path.relpath(sys.argv[0])))
 
 
 def _short(path: Path) -> str:

@@ -100,10 +100,13 @@ def _convert(
 ) -> Iterator[float]:
     # Under another name until it is whole: what bears the name of a result is one, whenever the power fails.
     unfinished = file.with_name(f"unfinished-{file.name}")
+    furthest = 0.0
     try:
         for progress in ffmpeg.convert(source, unfinished, rendition.arguments):
             if not progress.ended:
-                yield progress.fraction(duration_us)
+                # FFmpeg's reports fall back now and then, and the last one before the end often knows no time.
+                furthest = max(furthest, progress.fraction(duration_us))
+                yield furthest
         unfinished.replace(file)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -1,0 +1,128 @@
+"""Run the checks and the test suites one after another, and close with the counts.
+
+    python tests/suites.py check          lint, format, types, layers
+    python tests/suites.py all            check, then every suite
+    python tests/suites.py NAME …         some of them, by name
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+SYSTEM_PACKAGES = {"redis-server": "redis-server"}  # command -> Debian package: the oldest server we promise to run on
+
+CHECKS: dict[str, list[str]] = {
+    "lint": [str(BIN / "ruff"), "check", "."],
+    "format": [str(BIN / "ruff"), "format", "--check", "."],
+    "types": [str(BIN / "mypy")],
+    "types of the SDK": [str(BIN / "mypy"), "--strict", "sdk/src"],
+    "types of the command line": [str(BIN / "mypy"), "--strict", "cli/src"],
+    "layers": [str(BIN / "lint-imports")],
+}
+
+
+@dataclass(frozen=True)
+class Suite:
+    paths: list[str]
+    env: dict[str, str] = field(default_factory=dict)
+
+
+SUITES: dict[str, Suite] = {
+    "unit": Suite(["tests/shared", "tests/node", "tests/router", "tests/docs", "tests/test_architecture.py"]),
+    "sdk": Suite(["tests/sdk"]),
+    "cli": Suite(["tests/cli"]),
+    "integration": Suite(["tests/integration"]),
+    "redis 7.0": Suite(
+        ["tests/integration/test_resilience.py", "tests/integration/test_counters.py"], {"TEST_REDIS": "redis-server"}
+    ),
+}
+
+
+@dataclass
+class Counts:
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def add(self, report: Path) -> None:
+        """Add what a JUnit report counts; a run that wrote none has failed."""
+        if not report.exists():
+            self.failed += 1
+            return
+        for suite in ET.parse(report).getroot().iter("testsuite"):
+            total, skipped = int(suite.get("tests", 0)), int(suite.get("skipped", 0))
+            failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+            self.failed += failed
+            self.skipped += skipped
+            self.passed += total - failed - skipped
+
+
+def run_check(name: str, counts: Counts) -> None:
+    started = time.monotonic()
+    ended = subprocess.run(CHECKS[name], cwd=ROOT, check=False)
+    ok = ended.returncode == 0
+    counts.passed, counts.failed = counts.passed + ok, counts.failed + (not ok)
+    print(f"--- {name}: {'ok' if ok else 'FAILED'} in {time.monotonic() - started:.0f} s", flush=True)
+
+
+def run_suite(name: str, counts: Counts) -> None:
+    suite = SUITES[name]
+    with tempfile.TemporaryDirectory() as scratch:
+        report = Path(scratch) / "report.xml"
+        command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *suite.paths]
+        started = time.monotonic()
+        ended = subprocess.run(command, cwd=ROOT, env={**os.environ, **suite.env}, check=False)
+        before = counts.failed
+        counts.add(report)
+        if ended.returncode != 0 and counts.failed == before:
+            counts.failed += 1  # an error outside any test
+    print(f"--- suite {name!r}: exit status {ended.returncode} in {time.monotonic() - started:.0f} s", flush=True)
+
+
+def install_system_packages() -> bool:
+    """Install what is missing if we may; otherwise say in one line what is needed."""
+    missing = [package for command, package in SYSTEM_PACKAGES.items() if shutil.which(command) is None]
+    if not missing:
+        return True
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        subprocess.run(["apt-get", "update", "-qq"], env=quiet, check=False)
+        install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing]
+        subprocess.run(install, env=quiet, check=False, stdout=subprocess.DEVNULL)
+        missing = [package for command, package in SYSTEM_PACKAGES.items() if shutil.which(command) is None]
+    if missing:
+        print(f"needed for the tests and not installed: apt-get install {' '.join(missing)}")
+    return not missing
+
+
+def main(names: list[str]) -> int:
+    if names == ["all"]:
+        names = [*CHECKS, *SUITES]
+    elif names == ["check"]:
+        names = list(CHECKS)
+    unknown = [name for name in names if name not in CHECKS and name not in SUITES]
+    if unknown or not names:
+        print(f"unknown: {', '.join(unknown) or 'nothing named'}; there are {', '.join([*CHECKS, *SUITES])}")
+        return 2
+    if any(name in SUITES for name in names) and not install_system_packages():
+        return 1
+    counts = Counts()
+    for name in names:
+        (run_check if name in CHECKS else run_suite)(name, counts)
+    skipped = f", {counts.skipped} skipped" if counts.skipped else ""
+    print(f"{counts.passed} passed, {counts.failed} failed{skipped}")
+    return 1 if counts.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
