@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import logging
 import sys
 from collections.abc import AsyncIterator
@@ -32,15 +31,11 @@ from shared.errors import SettingsError
 from shared.keys import Keys
 from shared.redis_link import RedisLink
 from shared.scripts import Scripts
-from shared.serving import Server, listen, on_stop_signals, run, server_config
+from shared.serving import Server, calm_the_collector, listen, on_stop_signals, run, server_config
 from shared.settings import read_settings
 from shared.tasks import running
 
 logger = logging.getLogger("node")
-
-# With thousands of connections a full collection stops the loop for hundreds of ms; nothing here makes cycles per
-# connection, so it may come seldom.
-_GC_THRESHOLDS = (50_000, 50, 100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +134,7 @@ async def serve(settings: NodeSettings) -> None:
         on_stop_signals(stop)
         if settings.node_management_port is not None:
             await stack.enter_async_context(_management(node, settings.node_host, settings.node_management_port))
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*_GC_THRESHOLDS)
+        calm_the_collector()
         logger.info("node up", extra={"node": settings.node_name, "port": sock.getsockname()[1]})
         await server.serve(sockets=[sock])
         await node.membership.leave()

@@ -23,7 +23,7 @@ from shared.errors import SettingsError
 from shared.keys import Keys
 from shared.redis_link import RedisLink
 from shared.scripts import Scripts
-from shared.serving import Server, listen, on_stop_signals, run, server_config
+from shared.serving import Server, calm_the_collector, listen, on_stop_signals, run, server_config
 from shared.settings import read_settings
 from shared.tasks import running
 
@@ -63,6 +63,7 @@ async def serve(settings: RouterSettings) -> None:
     async with build(settings) as app:
         server = Server(server_config(app))
         on_stop_signals(server.stop)
+        calm_the_collector()
         logger.info("router up", extra={"host": settings.router_host, "port": sock.getsockname()[1]})
         await server.serve(sockets=[sock])
     logger.info("router stopped")

@@ -146,6 +146,7 @@ class PublishApi:
         given = call.header(b"idempotency-key")
         key = check_key(given) if given is not None else made_key()
         origin = self._origin(call)
+        whole = digest_of(call.path, call.body)
         results: list[dict[str, Any]] = [{}] * len(batch.items)
         items: list[_Item] = []
         for index, fields in enumerate(batch.items):
@@ -154,7 +155,7 @@ class PublishApi:
                 message = self._make(plan, origin)
                 name = check_key(plan.key) if plan.key is not None else f"{key}:{index}"
                 explicit = plan.key is not None or given is not None
-                digest = digest_of(call.path, to_json({k: v for k, v in fields.items() if k != "idempotency_key"}))
+                digest = whole if plan.key is None else _item_digest(call.path, fields)
                 operation = _operation(caller.name, name, digest, message, explicit=explicit)
             except (ValidationError, InvalidMessage) as exc:
                 results[index] = {"status": 422, "detail": explain(exc)}
@@ -250,7 +251,11 @@ class PublishApi:
 def _operation(caller: str, key: str, digest: str, message: Message, *, explicit: bool) -> Operation:
     # A state said twice is the same state: a key of our own making would be remembered for nothing.
     made_ttl = MADE_KEY_TTL_MS if message.is_event else 0
-    return Operation(caller, key, digest, EXPLICIT_KEY_TTL_MS if explicit else made_ttl)
+    return Operation(caller, key, digest, EXPLICIT_KEY_TTL_MS if explicit else made_ttl, fresh=not explicit)
+
+
+def _item_digest(path: str, fields: dict[str, Any]) -> str:
+    return digest_of(path, to_json({name: value for name, value in fields.items() if name != "idempotency_key"}))
 
 
 def _answer(outcome: Outcome, plan: _Plan, origin: Origin) -> dict[str, Any]:

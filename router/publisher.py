@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from shared.errors import OutcomeUnknown, RealtimeError
 from shared.ids import ADMIN, ALL, user_stream
-from shared.keys import SHARED_TAG, Keys, StateKeys, bucket
+from shared.keys import SHARED_TAG, Keys, bucket
 from shared.messages import FINAL_STATE_TTL, Message
 from shared.redis_link import Argument, RedisLink
 from shared.scripts import PUBLISH, Scripts
@@ -45,18 +45,22 @@ class Target:
     stream: str
     where: str
     state_channel: str
-    states: StateKeys
     label: str
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What makes a publish repeatable: whose key, for which body, remembered how long (0: not at all)."""
+    """What makes a publish repeatable: whose key, for which body, remembered how long (0: not at all).
+
+    Attributes:
+        fresh: the router has just made the key, so that nobody can have used it.
+    """
 
     caller: str
     key: str
     digest: str
     ttl_ms: int
+    fresh: bool
 
     def for_stream(self, stream: str) -> str:
         return blake2b(f"{self.caller}\0{self.key}\0{stream}".encode(), digest_size=16).hexdigest()
@@ -103,11 +107,11 @@ class Publisher:
         self._history_ttl_ms = int(history_ttl * 1000)
         self._state_ttl_ms = int(state_ttl * 1000)
         self._node_channels = keys.node_channel("")
-        self.admin = Target(SHARED_TAG, ADMIN, keys.admin_channel, keys.progress_channel, keys.all_states, label=ADMIN)
-        self.all = Target(SHARED_TAG, ALL, keys.all_channel, keys.all_channel, keys.states(SHARED_TAG, ALL), label=ALL)
+        self.admin = Target(SHARED_TAG, ADMIN, keys.admin_channel, keys.progress_channel, label=ADMIN)
+        self.all = Target(SHARED_TAG, ALL, keys.all_channel, keys.all_channel, label=ALL)
 
     def user(self, user: str) -> Target:
-        return Target(bucket(user), user_stream(user), user, "", self._keys.user_states(user), label=f"user:{user}")
+        return Target(bucket(user), user_stream(user), user, "", label=f"user:{user}")
 
     def users(self, users: Iterable[str]) -> list[Target]:
         return [self.user(user) for user in dict.fromkeys(users)]
@@ -152,14 +156,16 @@ class Publisher:
     def _append(self, keys: list[str], args: list[Argument], target: Target, order: Order) -> None:
         message, operation = order.message, order.operation
         expires = "" if message.expires_at is None else str(message.expires_at)
-        states = target.states
+        unused = keys[0]
         keys += (
             self._keys.stream(target.tag, target.stream),
-            self._keys.operation(target.tag, operation.for_stream(target.stream)) if operation.ttl_ms else keys[0],
-            states.table,
-            states.revisions,
-            states.expiries,
+            self._keys.operation(target.tag, operation.for_stream(target.stream)) if operation.ttl_ms else unused,
         )
+        if message.state is None:
+            keys += (unused, unused, unused)
+        else:
+            states = self._keys.states(target.tag, target.stream)
+            keys += (states.table, states.revisions, states.expiries)
         video, how = self._state(message)
         args += (
             target.stream,
@@ -174,6 +180,7 @@ class Publisher:
             how,
             order.owner,
             operation.ttl_ms,
+            int(operation.fresh),
         )
 
     def _state(self, message: Message) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from shared.errors import InvalidUserId
@@ -58,7 +59,9 @@ def json_user_id(user: str) -> int | str:
     return int(user) if _CANONICAL.fullmatch(user) and abs(int(user)) < 2**53 else user
 
 
+@lru_cache(maxsize=65536)
 def user_stream(user: str) -> str:
+    """Return the name of a user's stream: base64url, since stream names end where ids begin."""
     return "u." + base64.urlsafe_b64encode(user.encode()).rstrip(b"=").decode()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import socket
@@ -94,6 +95,17 @@ def run(serve: Callable[[], Coroutine[Any, Any, None]], name: str) -> int:
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def calm_the_collector() -> None:
+    """Keep what was built at start out of garbage collection, and let full collections come seldom.
+
+    Nothing here makes cycles per message or connection. With the defaults, collections cost a router a fifth of its
+    time, and with 5,000 connections a full one stops a node for hundreds of ms.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
 
 
 def on_stop_signals(stop: Callable[[], None]) -> None:

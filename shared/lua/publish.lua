@@ -10,17 +10,17 @@
 -- ARGV[2]  "users" or "shared"
 -- ARGV[3]  users: prefix of the nodes' channels; shared: unused
 -- ARGV[4]  history length     ARGV[5] history TTL, ms
--- then twelve per message:
+-- then thirteen per message:
 --    stream | user id, or the shared stream's channel | channel for states (shared) | payload
 --    the envelope's fields after the position, up to the state | "e" event or "s" state | digest of the body
 --    expires_at, ms, or "" | state: video id or "" | "<stamp µs> <a active|l active, perhaps late|f final> <TTL ms>" | owner
---    TTL of the operation record, ms; 0: keep none
+--    TTL of the operation record, ms; 0: keep none | "1" if the operation's key was just made, so that no record can be
 --
 -- Returns {"late"}, or per message {status, position, online, places}; status is
 --    "new", "again" (this operation was done before), "conflict" (it was, with another body), "older" (a newer state stands);
 --    places is the user's entry in users:{bucket}, or the number of live nodes.
 
-local FIRST_KEY, KEYS_EACH, FIRST_ARG, ARGS_EACH = 4, 5, 6, 12
+local FIRST_KEY, KEYS_EACH, FIRST_ARG, ARGS_EACH = 4, 5, 6, 13
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -127,7 +127,7 @@ local function publish(k, a)
   local operation_ttl = tonumber(ARGV[a + 11])
   local target = shared and stream or where
 
-  if operation_ttl > 0 then
+  if operation_ttl > 0 and ARGV[a + 12] ~= '1' then
     local done = redis.call('GET', operation)
     if done then
       local old_digest, position, online, places = string.match(done, '^([^ ]+) ([^ ]+) (%d) (.*)$')
