@@ -21,12 +21,14 @@ from node.progress import Progress
 from node.rest_api import RestApi
 from node.settings import NodeSettings
 from node.sweep import Sweep
+from node.tops import Tops
 from node.user_check import user_check_from
 from node.wire import UpgradeProtocol
 from shared import logs
 from shared.asgi import ASGIApp
 from shared.auth import TokenVerifier
 from shared.caretaker import Caretaker
+from shared.durability import refuse_unsafe_server
 from shared.errors import SettingsError
 from shared.keys import Keys
 from shared.redis_link import RedisLink
@@ -58,20 +60,25 @@ async def build(settings: NodeSettings) -> AsyncIterator[Node]:
         link = await stack.enter_async_context(
             RedisLink(settings.redis_url, name="vsrt-node", timeout=settings.redis_timeout, prepare=scripts.prepare)
         )
+        await refuse_unsafe_server(link, allow_eviction=settings.redis_allow_eviction)
+        history = History(link, keys)
+        caretaker = Caretaker(link, scripts, keys)
         hub = Hub(
-            History(link, keys),
+            history,
             verifier,
+            stats=lambda: membership.show(caretaker.stats),
+            changed=lambda user: membership.changed(user),
             frame_max_bytes=settings.frame_max_bytes,
             commands_per_second=settings.commands_per_second,
             state_ttl=settings.state_ttl,
         )
+        connections = hub.connections
+        tops = Tops(connections, history, link, keys, hub.spawn, hub.end_user)
         bus = await stack.enter_async_context(
-            Bus(settings.redis_url, keys, link, hub.hear, hub.compare_tops, timeout=settings.redis_timeout)
+            Bus(settings.redis_url, keys, link, hub.hear, tops.compare, timeout=settings.redis_timeout)
         )
-        hub.membership = Membership(settings.node_name, link, scripts, keys, hub, bus.use_node_channel)
-        hub.caretaker = Caretaker(link, scripts, keys)
-        progress = Progress(hub.admin, bus, link, keys)
-        hub.progress = progress
+        membership = Membership(settings.node_name, link, scripts, keys, connections, bus.use_node_channel, tops.see)
+        progress = Progress(connections.admin, bus, link, keys)
         sweep = Sweep(
             hub,
             progress,
@@ -81,12 +88,11 @@ async def build(settings: NodeSettings) -> AsyncIterator[Node]:
         )
         user_check = user_check_from(settings)
         stack.push_async_callback(user_check.aclose)
-        rest = RestApi(
-            hub, verifier, link, keys, router_url=settings.router_url, body_max_bytes=settings.http_body_max_bytes
-        )
+        rest = RestApi(hub.stats, verifier, link, keys, router_url=settings.router_url)
         stack.push_async_callback(rest.aclose)
-        handshake = Handshake(hub, progress, verifier, user_check, link, keys, settings)
-        health = health_routes(NodeMetrics(hub, bus, link, sweep), lambda: _why_not_ready(hub, bus, link))
+        handshake = Handshake(hub, membership, progress, verifier, user_check, link, keys, settings)
+        metrics = NodeMetrics(hub, bus, link, sweep)
+        health = health_routes(metrics, lambda: _why_not_ready(membership, bus, link))
         app = create_app(
             handshake,
             rest,
@@ -95,24 +101,24 @@ async def build(settings: NodeSettings) -> AsyncIterator[Node]:
             body_max_bytes=settings.http_body_max_bytes,
         )
         for work, name in (
-            (hub.membership.run(), "membership"),
-            (hub.caretaker.run(), "caretaker"),
+            (membership.run(), "membership"),
+            (caretaker.run(), "caretaker"),
             (bus.run(), "bus"),
+            (tops.run(), "tops"),
             (sweep.run(), "sweep"),
-            (hub.watch_tops(), "tops"),
         ):
             await stack.enter_async_context(running(work, name))
-        yield Node(app, create_management_app(health), hub, hub.membership)
+        yield Node(app, create_management_app(health), hub, membership)
 
 
-def _why_not_ready(hub: Hub, bus: Bus, link: RedisLink) -> str | None:
+def _why_not_ready(membership: Membership, bus: Bus, link: RedisLink) -> str | None:
     """Return why nobody should be sent here, if so: draining, not part of the cluster yet, or deaf while Redis works.
 
     A node without Redis stays ready: one hang of Redis would otherwise empty the Service of all nodes.
     """
-    if hub.membership.draining:
+    if membership.draining:
         return "draining"
-    if not hub.open:
+    if not membership.joined:
         return "starting"
     if bus.deaf and link.connected:
         return "deaf"

@@ -37,7 +37,7 @@ class Drain:
 
     async def run(self) -> None:
         """Return when the last session is closed."""
-        sessions = self._hub.sessions()
+        sessions = self._hub.connections.sessions
         self.total = len(sessions)
         random.shuffle(sessions)
         slices = max(int(self._seconds / _SLICE_INTERVAL), 1)

@@ -114,7 +114,7 @@ class Feed:
             self.states = StateTable()
         frame = text_frame(payload + b"}")
         if self.states.put(video_id, revision, frame, ends_at):
-            self._counters.delivered += self._write(frame)
+            self._counters.delivered += self.write_to_live(frame)
         else:
             self._counters.repeated += 1
 
@@ -177,7 +177,7 @@ class Feed:
         self._counters.resyncs += 1
         self.top = position
         cursor = event_id(self.stream, position)
-        self._write(text_frame(b'{"type":"resync","cursor":"%s"}' % cursor.encode()))
+        self.write_to_live(text_frame(b'{"type":"resync","cursor":"%s"}' % cursor.encode()))
 
     def _advance(self, position: Position, payload: bytes, expires_at: int | None) -> None:
         # The top moves first: a session that stalls while this is written to it has it in its buffer.
@@ -187,7 +187,7 @@ class Feed:
             return
         frame = self.frame(position, payload)
         self._remember(position, frame)
-        self._counters.delivered += self._write(frame)
+        self._counters.delivered += self.write_to_live(frame)
 
     def frame(self, position: Position, payload: bytes) -> bytes:
         """Return the one frame that everybody gets."""
@@ -196,7 +196,8 @@ class Feed:
     def _remember(self, position: Position, frame: bytes) -> None:
         """Keep a frame for sessions that come later; a user's stream is read from Redis instead."""
 
-    def _write(self, frame: bytes) -> int:
+    def write_to_live(self, frame: bytes) -> int:
+        """Write a frame to every session that is up to date; return to how many."""
         written = 0
         for session in self.sessions:
             if session.live:

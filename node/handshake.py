@@ -25,10 +25,11 @@ from pydantic_core import to_json
 from node.feed import Feed
 from node.frames import text_frame
 from node.hub import Hub
-from node.membership import Registration
+from node.membership import Membership, Registration
 from node.progress import Progress
 from node.session import Phase, Session
 from node.settings import NodeSettings
+from node.states import catch_up_states
 from node.user_check import UserCheck, Verdict
 from node.wire import take_over
 from shared.asgi import Receive, Scope, Send
@@ -38,7 +39,6 @@ from shared.errors import InvalidToken, KeysUnavailable, RedisError
 from shared.ids import Position, event_id, json_user_id, parse_event_id
 from shared.keys import Keys
 from shared.redis_link import RedisLink
-from shared.states import read_states
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +87,7 @@ class Handshake:
     def __init__(
         self,
         hub: Hub,
+        membership: Membership,
         progress: Progress,
         verifier: TokenVerifier,
         user_check: UserCheck,
@@ -94,7 +95,8 @@ class Handshake:
         keys: Keys,
         settings: NodeSettings,
     ) -> None:
-        self._hub, self._progress, self._verifier, self._user_check = hub, progress, verifier, user_check
+        self._hub, self._membership, self._progress = hub, membership, progress
+        self._verifier, self._user_check = verifier, user_check
         self._link, self._keys, self._settings = link, keys, settings
         self._origins = frozenset(settings.backend_cors_origins)
 
@@ -132,13 +134,16 @@ class Handshake:
         principal = await self._principal(session, request.token)
         await self._check_user(principal.user_id)
         session.identify(principal)
-        own, everyone = self._hub.add(session)
+        user = None if session.is_admin else principal.user_id
+        own, everyone = self._hub.connections.connect(session, user_id=user, is_admin=session.is_admin)
         try:
             registration = await self._register(session, own)
             if session.is_admin:
                 await self._progress.listen()
             else:
-                await self._open(own, registration, principal.user_id)
+                own.open(registration.top)
+                if registration.has_states and own.states is None:
+                    await catch_up_states(own, self._link, self._keys)
             recovered, cursors = await self._resume(session, (own, everyone), request.since)
         except (RedisError, TimeoutError):
             raise Refused(CloseCode.TRY_AGAIN_LATER, "the cluster is away", _retry_after()) from None
@@ -160,14 +165,14 @@ class Handshake:
         return origin.partition("://")[2] == headers.get(b"host", b"").decode("latin-1")
 
     def _check_draining(self) -> None:
-        if self._hub.membership.draining:
+        if self._membership.draining:
             raise Refused(CloseCode.SERVICE_RESTART, "this node leaves", _retry_after())
 
     def _check_room(self) -> None:
         self._check_draining()
         if not self._link.connected:
             raise Refused(CloseCode.TRY_AGAIN_LATER, "the cluster is away", _retry_after())
-        if len(self._hub.all.sessions) >= self._settings.node_max_connections:
+        if len(self._hub.connections.all.sessions) >= self._settings.node_max_connections:
             raise Refused(CloseCode.TRY_AGAIN_LATER, "this node is full", _retry_after())
 
     async def _principal(self, session: Session, token: str) -> Principal:
@@ -194,7 +199,7 @@ class Handshake:
         if mine > limit:
             raise Refused(CloseCode.TOO_MANY, "too many connections")
         async with asyncio.timeout(_REGISTRATION_TIMEOUT):
-            registration = await self._hub.membership.register(session.user_id)
+            registration = await self._membership.register(session.user_id)
         if registration.blocked:
             raise Refused(CloseCode.FORBIDDEN, "user blocked")
         if not session.is_admin and registration.connections > limit:
@@ -202,13 +207,6 @@ class Handshake:
         return registration
 
     # --- where does it stand?
-
-    async def _open(self, own: Feed, registration: Registration, user_id: str) -> None:
-        own.open(registration.top)
-        if registration.has_states and own.states is None:
-            for state in await read_states(self._link, self._keys.user_states(user_id)):
-                if not state.final:
-                    own.hear_state(state.video_id, state.revision, state.payload, state.expires_ms / 1000)
 
     async def _resume(
         self, session: Session, feeds: tuple[Feed, ...], since: str | None

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any, Final
 
-from shared.ids import Position
+from shared.ids import BEGINNING, Position
 from shared.keys import Keys
 from shared.redis_link import RedisLink
 
@@ -48,10 +48,19 @@ class History:
         )
         return Page(_top(top, epoch), [_entry(item) for item in raw])
 
-    async def tops(self, tag: str, streams: list[str]) -> list[Position]:
-        """Return the newest positions of streams of one tag. Raises ``RedisError``."""
-        *tops, epoch = await self._link.send("HMGET", self._keys.seq(tag), *streams, "#epoch")
-        return [_top(top, epoch) for top in tops]
+    async def tops(self, tag: str, streams: list[str]) -> list[tuple[Position, Position]]:
+        """Return, of streams of one tag, the newest positions and the newest revisions of their states.
+
+        Raises:
+            RedisError: they cannot be read just now.
+        """
+        fields = (*streams, *(f"s:{stream}" for stream in streams), "#epoch")
+        *found, epoch = await self._link.send("HMGET", self._keys.seq(tag), *fields)
+        tops, states = found[: len(streams)], found[len(streams) :]
+        return [
+            (_top(top, epoch), Position.parse(state) if state is not None else BEGINNING)
+            for top, state in zip(tops, states, strict=True)
+        ]
 
     async def is_good(self, tag: str, stream: str, since: Position) -> bool:
         """Whether everything after ``since`` is still there.

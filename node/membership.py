@@ -30,6 +30,7 @@ from shared.ids import Position, user_stream
 from shared.keys import SHARED_TAG, Keys, bucket
 from shared.redis_link import RedisLink, Reply
 from shared.scripts import LEASE, REGISTER, Scripts
+from shared.stats import ClusterStats, Counters
 from shared.tasks import all_of
 from shared.version import VERSION
 
@@ -59,17 +60,8 @@ class Registration:
     has_states: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SharedTops:
-    """Newest positions of the shared streams and of the state table, as a lease's renewal brings them."""
-
-    admin: Position
-    all: Position
-    states: Position
-
-
 class Household(Protocol):
-    """What membership asks of the sessions' side."""
+    """Who lives here, as far as membership has to tell the cluster."""
 
     def user_connections_of(self, user: str) -> int: ...
 
@@ -80,14 +72,13 @@ class Household(Protocol):
     def connection_counts(self) -> tuple[int, int]:
         """Return user and admin connections."""
 
-    def see_tops(self, tops: SharedTops) -> None: ...
-
 
 class Membership:
     """Holds the lease and writes the registry.
 
     Args:
         on_new_id: awaited whenever the node has taken a new id, before anybody is registered under it.
+        on_tops: called with what every renewal brings: positions of ``admin`` and ``all``, revision of admins' states.
     """
 
     def __init__(
@@ -98,9 +89,10 @@ class Membership:
         keys: Keys,
         household: Household,
         on_new_id: Callable[[str], Awaitable[None]],
+        on_tops: Callable[[Position, Position, Position], None],
     ) -> None:
         self.name, self._link, self._scripts, self._keys = name, link, scripts, keys
-        self._household, self._on_new_id = household, on_new_id
+        self._household, self._on_new_id, self._on_tops = household, on_new_id, on_tops
         self.node_id = f"{name}.{secrets.token_hex(4)}"
         self.draining = False
         self.overlay = Overlay()
@@ -111,26 +103,20 @@ class Membership:
         self._told_at = float("-inf")
         self._wake = asyncio.Event()
         self._held = False
+        self.joined = False  # whether it has ever been part of the cluster
 
     # --- for the handshake and for those who leave
 
-    def changed(self, user: str) -> None:
-        """Write the user's count down soon."""
-        self._dirty.add(user)
+    def changed(self, user: str | None) -> None:
+        """Write the user's count down soon; None: only the node's counters changed."""
+        if user is not None:
+            self._dirty.add(user)
         self._wake.set()
 
     def drain(self) -> None:
         """Tell the cluster that this node is leaving."""
         self.draining = True
         self._told_at = float("-inf")
-        self._wake.set()
-
-    @property
-    def held(self) -> bool:
-        """Whether this node is part of the cluster, as far as it knows."""
-        return self._held
-
-    def counts_changed(self) -> None:
         self._wake.set()
 
     def register(self, user: str) -> asyncio.Future[Registration]:
@@ -142,6 +128,11 @@ class Membership:
         self._waiting[user].append(future)
         self.changed(user)
         return future
+
+    def show(self, stats: ClusterStats) -> Counters:
+        """Return the cluster's counters: the last sums, with what changed here since they were taken."""
+        here = Counters(self._household.user_count(), *self._household.connection_counts())
+        return self.overlay.show(stats, here)
 
     # --- the writer
 
@@ -207,7 +198,7 @@ class Membership:
             self._take_new_id()
             await self._on_new_id(self.node_id)
             reply = await self._lease("take")
-        self._held = True
+        self._held = self.joined = True
         self._take_tops(reply)
         self._dirty.update(self._household.connected_users())
         logger.info("lease held", extra={"node_id": self.node_id})
@@ -268,7 +259,8 @@ class Membership:
                     future.set_result(registration)
 
     def _take_tops(self, reply: list[bytes]) -> None:
-        self._household.see_tops(SharedTops(*map(Position.parse, reply[2:5])))
+        admin, everyone, states = map(Position.parse, reply[2:5])
+        self._on_tops(admin, everyone, states)
 
     async def leave(self) -> None:
         """Go from registry and counters, after the last socket; what cannot be said now, a lapsed lease says later."""

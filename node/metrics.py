@@ -24,7 +24,7 @@ class NodeMetrics(Collector):
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
-        users, admins = self._hub.connection_counts()
+        users, admins = self._hub.connections.connection_counts()
         connections = GaugeMetricFamily("vsrt_node_connections", "Open connections, by kind.", labels=["kind"])
         connections.add_metric(["user"], users)
         connections.add_metric(["admin"], admins)

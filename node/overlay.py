@@ -30,8 +30,12 @@ class Overlay:
         self._counts = deque([(0, 0, 0)])
         self._users.clear()
 
-    def show(self, stats: ClusterStats, user_connections: int, admin_connections: int) -> Counters:
-        """Return the sums with this node's present counts in place of those they contain."""
+    def show(self, stats: ClusterStats, here: Counters) -> Counters:
+        """Return the sums with this node's present counts in place of those they contain.
+
+        Nobody who is here may be missing: a user whose first connection another node has registered a moment ago is no
+        change of ours, and not in the sums yet.
+        """
         while len(self._counts) > 1 and self._counts[1][0] <= stats.at_ms:
             self._counts.popleft()
         while self._users and self._users[0][0] <= stats.at_ms:
@@ -39,7 +43,7 @@ class Overlay:
         _, users_then, admins_then = self._counts[0]
         sums = stats.counters
         return Counters(
-            max(sums.users + sum(change for _, change in self._users), 0),
-            max(sums.user_connections + user_connections - users_then, user_connections),
-            max(sums.admin_connections + admin_connections - admins_then, admin_connections),
+            max(sums.users + sum(change for _, change in self._users), here.users),
+            max(sums.user_connections + here.user_connections - users_then, here.user_connections),
+            max(sums.admin_connections + here.admin_connections - admins_then, here.admin_connections),
         )

@@ -12,11 +12,9 @@ from typing import Final
 
 from node.bus import Bus
 from node.feed import Feed
-from node.state_table import StateTable
-from shared.ids import Position
+from node.states import catch_up_states
 from shared.keys import Keys
 from shared.redis_link import RedisLink
-from shared.states import State, parse_record, read_states
 
 _LINGER: Final = 30.0  # s without an admin before the node stops listening
 
@@ -34,42 +32,9 @@ class Progress:
         async with self._lock:
             if self._listening:
                 return
-            if self._admins.states is None:
-                self._admins.states = StateTable()
             await self._bus.subscribe(self._keys.progress_channel)
-            self._take(await read_states(self._link, self._keys.all_states))
+            await catch_up_states(self._admins, self._link, self._keys)
             self._listening = True
-
-    def _take(self, states: list[State]) -> None:
-        for state in states:
-            ends_at = state.expires_ms / 1000
-            if state.final:
-                self._admins.end_state(state.video_id, state.revision, ends_at)
-            else:
-                self._admins.hear_state(state.video_id, state.revision, state.payload, ends_at)
-
-    def behind(self, top: Position) -> bool:
-        """Whether the table in Redis, at revision ``top``, has moved on from ours: a value may have been lost."""
-        table = self._admins.states
-        if not self._listening or table is None:
-            return False
-        return top.n > table.top.n or (top.n < table.top.n and top.epoch > table.top.epoch)
-
-    async def catch_up(self, top: Position) -> None:
-        """Read what changed up to a revision. Raises ``RedisError``."""
-        async with self._lock:
-            table = self._admins.states
-            if table is None or not self.behind(top):
-                return
-            if top.n < table.top.n:  # Redis has forgotten: begin anew
-                self._admins.states = StateTable()
-                self._take(await read_states(self._link, self._keys.all_states))
-                return
-            keys = self._keys.all_states
-            videos = await self._link.send("ZRANGEBYSCORE", keys.revisions, f"({table.top.n}", "+inf")
-            records = await self._link.send("HMGET", keys.table, *videos) if videos else []
-            pairs = zip(videos, records, strict=True)
-            self._take([parse_record(video, record) for video, record in pairs if record is not None])
 
     async def tend(self) -> None:
         """Forget what is over, and stop listening a while after the last admin has gone."""

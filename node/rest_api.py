@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import httpx
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 
-from node.hub import Hub
 from shared.auth import Principal, TokenVerifier, bearer_token
 from shared.cluster import list_nodes
 from shared.errors import InvalidToken, KeysUnavailable
 from shared.keys import Keys
 from shared.redis_link import RedisLink
 from shared.states import read_state, read_states
+from shared.stats import Counters
 
 _RETRY_AFTER = {"Retry-After": "2"}
 _FORWARD_TIMEOUT = 10.0  # s
@@ -26,16 +27,14 @@ class RestApi:
 
     def __init__(
         self,
-        hub: Hub,
+        stats: Callable[[], Counters],
         verifier: TokenVerifier,
         link: RedisLink,
         keys: Keys,
         *,
         router_url: str | None,
-        body_max_bytes: int,
     ) -> None:
-        self._hub, self._verifier, self._link, self._keys = hub, verifier, link, keys
-        self._body_max = body_max_bytes
+        self._stats, self._verifier, self._link, self._keys = stats, verifier, link, keys
         self._router = httpx.AsyncClient(base_url=router_url, timeout=_FORWARD_TIMEOUT) if router_url else None
 
     async def aclose(self) -> None:
@@ -49,7 +48,7 @@ class RestApi:
         @routes.get("/ws/stats", tags=["cluster"])
         async def stats() -> dict[str, int]:
             """Return the four counters of the whole cluster."""
-            return self._hub.stats().as_json()
+            return self._stats().as_json()
 
         @routes.get("/transcodes", tags=["transcodes"])
         async def transcodes(principal: Annotated[Principal, logged_in]) -> dict[str, Any]:

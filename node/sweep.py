@@ -46,7 +46,7 @@ class Sweep:
     def sweep(self, now: float, *, heartbeats: bool) -> None:
         """Close who is silent, expired or too slow; abort who does not finish closing."""
         wall = time.time()
-        for session in self._hub.sessions():
+        for session in self._hub.connections.sessions:
             if session.phase is Phase.OPENING:
                 continue
             if session.expires_at <= wall:
@@ -64,7 +64,7 @@ class Sweep:
 
     def _send_away(self) -> None:
         """Without Redis for long: another node may reach it, so clients go, a slice at a time."""
-        sessions: list[Session] = self._hub.sessions()
+        sessions: list[Session] = self._hub.connections.sessions
         random.shuffle(sessions)
         for session in sessions[: max(len(sessions) // _AWAY_SPREAD, 50)]:
             session.write(reconnect_frame(random.randint(1000, 10_000)))  # noqa: S311

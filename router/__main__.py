@@ -19,6 +19,7 @@ from router.settings import RouterSettings
 from shared import logs
 from shared.auth import TokenVerifier
 from shared.caretaker import Caretaker
+from shared.durability import refuse_unsafe_server
 from shared.errors import SettingsError
 from shared.keys import Keys
 from shared.redis_link import RedisLink
@@ -39,7 +40,8 @@ async def build(settings: RouterSettings) -> AsyncIterator[FastAPI]:
         link = await stack.enter_async_context(
             RedisLink(settings.redis_url, name="vsrt-router", timeout=settings.redis_timeout, prepare=scripts.prepare)
         )
-        await link.wait_connected(timeout=1)  # a router is of use without Redis too: it says 503
+        # A router is of use without Redis too: it says 503.
+        await refuse_unsafe_server(link, allow_eviction=settings.redis_allow_eviction)
         caretaker = Caretaker(link, scripts, keys)
         await stack.enter_async_context(running(caretaker.run(), "caretaker"))
         metrics = RouterMetrics(link)

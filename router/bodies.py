@@ -59,7 +59,11 @@ class _Request(BaseModel):
     )
 
 
-class _TranscodeRequest(_Request):
+class _NotificationRequest(_Request):
+    timestamp: Any = Field(None, description="Ignored: the router sets it.", json_schema_extra={"deprecated": True})
+
+
+class _TranscodeRequest(_NotificationRequest):
     user_id: UserId | None = Field(None, description="The video's owner, who gets the message too.")
     sent_at: SentAt = None
 
@@ -76,7 +80,7 @@ class FailedNotification(_TranscodeRequest, TranscodeFailed):
     type: Literal["transcode_failed"]
 
 
-class SystemNotification(_Request, SystemMessage):
+class SystemNotification(_NotificationRequest, SystemMessage):
     type: Literal["system_message"]
     target: Audience = "admin"
 

@@ -82,7 +82,7 @@ class ClusterApi:
         if block_seconds is not None:
             until = self._link.server_ms() + block_seconds * 1000
             await self._link.send("ZADD", self._keys.blocked(tag), until, user)
-        order = to_json({"end": user, "blocked": until is not None})
+        order = to_json({"end": user})
         await self._link.send("PUBLISH", self._keys.all_channel, envelope.control(order))
         return {
             "user_id": json_user_id(user),

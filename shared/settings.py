@@ -64,6 +64,10 @@ class CommonSettings(CsvSettings):
         3.0, gt=0, le=60, description="Seconds without an answer after which a connection to Redis counts as hung."
     )
 
+    redis_allow_eviction: bool = Field(
+        False, description="Start even if Redis may evict keys (`maxmemory-policy` other than `noeviction`)."
+    )
+
     jwt_secret: SecretStr | None = Field(None, description="Secret of HS256 tokens, at least 32 bytes.")
     jwt_public_key: SecretStr | None = Field(
         None, description="Public key of RS or ES tokens, PEM (line breaks may be written as \\n)."

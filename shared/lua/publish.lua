@@ -76,9 +76,10 @@ local function deliver(where, channel, envelope)
   return places, true
 end
 
--- Returns the state's revision if it became the newest one of its video.
+-- Returns the state's revision if it became the newest one of its video. seq keeps the table's newest one as s:<stream>,
+-- so that a node that missed it on the bus finds out.
 -- A record is "<revision> <stamp> <expires> <a|f> <owner>\n<payload>".
-local function put_state(keys, video, how, owner, payload)
+local function put_state(keys, stream, video, how, owner, payload)
   local stamp, mark, ttl = string.match(how, '^(%d+) (%a) (%d+)$')
   -- A producer whose clock runs ahead must not silence the others: nothing is newer than now.
   stamp = math.min(tonumber(stamp), clock[1] * 1000000 + clock[2])
@@ -98,6 +99,7 @@ local function put_state(keys, video, how, owner, payload)
   end
   local r = redis.call('HINCRBY', seq, '#rev', 1)
   local revision = epoch .. '-' .. r
+  redis.call('HSET', seq, 's:' .. stream, revision)
   local expires = now + tonumber(ttl)
   redis.call('HSET', keys.table, video, table.concat({
     revision, string.format('%.0f', stamp), string.format('%.0f', expires), mark == 'f' and 'f' or 'a', owner,
@@ -146,7 +148,7 @@ local function publish(k, a)
   local revision
   if video ~= '' then
     local keys = {table = KEYS[k + 2], revisions = KEYS[k + 3], expiries = KEYS[k + 4]}
-    revision = put_state(keys, video, ARGV[a + 9], ARGV[a + 10], payload)
+    revision = put_state(keys, stream, video, ARGV[a + 9], ARGV[a + 10], payload)
   end
 
   local position, places, online = '-', '', false

@@ -15,12 +15,16 @@ from tests.support.cluster import Cluster
 from tests.support.process import Process
 from tests.support.waiting import until
 
-SNIPPET = """
+# As the documentation has it, three times.
+CALL = """asyncio.run(notification_service.notify_transcode_progress(
+    video_id=123, status="processing", progress={progress}, message="已完成720p转码"))
+"""
+SNIPPET = f"""
 import asyncio
 from videosite_realtime import notification_service
-asyncio.run(notification_service.notify_transcode_progress(video_id=123, status="processing", progress=45, message="已完成720p转码"))
-asyncio.run(notification_service.notify_transcode_progress(video_id=123, status="processing", progress=46, message="已完成720p转码"))
-asyncio.run(notification_service.notify_transcode_progress(video_id=123, status="processing", progress=47, message="已完成720p转码"))
+{CALL.format(progress=45)}
+{CALL.format(progress=46)}
+{CALL.format(progress=47)}
 print(asyncio.run(notification_service.get_connection_count())["total_admin_connections"])
 """
 

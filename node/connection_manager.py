@@ -1,0 +1,137 @@
+"""Which sessions this node holds, and whose they are."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from node.feed import Feed, FeedCounters, SharedFeed, Spawn
+from node.frames import text_frame
+from node.history import History
+from node.session import Session
+from shared.ids import ADMIN, ALL, user_id, user_stream
+from shared.keys import SHARED_TAG, bucket
+from shared.messages import prepare
+from shared.stats import Counters
+
+
+class ConnectionManager:
+    """The connections of one node, with the interface that the platform knows.
+
+    What its ``send`` methods send goes to clients of this node that are up to date, now, and bears no id: it is not
+    kept and not repeated. What must reach its audience is published through a router.
+
+    Args:
+        changed: called with the user whose connections changed, or None if an admin's did.
+    """
+
+    def __init__(
+        self, history: History, counters: FeedCounters, spawn: Spawn, changed: Callable[[str | None], None]
+    ) -> None:
+        self._history, self._counters, self._spawn, self._changed = history, counters, spawn, changed
+        self.all = SharedFeed(ALL, SHARED_TAG, history, counters, spawn)
+        self.admin = SharedFeed(ADMIN, SHARED_TAG, history, counters, spawn)
+        self._feeds: dict[str, Feed] = {ALL: self.all, ADMIN: self.admin}
+        self._user_connections = 0
+
+    # --- the platform's interface
+
+    def connect(
+        self, session: Session, *, user_id: str | None = None, is_admin: bool = False
+    ) -> tuple[Feed, SharedFeed]:
+        """Count a session in, as a user's or as an admin's, and return the feeds it hears, its own first.
+
+        Done before it is registered: what comes in between is seen by the feed.
+        """
+        if (user_id is None) != is_admin:
+            raise ValueError("a connection is either a user's (user_id=…) or an admin's (is_admin=True)")
+        own = self.admin if user_id is None else self._user_feed(user_id)
+        own.add(session)
+        self.all.add(session)
+        session.feeds = (own, self.all)
+        self._user_connections += user_id is not None
+        self._changed(user_id)
+        return own, self.all
+
+    def disconnect(self, session: Session) -> None:
+        """Take a session out of everything: it hears nothing any more. Doing it twice does no harm."""
+        feeds, session.feeds = session.feeds, ()
+        for feed in feeds:
+            feed.remove(session)
+        if not feeds:
+            return
+        own = feeds[0]
+        if own is self.admin:
+            self._changed(None)
+            return
+        self._user_connections -= 1
+        if not own.sessions:
+            del self._feeds[own.stream]
+        self._changed(session.user_id)
+
+    async def send_personal_message(self, message: dict[str, Any], user_id: int | str) -> int:
+        """Send to a user's connections here; return to how many. Raises ``InvalidMessage``."""
+        feed = self.feed_of(user_id)
+        return feed.write_to_live(_frame(message)) if feed is not None else 0
+
+    async def send_admin_message(self, message: dict[str, Any]) -> int:
+        """Send to the admins here; return to how many. Raises ``InvalidMessage``."""
+        return self.admin.write_to_live(_frame(message))
+
+    async def broadcast(self, message: dict[str, Any]) -> int:
+        """Send to every connection here; return to how many. Raises ``InvalidMessage``."""
+        return self.all.write_to_live(_frame(message))
+
+    def get_connection_count(self) -> dict[str, int]:
+        """Return the four counters of this node alone."""
+        return Counters(self.user_count(), *self.connection_counts()).as_json()
+
+    # --- looking
+
+    @property
+    def sessions(self) -> list[Session]:
+        """Every session that hears something."""
+        return list(self.all.sessions)
+
+    @property
+    def feeds(self) -> list[Feed]:
+        return list(self._feeds.values())
+
+    def feed(self, stream: str) -> Feed | None:
+        return self._feeds.get(stream)
+
+    def feed_of(self, user: int | str) -> Feed | None:
+        return self._feeds.get(user_stream(user_id(user)))
+
+    def sessions_of(self, user: str) -> list[Session]:
+        """Return a user's sessions on both endpoints."""
+        own = self.feed_of(user)
+        admins = (session for session in self.admin.sessions if session.user_id == user)
+        return [*(own.sessions if own is not None else ()), *admins]
+
+    def user_connections_of(self, user: str) -> int:
+        own = self.feed_of(user)
+        return len(own.sessions) if own is not None else 0
+
+    def connected_users(self) -> list[str]:
+        return list({session.user_id for session in self.all.sessions if not session.is_admin})
+
+    def user_count(self) -> int:
+        return len(self._feeds) - 2
+
+    def connection_counts(self) -> tuple[int, int]:
+        """Return user and admin connections."""
+        return self._user_connections, len(self.admin.sessions)
+
+    def _user_feed(self, user: str) -> Feed:
+        """Return the feed of a user's stream; a fresh one is closed until its registration says where it stands."""
+        stream = user_stream(user)
+        feed = self._feeds.get(stream)
+        if feed is None:
+            feed = self._feeds[stream] = Feed(stream, bucket(user), self._history, self._counters, self._spawn)
+        return feed
+
+
+def _frame(message: dict[str, Any]) -> bytes:
+    return text_frame(prepare(message, now_us=int(time.time() * 1e6)).payload + b"}")
