@@ -90,6 +90,7 @@ class CatchUp:
             if session.phase is Phase.CATCHING_UP and cursors[index] > feed.position:
                 self._resync(session, cursors, index, feed)
             return
+        target = feed.position
         try:
             found = await feed.read_after(cursors[index])
         except RedisError:
@@ -97,7 +98,8 @@ class CatchUp:
             return
         if session.phase is not Phase.CATCHING_UP:
             return
-        if found is None:
+        # The feed had its top before we read: a history that ends before it has forgotten what the feed has heard.
+        if found is None or (not found[0] and cursors[index] == found[1] < target):
             await feed.wait_settled()
             self._resync(session, cursors, index, feed)
             return
