@@ -55,21 +55,20 @@ class CatchUp:
 
     @staticmethod
     def _go_live(session: Session) -> bool:
-        cursors = session.cursors
-        if session.phase is not Phase.CATCHING_UP or not session.writable or cursors is None:
+        cursors, states_seen = session.cursors, session.states_seen
+        if session.phase is not Phase.CATCHING_UP or not session.writable or cursors is None or states_seen is None:
             return False
         for feed, cursor in zip(session.feeds, cursors, strict=True):
             if not feed.settled or feed.top != cursor:
                 return False
-        for feed in session.feeds:
+        for index, feed in enumerate(session.feeds):
             if feed.states is not None:
-                for frame in feed.states.after(session.states_seen):
+                for frame in feed.states.after(states_seen[index]):
                     session.write(frame)
-                session.states_seen = feed.states.top
-                if not session.writable:
-                    return False
-        session.go_live()
-        return True
+                states_seen[index] = feed.states.top
+        if session.writable:
+            session.go_live()
+        return session.writable
 
     async def _run(self, session: Session) -> None:
         while session.phase is Phase.CATCHING_UP and session.writable:

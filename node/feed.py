@@ -166,7 +166,7 @@ class Feed:
                 self._resync(top)
             return
         first = entries[0].position
-        if first.n != self.position.n + 1:
+        if not entries[0].follows(self.position):
             self._resync(Position(first.epoch, first.n - 1))
         for entry in entries:
             self._advance(entry.position, entry.payload, entry.expires_at)
@@ -186,14 +186,14 @@ class Feed:
             self._counters.expired += 1
             return
         frame = self.frame(position, payload)
-        self._remember(position, frame)
+        self._remember(position, frame, expires_at)
         self._counters.delivered += self.write_to_live(frame)
 
     def frame(self, position: Position, payload: bytes) -> bytes:
         """Return the one frame that everybody gets."""
         return text_frame(b'%s,"id":"%s.%d-%d"}' % (payload, self.stream.encode(), position.epoch, position.n))
 
-    def _remember(self, position: Position, frame: bytes) -> None:
+    def _remember(self, position: Position, frame: bytes, expires_at: int | None) -> None:
         """Keep a frame for sessions that come later; a user's stream is read from Redis instead."""
 
     def write_to_live(self, frame: bytes) -> int:
@@ -214,7 +214,7 @@ class Feed:
         page = await self._history.read(self.tag, self.stream, position)
         if not page.entries:
             return ([], page.top) if page.top == position or page.top.n == 0 == position.n else None
-        if page.entries[0].position.n != position.n + 1:
+        if not page.entries[0].follows(position):
             return None
         now = time.time() * 1000
         alive = (entry for entry in page.entries if entry.expires_at is None or entry.expires_at > now)
@@ -233,7 +233,7 @@ class SharedFeed(Feed):
 
     def __init__(self, stream: str, tag: str, history: History, counters: FeedCounters, spawn: Spawn) -> None:
         super().__init__(stream, tag, history, counters, spawn)
-        self._tail: deque[tuple[Position, bytes]] = deque(maxlen=_TAIL)
+        self._tail: deque[tuple[Position, bytes, int | None]] = deque(maxlen=_TAIL)
 
     def _no_sessions(self) -> dict[Session, None]:
         return {}
@@ -244,8 +244,8 @@ class SharedFeed(Feed):
     def remove(self, session: Session) -> None:
         self.sessions.pop(session, None)  # type: ignore[attr-defined]  # a dict here
 
-    def _remember(self, position: Position, frame: bytes) -> None:
-        self._tail.append((position, frame))
+    def _remember(self, position: Position, frame: bytes, expires_at: int | None) -> None:
+        self._tail.append((position, frame, expires_at))
 
     def _resync(self, position: Position) -> None:
         self._tail.clear()
@@ -258,9 +258,14 @@ class SharedFeed(Feed):
         return await super().read_after(position)
 
     async def is_good(self, since: Position) -> bool:
-        return any(since == position for position, _ in self._tail) or await super().is_good(since)
+        return any(since == known[0] for known in self._tail) or await super().is_good(since)
 
     def _tail_after(self, position: Position) -> list[tuple[Position, bytes]] | None:
-        if position not in (known for known, _ in self._tail):
+        if all(position != known[0] for known in self._tail):
             return None
-        return [(known, frame) for known, frame in self._tail if known > position]
+        now = time.time() * 1000
+        return [
+            (known, frame)
+            for known, frame, expires_at in self._tail
+            if known > position and (expires_at is None or expires_at > now)
+        ]

@@ -15,11 +15,24 @@ PAGE: Final = 256  # entries per read: a bounded answer, and others are served i
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An event of a stream; the payload lacks its closing brace, ``expires_at`` is in ms."""
+    """An event of a stream.
+
+    Attributes:
+        payload: its JSON without the closing brace.
+        expires_at: ms since the Unix epoch.
+        previous: the event before it, told by the first one of an epoch.
+    """
 
     position: Position
     payload: bytes
     expires_at: int | None
+    previous: Position | None = None
+
+    def follows(self, position: Position) -> bool:
+        """Whether nothing is missing between a position and this event."""
+        if self.position.n != position.n + 1:
+            return False
+        return position.n == 0 or self.position.epoch == position.epoch or self.previous == position
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,4 +104,10 @@ def _entry(item: Any) -> Entry:
     position, fields = item
     values = dict(zip(fields[::2], fields[1::2], strict=True))
     expires = values.get(b"x")
-    return Entry(Position.parse(position), values[b"m"], int(expires) if expires is not None else None)
+    previous = values.get(b"p")
+    return Entry(
+        Position.parse(position),
+        values[b"m"],
+        int(expires) if expires is not None else None,
+        Position.parse(previous) if previous is not None else None,
+    )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Any
 
 import httpx
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from pydantic_core import from_json
 
 from shared.auth import Principal, TokenVerifier, bearer_token
 from shared.cluster import list_nodes
@@ -51,14 +52,14 @@ class RestApi:
             return self._stats().as_json()
 
         @routes.get("/transcodes", tags=["transcodes"])
-        async def transcodes(principal: Annotated[Principal, logged_in]) -> dict[str, Any]:
+        async def transcodes(principal: Principal = logged_in) -> dict[str, Any]:
             """Return the newest states: an admin's of all videos, a user's of its own."""
             k = self._keys
             table = k.all_states if principal.is_admin else k.user_states(principal.user_id)
             return {"transcodes": [state.message() for state in await read_states(self._link, table)]}
 
         @routes.get("/transcodes/{video_id}", tags=["transcodes"])
-        async def transcode(video_id: int, principal: Annotated[Principal, logged_in]) -> dict[str, Any]:
+        async def transcode(video_id: int, principal: Principal = logged_in) -> dict[str, Any]:
             """Return the newest state of one video; 404 for those that are not the caller's."""
             state = await read_state(self._link, self._keys, video_id)
             if state is None or not (principal.is_admin or state.owner == principal.user_id):
@@ -98,9 +99,12 @@ class RestApi:
     async def _forward(self, request: Request) -> Response:
         if self._router is None:
             raise HTTPException(503, "ROUTER_URL is not set")
-        body = await request.json()
+        try:
+            body = from_json(await request.body())
+        except ValueError:
+            body = None
         if not isinstance(body, dict):
-            raise HTTPException(422, [{"type": "dict_type", "loc": ["body"], "msg": "an object is needed"}])
+            raise HTTPException(422, [{"type": "dict_type", "loc": ["body"], "msg": "a JSON object is needed"}])
         headers = {name: request.headers[name] for name in _FORWARDED_HEADERS if name in request.headers}
         try:
             answer = await self._router.post(

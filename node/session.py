@@ -112,8 +112,9 @@ class Session:
         self.writable = transport.get_write_buffer_size() == 0
         self.heard_at = self.since = house.now()
         self.feeds: tuple[Feed, ...] = ()
+        # While it is behind, per feed: where it stands in the stream, and which states it has seen.
         self.cursors: list[Position] | None = None
-        self.states_seen = BEGINNING
+        self.states_seen: list[Position] | None = None
         self.close_code = 0
         self._buffer = b""
         self._text: bytes | None = None
@@ -142,7 +143,7 @@ class Session:
     def welcome(self, frame: bytes, feeds: tuple[Feed, ...], cursors: list[Position]) -> None:
         """Send the first frame; from here on the session is brought to the tops of its feeds, and reads its client."""
         self.write(frame)
-        self.feeds, self.cursors = feeds, cursors
+        self.feeds, self.cursors, self.states_seen = feeds, cursors, [BEGINNING] * len(feeds)
         self.phase = Phase.CATCHING_UP
         self.heard_at = self._house.now()
         if self.writable:
@@ -150,7 +151,7 @@ class Session:
 
     def go_live(self) -> None:
         """Let the feeds write directly. Called in the loop step in which every cursor equals its feed's top."""
-        self.phase, self.live, self.cursors = Phase.LIVE, True, None
+        self.phase, self.live, self.cursors, self.states_seen = Phase.LIVE, True, None, None
 
     def close(self, code: int, reason: str = "") -> None:
         """Send a close frame and wait for the client's; what comes after it is not delivered."""
@@ -188,9 +189,7 @@ class Session:
         # What was just written is in the buffer, and the feeds' tops count it already.
         self.phase, self.live = Phase.CATCHING_UP, False
         self.cursors = [feed.position for feed in self.feeds]
-        for feed in self.feeds:
-            if feed.states is not None:
-                self.states_seen = feed.states.top
+        self.states_seen = [feed.states.top if feed.states is not None else BEGINNING for feed in self.feeds]
 
     def resume_writing(self) -> None:
         self.writable = True

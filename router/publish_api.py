@@ -120,9 +120,10 @@ class PublishApi:
     async def _single(self, call: Call, plan_it: Callable[[], _Plan]) -> tuple[int, bytes]:
         caller = await self._callers.allow(call.header(b"authorization"), "publish")
         plan = plan_it()
-        given = call.header(b"idempotency-key") or plan.key
+        given = call.header(b"idempotency-key")
+        given = plan.key if given is None else given
         key = check_key(given) if given is not None else made_key()
-        origin = self._origin(call)
+        origin = Origin(traceparent(call.header(b"traceparent")), self._rising_us())
         message = self._make(plan, origin)
         operation = _operation(caller.name, key, digest_of(call.path, call.body), message, explicit=given is not None)
         try:
@@ -145,13 +146,14 @@ class PublishApi:
         batch = _BATCH.validate_python(_parse(call.body))
         given = call.header(b"idempotency-key")
         key = check_key(given) if given is not None else made_key()
-        origin = self._origin(call)
+        trace = traceparent(call.header(b"traceparent"))
         whole = digest_of(call.path, call.body)
         results: list[dict[str, Any]] = [{}] * len(batch.items)
         items: list[_Item] = []
         for index, fields in enumerate(batch.items):
             try:
                 plan = plan_it(fields)
+                origin = Origin(trace, self._rising_us())
                 message = self._make(plan, origin)
                 name = check_key(plan.key) if plan.key is not None else f"{key}:{index}"
                 explicit = plan.key is not None or given is not None
@@ -232,15 +234,16 @@ class PublishApi:
             return self._publisher.users(audience.users)
         return (self._publisher.admin,) if audience == "admin" else (self._publisher.all,)
 
-    def _origin(self, call: Call) -> Origin:
-        # Rising in this router, so that states without their producer's time keep the order in which they came.
+    def _rising_us(self) -> int:
+        """Return the time; rising, so that states without their producer's time keep the order in which they came."""
         self._last_us = max(self._last_us + 1, int(time.time() * 1e6))
-        return Origin(traceparent(call.header(b"traceparent")), self._last_us)
+        return self._last_us
 
     def _make(self, plan: _Plan, origin: Origin) -> Message:
         message = plan.make(origin.now_us)
-        if len(message.payload) > self._message_max:
-            raise MessageTooLarge(len(message.payload), self._message_max)
+        size = len(message.payload) + 1  # its closing brace
+        if size > self._message_max:
+            raise MessageTooLarge(size, self._message_max)
         return message
 
     @staticmethod

@@ -18,7 +18,7 @@ import httpx
 from jose import jwk, jwt
 from jose.exceptions import ExpiredSignatureError, JOSEError, JWTClaimsError
 
-from shared.errors import InvalidToken, InvalidUserId, KeysUnavailable
+from shared.errors import InvalidToken, InvalidUserId, KeysUnavailable, SettingsError
 from shared.ids import user_id
 from shared.settings import CommonSettings
 
@@ -94,7 +94,7 @@ class JwksKeys:
             try:
                 keys = (await _fetch_json(self._url))["keys"]
                 self._keys = {key["kid"]: jwk.construct(key, self._algorithm) for key in keys if self._usable(key)}
-            except (httpx.HTTPError, JOSEError, ValueError, KeyError, TypeError) as exc:
+            except (httpx.HTTPError, JOSEError, ValueError, KeyError, TypeError, AttributeError) as exc:
                 logger.warning("jwks cannot be read; known keys hold", extra={"url": self._url, "error": repr(exc)})
                 return
             self._fetched = time.monotonic()
@@ -123,8 +123,7 @@ class TokenVerifier:
         self._keys, self._algorithm, self._issuer, self._audience = keys, algorithm, issuer, audience
         self._options = {
             "require_exp": True,
-            "require_sub": True,
-            "verify_sub": False,  # an integer is a user id too; ours is the stricter check
+            "verify_sub": False,  # an integer is a user id too; _principal looks closer (require_sub would undo this)
             "require_iss": issuer is not None,
             "require_aud": audience is not None,
             "verify_aud": audience is not None,
@@ -138,7 +137,10 @@ class TokenVerifier:
         elif settings.jwt_jwks_url is not None:
             keys = JwksKeys(settings.jwt_jwks_url, settings.algorithm)
         else:
-            keys = FixedKey(settings.public_key_pem, settings.algorithm)
+            try:
+                keys = FixedKey(settings.public_key_pem, settings.algorithm)
+            except (JOSEError, ValueError) as exc:
+                raise SettingsError(f"JWT_PUBLIC_KEY is no public key for {settings.algorithm}") from exc
         return cls(keys, settings.algorithm, settings.jwt_issuer, settings.jwt_audience)
 
     async def verify(self, token: str) -> Principal:
@@ -166,7 +168,7 @@ class TokenVerifier:
             raise InvalidToken("expired") from None
         except JWTClaimsError:
             raise InvalidToken("claims refused") from None
-        except (JOSEError, ValueError, TypeError, AttributeError, UnicodeError, RecursionError):
+        except (JOSEError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError):
             raise InvalidToken("invalid") from None
         return _principal(claims)
 
@@ -176,7 +178,7 @@ def _principal(claims: dict[str, Any]) -> Principal:
     if isinstance(expires, bool) or not isinstance(expires, int | float) or not 0 < expires < _FOREVER:
         raise InvalidToken("claims refused")
     try:
-        user = user_id(claims["sub"])
+        user = user_id(claims.get("sub"))
     except InvalidUserId:
         raise InvalidToken("claims refused") from None
     username, scope = claims.get("username"), claims.get("scope")

@@ -56,7 +56,8 @@ def read(data: bytes) -> Iterator[Envelope]:
     while start < len(data):
         end = data.find(b"\n", start)
         fields = data[start:end].split(b" ")
-        if end < 0 or len(fields) < 9 or fields[0] != VERSION:
+        readable = end >= 0 and len(fields) >= 9 and fields[0] == VERSION and fields[2].isdigit()
+        if not readable or end + 1 + int(fields[2]) > len(data):
             raise UnreadableEnvelope(f"no envelope of version {VERSION.decode()}: {data[start : start + 60]!r}")
         start = end + 1 + int(fields[2])
         _, kind, _, stream, position, published_at, trace, expires_at, state = fields[:9]

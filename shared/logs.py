@@ -18,7 +18,7 @@ _SECRETS: Final = (
     (re.compile(r"(?i)\b(token|access_token|jwt)=[^&\s\"']+"), r"\1=***"),
     (re.compile(r"(?i)\bbearer[ ,]+[A-Za-z0-9._~+/=-]{8,}"), "bearer ***"),
     (re.compile(r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*\.?[A-Za-z0-9_-]*"), "***"),
-    (re.compile(r"(rediss?|unix)://[^@/\s]*@"), r"\1://***@"),
+    (re.compile(r"(rediss?|unix)://[^/\s]*@"), r"\1://***@"),
 )
 
 

@@ -54,8 +54,10 @@ class Wire(asyncio.Protocol):
 
     def take_over(self, connection: AbstractConnection) -> None:
         """Continue on the socket that redis-py has connected and authenticated."""
-        writer: Any = connection._writer  # private: the minor version is pinned, a test holds it
-        self._redis_py = connection  # its StreamWriter would close the transport when collected
+        # Private names: the minor version is pinned, a test holds them.
+        writer: Any = connection._writer
+        connection._reader = connection._writer = None
+        self._writer = writer  # kept: it would close the transport when collected
         self._transport = writer.transport
         writer.transport.set_protocol(self)
 
@@ -174,10 +176,10 @@ class RedisLink:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        if self._supervisor is not None:
-            self._supervisor.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._supervisor
+        task, self._supervisor = self._supervisor, None
+        while task is not None and not task.done():
+            task.cancel()  # more than once: while redis-py connects, a cancellation may be swallowed
+            await asyncio.wait((task,), timeout=0.5)
 
     @property
     def connected(self) -> bool:
@@ -251,16 +253,17 @@ class RedisLink:
     async def _connect(self) -> Wire:
         connection = self._pool.make_connection()  # type: ignore[no-untyped-call]
         wire = Wire(asyncio.get_running_loop(), self._on_push)
-        async with asyncio.timeout(2 * self.timeout):
-            await connection.connect()
-            wire.take_over(connection)
-            try:
+        try:
+            async with asyncio.timeout(2 * self.timeout):
+                await connection.connect()
+                wire.take_over(connection)
                 await self._read_clock(wire)
                 if self._prepare is not None:
                     await self._prepare(wire)
-            except BaseException:
-                wire.abort()
-                raise
+        except BaseException:
+            wire.abort()
+            await connection.disconnect(nowait=True)
+            raise
         return wire
 
     async def _watch(self, wire: Wire) -> None:

@@ -15,12 +15,15 @@ PUBLIC_KEY_ALGORITHMS = ("RS256", "RS384", "RS512", "ES256", "ES384", "ES512")
 SECRET_MIN_BYTES = 32
 
 
-def _split(value: Any) -> Any:
+def _split(name: str, value: Any) -> Any:
     """Accept ``a,b`` and ``["a","b"]`` alike."""
     if not isinstance(value, str):
         return value
     if value.lstrip().startswith("["):
-        return json.loads(value)
+        try:
+            return json.loads(value)
+        except ValueError as exc:
+            raise ValueError(f"{name.upper()} begins like JSON and is none: {exc}") from exc
     return [part.strip() for part in value.split(",") if part.strip()]
 
 
@@ -32,7 +35,7 @@ class CsvSettings(BaseSettings):
     def _split_lists(cls, values: Any) -> Any:
         lists = {name for name, field in cls.model_fields.items() if NoDecode in field.metadata}
         aliases = {cls.model_fields[name].alias or name for name in lists} | lists
-        return {key: _split(value) if key in aliases else value for key, value in values.items()}
+        return {key: _split(key, value) if key in aliases else value for key, value in values.items()}
 
 
 CsvList = Annotated[list[str], NoDecode]

@@ -88,7 +88,8 @@ local function put_state(keys, stream, video, how, owner, payload)
     local old_stamp, expires, old_mark = string.match(record, '^[^ ]+ (%d+) (%d+) (%a)')
     old_stamp, expires = tonumber(old_stamp), tonumber(expires)
     if expires > now then
-      if stamp <= old_stamp then
+      -- Equal stamps come from a clock that was cut to now: the later call is the newer, but nothing undoes an end.
+      if stamp < old_stamp or (stamp == old_stamp and old_mark == 'f' and mark ~= 'f') then
         return nil
       end
       -- Without a producer's stamp, 99 % shortly after the end is a straggler and no new start.
@@ -159,11 +160,16 @@ local function publish(k, a)
       n = tonumber(string.match(top, '-(%d+)$')) + 1
     end
     position = epoch .. '-' .. string.format('%.0f', n)
-    if expires_at == '' then
-      redis.call('XADD', history, 'MAXLEN', '~', ARGV[4], position, 'm', payload)
-    else
-      redis.call('XADD', history, 'MAXLEN', '~', ARGV[4], position, 'm', payload, 'x', expires_at)
+    local entry = {'m', payload}
+    if expires_at ~= '' then
+      entry[3], entry[4] = 'x', expires_at
     end
+    if top and string.match(top, '^%d+') ~= epoch then
+      -- The first of its epoch names the one before it: what came between, and was forgotten, is seen to be missing.
+      entry[#entry + 1] = 'p'
+      entry[#entry + 1] = top
+    end
+    redis.call('XADD', history, 'MAXLEN', '~', ARGV[4], position, unpack(entry))
     redis.call('PEXPIRE', history, ARGV[5])
     redis.call('HSET', seq, stream, position)
     local state = revision and (video .. '@' .. revision) or '-'
