@@ -102,6 +102,8 @@ class Membership:
         self._waiting: defaultdict[str, list[asyncio.Future[Registration]]] = defaultdict(list)
         self._told_at = float("-inf")
         self._wake = asyncio.Event()
+        self._writing = asyncio.Lock()
+        self._left = False
         self._held = False
         self.joined = False  # whether it has ever been part of the cluster
 
@@ -140,7 +142,9 @@ class Membership:
         """Hold the lease and keep the registry right until cancelled."""
         while True:
             try:
-                await self._write()
+                async with self._writing:
+                    if not self._left:
+                        await self._write()
             except RedisError as exc:
                 self._held = False  # what Redis has kept of us is not known any more
                 _fail(self._waiting, exc)
@@ -264,11 +268,13 @@ class Membership:
 
     async def leave(self) -> None:
         """Go from registry and counters, after the last socket; what cannot be said now, a lapsed lease says later."""
-        try:
-            await clear_node(self._link, self._scripts, self._keys, self.node_id)
-            await self._lease("leave")
-        except RedisError as exc:
-            logger.warning("could not leave the registry; the lease will lapse", extra={"error": str(exc)})
+        async with self._writing:
+            self._left = True  # or the writer would find its id dead, and come back under another
+            try:
+                await clear_node(self._link, self._scripts, self._keys, self.node_id)
+                await self._lease("leave")
+            except RedisError as exc:
+                logger.warning("could not leave the registry; the lease will lapse", extra={"error": str(exc)})
 
 
 def _fail(waiting: Waiting, exc: RedisError) -> None:

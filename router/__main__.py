@@ -7,8 +7,6 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from fastapi import FastAPI
-
 from router.app import create_app
 from router.callers import Callers
 from router.cluster_api import ClusterApi
@@ -17,6 +15,7 @@ from router.publish_api import PublishApi
 from router.publisher import Publisher
 from router.settings import RouterSettings
 from shared import logs
+from shared.asgi import ASGIApp
 from shared.auth import TokenVerifier
 from shared.caretaker import Caretaker
 from shared.durability import refuse_unsafe_server
@@ -32,7 +31,7 @@ logger = logging.getLogger("router")
 
 
 @asynccontextmanager
-async def build(settings: RouterSettings) -> AsyncIterator[FastAPI]:
+async def build(settings: RouterSettings) -> AsyncIterator[ASGIApp]:
     """Build a router; what it runs ends with the context."""
     keys = Keys(settings.redis_prefix)
     scripts = Scripts(keys)

@@ -39,6 +39,10 @@ class BodyTooLarge(RealtimeError):
         return f"the body is larger than {self.limit} bytes"
 
 
+class CallerGone(RealtimeError):
+    """The caller hung up before its request was whole: nothing is done, and nobody is left to be answered."""
+
+
 Handler = Callable[[Call], Awaitable[tuple[int, bytes]]]
 
 
@@ -70,11 +74,15 @@ class LeanRoute(APIRoute):
             **documentation,
         )
         self._handler, self._limit = handler, body_max_bytes
-        self.app = self._serve
+        self.app = self.serve
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, an ASGI application; errors are the caller's to answer."""
         headers = dict(scope["headers"])
-        body = await self._read(headers, receive)
+        try:
+            body = await self._read(headers, receive)
+        except CallerGone:
+            return
         status, answer = await self._handler(Call(scope["path"], headers, body))
         await send(
             {
@@ -89,18 +97,17 @@ class LeanRoute(APIRoute):
         announced = headers.get(b"content-length", b"0")
         if announced.isdigit() and int(announced) > self._limit:
             raise BodyTooLarge(self._limit)
-        message = await receive()
-        body: bytes = message.get("body", b"")
-        if not message.get("more_body"):
-            return body
-        parts, size = [body], len(body)
-        while message.get("more_body"):
+        parts: list[bytes] = []
+        size, more = 0, True
+        while more:
             message = await receive()
+            if message["type"] == "http.disconnect":
+                raise CallerGone
             parts.append(message.get("body", b""))
-            size += len(parts[-1])
+            size, more = size + len(parts[-1]), message.get("more_body", False)
             if size > self._limit:
                 raise BodyTooLarge(self._limit)
-        return b"".join(parts)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _signature_for(handler: Handler, body: Any) -> Callable[..., Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -235,8 +234,11 @@ class PublishApi:
         return (self._publisher.admin,) if audience == "admin" else (self._publisher.all,)
 
     def _rising_us(self) -> int:
-        """Return the time; rising, so that states without their producer's time keep the order in which they came."""
-        self._last_us = max(self._last_us + 1, int(time.time() * 1e6))
+        """Return the time by which messages without their producer's are ordered.
+
+        Redis's clock, so that two routers agree; rising, so that what comes later here is later.
+        """
+        self._last_us = max(self._last_us + 1, self._link.server_us())
         return self._last_us
 
     def _make(self, plan: _Plan, origin: Origin) -> Message:

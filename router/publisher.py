@@ -154,41 +154,28 @@ class Publisher:
         )
 
     def _append(self, keys: list[str], args: list[Argument], target: Target, order: Order) -> None:
-        message, operation = order.message, order.operation
+        message, operation, state = order.message, order.operation, order.message.state
         expires = "" if message.expires_at is None else str(message.expires_at)
-        unused = keys[0]
-        keys += (
-            self._keys.stream(target.tag, target.stream),
-            self._keys.operation(target.tag, operation.for_stream(target.stream)) if operation.ttl_ms else unused,
-        )
-        if message.state is None:
-            keys += (unused, unused, unused)
-        else:
-            states = self._keys.states(target.tag, target.stream)
-            keys += (states.table, states.revisions, states.expiries)
-        video, how = self._state(message)
+        # A message without an operation record names some key that is there: keys of a call share one hash tag.
+        record = self._keys.operation(target.tag, operation.for_stream(target.stream)) if operation.ttl_ms else keys[0]
+        keys += (self._keys.stream(target.tag, target.stream), record)
         args += (
+            "e" if state is None else "b" if message.is_event else "s",
             target.stream,
             target.where,
-            target.state_channel,
             message.payload,
             f"{order.published_us} {order.traceparent} {expires or '-'}",
-            "e" if message.is_event else "s",
             operation.digest,
             expires,
-            video,
-            how,
-            order.owner,
             operation.ttl_ms,
             int(operation.fresh),
         )
-
-    def _state(self, message: Message) -> tuple[str, str]:
-        state = message.state
-        if state is None:
-            return "", ""
-        ttl_ms = FINAL_STATE_TTL * 1000 if state.mark == "f" else self._state_ttl_ms
-        return str(state.video_id), f"{state.stamp_us} {state.mark} {ttl_ms}"
+        if state is not None:
+            table = self._keys.states(target.tag, target.stream)
+            keys += (table.table, table.revisions, table.expiries)
+            ttl_ms = FINAL_STATE_TTL * 1000 if state.mark == "f" else self._state_ttl_ms
+            how = f"{state.stamp_us} {state.mark} {ttl_ms}"
+            args += (target.state_channel, str(state.video_id), how, order.owner)
 
     @staticmethod
     def _outcomes(

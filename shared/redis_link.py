@@ -105,6 +105,10 @@ class Wire(asyncio.Protocol):
             if self._on_push is not None:
                 self._on_push(reply)
             return
+        if not self._pending:  # an error in answer to what is answered by pushes alone, a SUBSCRIBE that is not allowed
+            logger.error("redis refused a subscription; the connection is dropped", extra={"error": str(reply)})
+            self.abort()
+            return
         future, _ = self._pending.popleft()
         self._sent -= 1
         if future.done():  # its caller has gone
@@ -202,6 +206,10 @@ class RedisLink:
     def server_ms(self) -> int:
         """Return what the server's clock shows now, in ms; right within the time of a round trip."""
         return int(time.time() * 1000 + self._clock_offset)
+
+    def server_us(self) -> int:
+        """Return what the server's clock shows now, in µs."""
+        return int(time.time() * 1e6 + self._clock_offset * 1000)
 
     def send(self, *args: Argument) -> asyncio.Future[Reply]:
         """Send one command; the future yields its reply (bytes, int, list, dict, None).

@@ -1,8 +1,8 @@
 """Run the checks and the test suites one after another, and close with the counts.
 
-    python tests/suites.py check          lint, format, types, layers
-    python tests/suites.py all            check, then every suite
-    python tests/suites.py NAME …         some of them, by name
+python tests/suites.py check          lint, format, types, layers
+python tests/suites.py all            check, then every suite
+python tests/suites.py NAME …         some of them, by name
 """
 
 from __future__ import annotations

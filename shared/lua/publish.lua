@@ -4,23 +4,24 @@
 -- KEYS[1]  seq:{tag}
 -- KEYS[2]  users:{bucket} for users' streams, leases:{c} for the shared ones
 -- KEYS[3]  totals:{c} for the shared ones; users:{bucket} again otherwise (unused)
--- then five per message: history stream, operation record, state table, its revisions, its expiries
+-- then per message: history stream, operation record; with a state also its table, the table's revisions, its expiries
 --
 -- ARGV[1]  deadline, ms of this server's clock; 0: none. A call that timed out must not take effect later.
 -- ARGV[2]  "users" or "shared"
 -- ARGV[3]  users: prefix of the nodes' channels; shared: unused
 -- ARGV[4]  history length     ARGV[5] history TTL, ms
--- then thirteen per message:
---    stream | user id, or the shared stream's channel | channel for states (shared) | payload
---    the envelope's fields after the position, up to the state | "e" event or "s" state | digest of the body
---    expires_at, ms, or "" | state: video id or "" | "<stamp µs> <a active|l active, perhaps late|f final> <TTL ms>" | owner
+-- then nine per message:
+--    "e" event, "s" state, "b" both | stream | user id, or the shared stream's channel | payload
+--    the envelope's fields after the position, up to the state | digest of the body | expires_at, ms, or ""
 --    TTL of the operation record, ms; 0: keep none | "1" if the operation's key was just made, so that no record can be
+-- and with a state four more:
+--    channel for states (shared) | video id | "<stamp µs> <a active|l active, perhaps late|f final> <TTL ms>" | owner
 --
 -- Returns {"late"}, or per message {status, position, online, places}; status is
 --    "new", "again" (this operation was done before), "conflict" (it was, with another body), "older" (a newer state stands);
 --    places is the user's entry in users:{bucket}, or the number of live nodes.
 
-local FIRST_KEY, KEYS_EACH, FIRST_ARG, ARGS_EACH = 4, 5, 6, 13
+local FIRST_KEY, FIRST_ARG = 4, 6
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -128,12 +129,11 @@ end
 
 local function publish(k, a)
   local history, operation = KEYS[k], KEYS[k + 1]
-  local stream, where, state_channel, payload, tail, kind = ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4], ARGV[a + 5]
-  local digest, expires_at, video = ARGV[a + 6], ARGV[a + 7], ARGV[a + 8]
-  local operation_ttl = tonumber(ARGV[a + 11])
+  local kind, stream, where, payload, tail = ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4]
+  local digest, expires_at, operation_ttl, fresh = ARGV[a + 5], ARGV[a + 6], tonumber(ARGV[a + 7]), ARGV[a + 8] == '1'
   local target = shared and stream or where
 
-  if operation_ttl > 0 and ARGV[a + 12] ~= '1' then
+  if operation_ttl > 0 and not fresh then
     local done = redis.call('GET', operation)
     if done then
       local old_digest, position, online, places = string.match(done, '^([^ ]+) ([^ ]+) (%d) (.*)$')
@@ -149,14 +149,15 @@ local function publish(k, a)
     end
   end
 
-  local revision
-  if video ~= '' then
+  local revision, state_channel, video
+  if kind ~= 'e' then
     local keys = {table = KEYS[k + 2], revisions = KEYS[k + 3], expiries = KEYS[k + 4]}
-    revision = put_state(keys, stream, video, ARGV[a + 9], ARGV[a + 10], payload)
+    state_channel, video = ARGV[a + 9], ARGV[a + 10]
+    revision = put_state(keys, stream, video, ARGV[a + 11], ARGV[a + 12], payload)
   end
 
   local position, places, online = '-', '', false
-  if kind == 'e' then
+  if kind ~= 's' then
     local n = 1
     local top = redis.call('HGET', seq, stream)
     if top then
@@ -190,10 +191,12 @@ local function publish(k, a)
 end
 
 local results = {}
-local a = FIRST_ARG
-for k = FIRST_KEY, #KEYS, KEYS_EACH do
+local k, a = FIRST_KEY, FIRST_ARG
+while k <= #KEYS do
   results[#results + 1] = publish(k, a)
-  a = a + ARGS_EACH
+  local with_state = ARGV[a] ~= 'e'
+  k = k + (with_state and 5 or 2)
+  a = a + (with_state and 13 or 9)
 end
 for _, channel in ipairs(channels) do
   redis.call('PUBLISH', channel, table.concat(parcels[channel]))

@@ -1,0 +1,39 @@
+"""What each error becomes on the wire: one table, for FastAPI's routes and for the lean ones."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi.responses import JSONResponse
+from pydantic import ValidationError
+
+from router.callers import NotAllowed
+from router.lean_route import BodyTooLarge
+from router.publish_api import MessageTooLarge, PublishUnavailable, explain
+from router.publisher import KeyReused
+from shared.errors import InvalidMessage, KeysUnavailable, RedisError
+
+_RETRY_AFTER: Final = {"Retry-After": "2"}
+_STATUSES: Final[dict[type[Exception], int]] = {
+    ValidationError: 422,
+    InvalidMessage: 422,
+    BodyTooLarge: 413,
+    MessageTooLarge: 413,
+    KeyReused: 409,
+    PublishUnavailable: 503,
+    RedisError: 503,
+    KeysUnavailable: 503,
+}
+ERRORS: Final[tuple[type[Exception], ...]] = (NotAllowed, *_STATUSES)
+
+
+def answer_for(exc: Exception) -> JSONResponse:
+    """Return the answer to a call that ended with one of ``ERRORS``."""
+    if isinstance(exc, NotAllowed):
+        headers = {"WWW-Authenticate": "Bearer"} if exc.status == 401 else None
+        return JSONResponse({"detail": str(exc)}, exc.status, headers)
+    status = next(status for kind, status in _STATUSES.items() if isinstance(exc, kind))
+    body: dict[str, Any] = {"detail": explain(exc) if isinstance(exc, ValidationError | InvalidMessage) else str(exc)}
+    if isinstance(exc, PublishUnavailable):
+        body["operation_key"] = exc.operation_key
+    return JSONResponse(body, status, _RETRY_AFTER if status == 503 else None)

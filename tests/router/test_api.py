@@ -1,0 +1,347 @@
+"""The router's HTTP calls, served as they are, on a real server for Redis."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from router.__main__ import build
+from router.settings import RouterSettings
+from shared.keys import Keys
+from tests.shared.redis_server import RedisServer
+from tests.shared.tokens import SECRET, claims, hmac_token
+from tests.support.ports import free_port
+
+KEY = "service-key-number-one"
+PROGRESS = {"type": "transcode_progress", "video_id": 123, "status": "processing", "progress": 45}
+COMPLETE = {"type": "transcode_complete", "video_id": 123, "title": "示例视频", "format_type": "av1", "file_size": 1024}
+SYSTEM = {"type": "system_message", "message": "系统将于10分钟后维护"}
+CUSTOM = {"audience": {"users": [7, 8]}, "message": {"type": "order_paid", "order": 10482}}
+
+
+def settings(url: str, keys: Keys) -> RouterSettings:
+    return RouterSettings(
+        redis_url=url, redis_prefix=keys.prefix, router_api_keys=KEY, jwt_secret=SECRET, http_body_max_bytes=200_000
+    )
+
+
+@pytest.fixture
+async def router(redis_server: RedisServer, keys: Keys) -> AsyncIterator[httpx.AsyncClient]:
+    async with build(settings(redis_server.url, keys)) as app:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://router/api/v1", headers={"Authorization": f"Bearer {KEY}"}
+        ) as client:
+            yield client
+
+
+def bearer(scope: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {hmac_token(claims(scope=scope))}"}
+
+
+async def published(answer: httpx.Response) -> dict[str, Any]:
+    assert answer.status_code == 202, answer.text
+    body: dict[str, Any] = answer.json()
+    assert set(body) == {"id", "ids", "nodes", "online", "trace_id"}
+    return body
+
+
+# --- one message
+
+
+async def test_an_event_is_answered_with_its_ids(router: httpx.AsyncClient) -> None:
+    body = await published(await router.post("/notifications", json={**COMPLETE, "user_id": 7}))
+    assert list(body["ids"]) == ["admin", "user:7"]
+    assert body["id"] == body["ids"]["admin"]
+    assert (body["nodes"], body["online"]) == (0, False)
+
+
+async def test_a_state_is_answered_without_an_id(router: httpx.AsyncClient) -> None:
+    body = await published(await router.post("/notifications", json=PROGRESS))
+    assert (body["id"], body["ids"]) == (None, {})
+
+
+@pytest.mark.parametrize(
+    ("target", "labels"),
+    [(None, ["admin"]), ("admin", ["admin"]), ("all", ["all"]), ({"users": [7, "alice", 7]}, ["user:7", "user:alice"])],
+)
+async def test_a_system_message_goes_to_its_target(router: httpx.AsyncClient, target: Any, labels: list[str]) -> None:
+    body = await published(await router.post("/notifications", json=SYSTEM | ({"target": target} if target else {})))
+    assert list(body["ids"]) == labels
+
+
+async def test_a_custom_message_goes_to_its_audience(router: httpx.AsyncClient) -> None:
+    body = await published(await router.post("/messages", json=CUSTOM))
+    assert list(body["ids"]) == ["user:7", "user:8"]
+
+
+async def test_the_callers_trace_goes_on(router: httpx.AsyncClient) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    body = await published(await router.post("/messages", json=CUSTOM, headers={"traceparent": trace}))
+    assert body["trace_id"] == "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "where"),
+    [
+        ("notifications", {**PROGRESS, "progress": 101}, ["body", "progress"]),
+        ("notifications", {**PROGRESS, "video_id": "x"}, ["body", "video_id"]),
+        ("notifications", {**PROGRESS, "user_id": "a b"}, ["body", "user_id"]),
+        ("notifications", {**PROGRESS, "extra": 1}, ["body", "extra"]),
+        ("notifications", {**PROGRESS, "target": "all"}, ["body", "target"]),
+        ("notifications", {**SYSTEM, "user_id": 7}, ["body", "user_id"]),
+        ("notifications", {**SYSTEM, "level": "fatal"}, ["body", "level"]),
+        ("notifications", {**SYSTEM, "expires_at": "soon"}, ["body", "expires_at"]),
+        ("notifications", {**SYSTEM, "target": {"users": []}}, ["body", "target", "users"]),
+        ("notifications", {**SYSTEM, "id": "x"}, ["body", "id"]),
+        ("notifications", {"message": "x"}, ["body"]),
+        ("notifications", {"type": "connected"}, ["body"]),
+        ("messages", {"audience": "everyone", "message": {"type": "x"}}, ["body", "audience"]),
+        ("messages", {"message": {"type": "x"}}, ["body", "audience"]),
+        ("messages", {"audience": "all"}, ["body", "message"]),
+        ("messages", {"audience": "all", "message": {}}, ["body", "message", "type"]),
+        ("messages", {"audience": "all", "message": {"type": "connected"}}, ["body", "message", "type"]),
+        ("messages", {"audience": "all", "message": {"type": "x", "id": 1}}, ["body", "message", "id"]),
+        ("messages", {"audience": "all", "message": {**PROGRESS, "progress": 101}}, ["body", "message", "progress"]),
+        (
+            "messages",
+            {"audience": {"users": list(range(1001))}, "message": {"type": "x"}},
+            ["body", "audience", "users"],
+        ),
+    ],
+)
+async def test_what_is_invalid_is_422_and_names_the_field(
+    router: httpx.AsyncClient, path: str, body: dict[str, Any], where: list[str]
+) -> None:
+    answer = await router.post(f"/{path}", json=body)
+    assert answer.status_code == 422, answer.text
+    assert where in [error["loc"] for error in answer.json()["detail"]]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"null", b"[]", b'"x"', b'{"type":NaN}', b"\xff\xfe", b"[" * 10_000, b'{"a":"\\ud800"}']
+)
+@pytest.mark.parametrize("path", ["notifications", "messages", "notifications/batch", "messages/batch"])
+async def test_a_body_that_is_no_json_object_is_422(router: httpx.AsyncClient, path: str, content: bytes) -> None:
+    answer = await router.post(f"/{path}", content=content)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["detail"]
+
+
+async def test_a_message_or_body_too_large_is_413(router: httpx.AsyncClient) -> None:
+    large = {"audience": "all", "message": {"type": "x", "text": "长" * 22_000}}
+    assert (await router.post("/messages", json=large)).status_code == 413
+    assert (await router.post("/messages", content=b" " * 200_001)).status_code == 413
+
+
+# --- doing it again
+
+
+async def test_a_repeated_call_gets_the_first_answer_word_for_word(router: httpx.AsyncClient) -> None:
+    answers = [await router.post("/messages", json=CUSTOM, headers={"Idempotency-Key": "k"}) for _ in range(3)]
+    assert len({answer.text for answer in answers}) == 1
+    await published(answers[0])
+
+
+async def test_the_same_key_with_another_body_or_call_is_409(router: httpx.AsyncClient) -> None:
+    headers = {"Idempotency-Key": "k"}
+    await published(await router.post("/messages", json=CUSTOM, headers=headers))
+    assert (await router.post("/messages", json={**CUSTOM, "audience": "all"}, headers=headers)).status_code == 409
+    assert (await router.post("/notifications", json=SYSTEM, headers=headers)).status_code == 409
+
+
+async def test_another_callers_key_is_another_key(router: httpx.AsyncClient) -> None:
+    first = await router.post("/messages", json=CUSTOM, headers={"Idempotency-Key": "k"})
+    second = await router.post("/messages", json=CUSTOM, headers={"Idempotency-Key": "k", **bearer("publish")})
+    assert (await published(first))["id"] != (await published(second))["id"]
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "钥匙"])
+async def test_a_key_that_is_none_is_422(router: httpx.AsyncClient, key: str) -> None:
+    answer = await router.post("/messages", json=CUSTOM, headers=[(b"Idempotency-Key", key.encode())])
+    assert answer.status_code == 422
+
+
+async def test_without_redis_it_is_503_with_a_key_that_completes_it(keys: Keys) -> None:
+    async with build(settings(f"redis://127.0.0.1:{free_port()}/0", keys)) as app:
+        headers = {"Authorization": f"Bearer {KEY}"}
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://router", headers=headers
+        ) as client:
+            made = await client.post("/api/v1/messages", json=CUSTOM)
+            given = await client.post(
+                "/api/v1/messages/batch", json={"items": [CUSTOM]}, headers={"Idempotency-Key": "mine"}
+            )
+            ready = await client.get("/readyz")
+            read = [
+                await client.get(f"/api/v1/{path}") for path in ("stats", "nodes", "transcodes", "users/7/connections")
+            ]
+    for answer in (made, given):
+        assert answer.status_code == 503
+        assert int(answer.headers["Retry-After"]) > 0
+    assert made.json()["operation_key"]
+    assert given.json()["operation_key"] == "mine"
+    assert ready.status_code == 200
+    assert [answer.status_code for answer in read] == [503] * 4
+
+
+# --- batches
+
+
+async def test_a_bad_item_is_reported_at_its_place_and_harms_no_other(router: httpx.AsyncClient) -> None:
+    items = [CUSTOM, {"audience": "x"}, CUSTOM, {**CUSTOM, "message": {"type": "connected"}}, CUSTOM]
+    answer = await router.post("/messages/batch", json={"items": items})
+    assert answer.status_code == 200
+    results = answer.json()["results"]
+    assert [result["status"] for result in results] == [202, 422, 202, 422, 202]
+    assert len({result["id"] for result in results if result["status"] == 202}) == 3
+
+
+async def test_items_with_keys_of_their_own_are_done_once_each(router: httpx.AsyncClient) -> None:
+    items = [{**CUSTOM, "idempotency_key": f"k{number}"} for number in range(3)]
+    first = (await router.post("/messages/batch", json={"items": items})).json()["results"]
+    changed = [{**items[0], "audience": "all"}, *items[1:]]
+    again = (await router.post("/messages/batch", json={"items": changed})).json()["results"]
+    assert [result["status"] for result in again] == [409, 202, 202]
+    assert [result["id"] for result in again[1:]] == [result["id"] for result in first[1:]]
+
+
+async def test_a_repeated_batch_gets_the_first_answers(router: httpx.AsyncClient) -> None:
+    body, headers = {"items": [SYSTEM, COMPLETE, SYSTEM]}, {"Idempotency-Key": "k"}
+    first, again = [await router.post("/notifications/batch", json=body, headers=headers) for _ in range(2)]
+    assert first.json() == again.json()
+
+
+@pytest.mark.parametrize("items", [[], [SYSTEM] * 1001, "x", None])
+async def test_a_batch_has_one_to_a_thousand_items(router: httpx.AsyncClient, items: Any) -> None:
+    assert (await router.post("/notifications/batch", json={"items": items})).status_code == 422
+
+
+async def test_of_two_states_of_a_video_in_one_batch_the_later_counts(router: httpx.AsyncClient) -> None:
+    items = [PROGRESS | {"progress": percent} for percent in (10, 20, 30)]
+    await router.post("/notifications/batch", json={"items": items})
+    assert (await router.get("/transcodes/123")).json()["progress"] == 30
+
+
+async def test_progress_and_end_in_one_batch_end_the_transcode(router: httpx.AsyncClient) -> None:
+    await router.post("/notifications/batch", json={"items": [PROGRESS | {"progress": 99}, COMPLETE]})
+    assert (await router.get("/transcodes/123")).json()["type"] == "transcode_complete"
+
+
+# --- reading and ending
+
+
+async def test_states_are_shown_newest_change_last_without_an_id(router: httpx.AsyncClient) -> None:
+    for video in (1, 2, 1):
+        await router.post("/notifications", json={**PROGRESS, "video_id": video})
+    shown = (await router.get("/transcodes")).json()["transcodes"]
+    assert [state["video_id"] for state in shown] == [2, 1]
+    assert set(shown[0]) == {"type", "video_id", "status", "progress", "message", "timestamp"}
+    assert (await router.get("/transcodes/9")).status_code == 404
+
+
+async def test_a_user_is_blocked_and_let_in_again(router: httpx.AsyncClient) -> None:
+    ended = await router.delete("/users/7/connections", params={"block_seconds": 60})
+    assert (ended.status_code, ended.json()["user_id"], ended.json()["connections"]) == (200, 7, 0)
+    assert ended.json()["blocked_until"].endswith("Z")
+    lifted = [(await router.delete("/users/7/block")).json()["was_blocked"] for _ in range(2)]
+    assert lifted == [True, False]
+    assert (await router.delete("/users/7/connections")).json()["blocked_until"] is None
+
+
+async def test_nobody_is_connected_anywhere(router: httpx.AsyncClient) -> None:
+    assert (await router.get("/users/alice/connections")).json() == {"user_id": "alice", "connections": 0, "nodes": {}}
+    assert (await router.get("/nodes")).json() == {"nodes": []}
+    assert set((await router.get("/stats")).json().values()) == {0}
+
+
+@pytest.mark.parametrize("user", ["a b", "a.b", "x" * 129, "用户"])
+async def test_a_user_id_that_is_none_is_422(router: httpx.AsyncClient, user: str) -> None:
+    assert (await router.get(f"/users/{user}/connections")).status_code == 422
+    assert (await router.delete(f"/users/{user}/block")).status_code == 422
+
+
+# --- who may
+
+
+CALLS = [
+    ("POST", "/notifications", "publish"),
+    ("POST", "/messages", "publish"),
+    ("POST", "/notifications/batch", "publish"),
+    ("POST", "/messages/batch", "publish"),
+    ("GET", "/stats", "read"),
+    ("GET", "/nodes", "read"),
+    ("GET", "/users/7/connections", "read"),
+    ("GET", "/transcodes", "read"),
+    ("GET", "/transcodes/1", "read"),
+    ("DELETE", "/users/7/connections", "admin"),
+    ("DELETE", "/users/7/block", "admin"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "scope"), CALLS)
+async def test_every_call_needs_a_credential_and_its_scope(
+    router: httpx.AsyncClient, method: str, path: str, scope: str
+) -> None:
+    others = " ".join({"publish", "read", "admin"} - {scope})
+    nobody = await router.request(method, path, headers={"Authorization": ""})
+    wrong = await router.request(method, path, headers={"Authorization": "Bearer wrong"})
+    without = await router.request(method, path, headers=bearer(others))
+    allowed = await router.request(method, path, headers=bearer(scope))
+    assert [answer.status_code for answer in (nobody, wrong, without)] == [401, 401, 403]
+    assert nobody.headers["WWW-Authenticate"] == "Bearer"
+    assert allowed.status_code in {200, 404, 422}
+
+
+# --- its documentation
+
+
+async def test_openapi_documents_every_call(router: httpx.AsyncClient) -> None:
+    document = (await router.get("http://router/openapi.json")).json()
+    documented = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
+    named = {
+        (method, "/api/v1" + path.replace("/7/", "/{user_id}/").replace("/transcodes/1", "/transcodes/{video_id}"))
+        for method, path, _ in CALLS
+    }
+    assert documented == named
+    for (method, path), operation in ((key, document["paths"][key[1]][key[0].lower()]) for key in documented):
+        assert operation.get("summary"), path
+        assert {"401", "403", "503"} <= set(operation["responses"]), path
+        if method == "POST":
+            schema = operation["requestBody"]["content"]["application/json"]["schema"]
+            assert operation["requestBody"].get("required"), path
+            assert resolved(document, schema).get("properties") or schema.get("oneOf"), path
+            assert "Idempotency-Key" in {parameter["name"] for parameter in operation["parameters"]}
+            assert {"409", "413", "422"} <= set(operation["responses"])
+
+
+def resolved(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    name = schema.get("$ref", "").rpartition("/")[2]
+    found: dict[str, Any] = document["components"]["schemas"].get(name, schema)
+    return found
+
+
+async def test_openapi_shows_each_typed_messages_fields(router: httpx.AsyncClient) -> None:
+    text = (await router.get("http://router/openapi.json")).text
+    document = json.loads(text)
+    schemas = document["components"]["schemas"]
+    fields = {name: set(schema.get("properties", {})) for name, schema in schemas.items()}
+    for typed in (PROGRESS, COMPLETE, SYSTEM, {"type", "video_id", "title", "error"}):
+        assert any(set(typed) <= known for known in fields.values())
+
+
+async def test_health_and_metrics_need_no_credential(router: httpx.AsyncClient) -> None:
+    for path in ("healthz", "readyz", "metrics"):
+        assert (await router.get(f"http://router/{path}", headers={"Authorization": ""})).status_code == 200
+
+
+async def test_metrics_count_what_was_published_by_type(router: httpx.AsyncClient) -> None:
+    await router.post("/notifications", json=SYSTEM)
+    await router.post("/messages", json=CUSTOM)
+    text = (await router.get("http://router/metrics")).text
+    assert 'vsrt_router_published_messages_total{type="system_message"} 1.0' in text
+    assert 'vsrt_router_published_messages_total{type="custom"} 1.0' in text

@@ -1,0 +1,81 @@
+"""Who sums up and clears away, while everybody could."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from shared.caretaker import Caretaker
+from shared.keys import SHARED_TAG, Keys, bucket
+from shared.redis_link import RedisLink
+from shared.scripts import LEASE, Scripts
+from shared.stats import ClusterStats, Counters
+from tests.shared.redis_server import until
+
+
+@contextlib.asynccontextmanager
+async def at_work(caretaker: Caretaker) -> AsyncIterator[Caretaker]:
+    task = asyncio.create_task(caretaker.run())
+    try:
+        yield caretaker
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def register_someone(link: RedisLink, keys: Keys) -> None:
+    """Two users with three connections and an admin, on a node whose lease holds."""
+    await link.send("HSET", keys.users("3"), "a", "1 n1=2")
+    await link.send("HSET", keys.users("12"), "b", "1 n1=1")
+    await link.send("HSET", keys.totals, "user", 3, "admin", 1)
+
+
+async def test_the_caretaker_sums_up_for_everyone(link: RedisLink, scripts: Scripts, keys: Keys) -> None:
+    await register_someone(link, keys)
+    async with at_work(Caretaker(link, scripts, keys)) as caretaker:
+        await until(lambda: caretaker.stats.counters == Counters(2, 3, 1))
+        assert abs(caretaker.stats.at_ms - link.server_ms()) < 2000
+    assert ClusterStats.load(await link.send("GET", keys.stats)).counters == Counters(2, 3, 1)
+
+
+async def test_of_two_one_works_and_the_other_reads(link: RedisLink, scripts: Scripts, keys: Keys) -> None:
+    await register_someone(link, keys)
+    async with at_work(Caretaker(link, scripts, keys)) as one, at_work(Caretaker(link, scripts, keys)) as other:
+        await until(lambda: one.stats.counters == other.stats.counters == Counters(2, 3, 1))
+        holder = await link.send("GET", keys.caretaker)
+        await until(lambda: one.stats.at_ms and one.stats.at_ms == other.stats.at_ms)
+        assert await link.send("GET", keys.caretaker) == holder
+
+
+async def test_when_the_one_at_work_dies_another_takes_over(link: RedisLink, scripts: Scripts, keys: Keys) -> None:
+    async with at_work(Caretaker(link, scripts, keys)) as first:
+        await until(lambda: first.stats.at_ms)
+    await register_someone(link, keys)
+    assert 0 < await link.send("PTTL", keys.caretaker) <= 2000, "a lock that its dead holder keeps for ever"
+    async with at_work(Caretaker(link, scripts, keys)) as second:
+        await until(lambda: second.stats.counters == Counters(2, 3, 1))
+
+
+async def test_every_sum_is_told(link: RedisLink, scripts: Scripts, keys: Keys) -> None:
+    told: list[ClusterStats] = []
+    async with at_work(Caretaker(link, scripts, keys, told.append)):
+        await until(lambda: len(told) >= 2)
+    assert told[0].at_ms < told[1].at_ms
+
+
+async def test_a_node_whose_lease_lapsed_is_gone_from_registry_and_counters(
+    link: RedisLink, scripts: Scripts, keys: Keys
+) -> None:
+    names = (keys.leases, keys.nodes, keys.counts, keys.totals, keys.gone, keys.seq(SHARED_TAG))
+    await scripts.run(link, LEASE, names, ("take", "dead.1", 1, 1, 2, 1, "{}"))
+    await scripts.run(link, LEASE, names, ("take", "live.1", 60_000, 1, 1, 0, "{}"))
+    tag = bucket("7")
+    await link.send("HSET", keys.users(tag), "7", "1 dead.1=2 live.1=1")
+    await link.send("HSET", keys.held(tag, "dead.1"), "7", "2", "#rev", "1")
+    async with at_work(Caretaker(link, scripts, keys)) as caretaker:
+        await until(lambda: caretaker.nodes_cleared == 1)
+        await until(lambda: caretaker.stats.counters == Counters(1, 1, 0))
+    assert await link.send("HGET", keys.users(tag), "7") == b"1 live.1=1"
+    assert await link.send("ZCARD", keys.dying) == 0
+    assert (await scripts.run(link, LEASE, names, ("take", "dead.1", 8000, 2, 2, 1, "{}")))[0] == b"lost"
