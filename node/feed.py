@@ -162,8 +162,10 @@ class Feed:
         if not entries:
             if top.n == 0 == self.position.n:  # nothing was ever sent here, only the epoch is another
                 self.top = top
-            elif top != self.position:
+            elif top > self.position:
                 self._resync(top)
+            # A top below ours: Redis has forgotten what we have written. Going back would let a copy that is still on
+            # its way be written twice; the next event, of a new epoch, tells what is missing.
             return
         first = entries[0].position
         if not entries[0].follows(self.position):

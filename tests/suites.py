@@ -43,7 +43,8 @@ SUITES: dict[str, Suite] = {
     "cli": Suite(["tests/cli"]),
     "integration": Suite(["tests/integration"]),
     "redis 7.0": Suite(
-        ["tests/integration/test_resilience.py", "tests/integration/test_counters.py"], {"TEST_REDIS": "redis-server"}
+        ["tests/shared", "tests/integration/test_redis_faults.py", "tests/integration/test_states.py"],
+        {"TEST_REDIS": "redis-server"},
     ),
 }
 
