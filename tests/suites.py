@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -117,6 +118,8 @@ def main(names: list[str]) -> int:
         return 2
     if any(name in SUITES for name in names) and not install_system_packages():
         return 1
+    # Started in the background by a shell, we would hand an ignored SIGINT down, and Ctrl-C could not be tested.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     counts = Counts()
     for name in names:
         (run_check if name in CHECKS else run_suite)(name, counts)
