@@ -14,7 +14,9 @@ setup: $(READY)  ## .venv with everything to run and test; SDK and command line 
 
 $(READY): pyproject.toml sdk/pyproject.toml cli/pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=python3.11 setup"; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "python3 cannot make a virtual environment; on Debian: apt-get install python3-venv"; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV) || \
+		{ test "$$(id -u)" = 0 && apt-get install -y -qq python3-venv && $(PYTHON) -m venv --clear $(VENV); } || \
+		{ echo "python3 cannot make a virtual environment; on Debian: apt-get install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,dev]' -e ./sdk -e './cli'
 	@touch $@
 

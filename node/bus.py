@@ -2,10 +2,9 @@
 
 Redis reconnects silently, and what was published meanwhile is gone; a subscription can also die without a sign. So the
 node sends itself a probe through each of its ears every few seconds, over the command connection. If the probe cannot
-be
-sent, the ear is not to blame; if it was sent and does not come for two intervals, the node is deaf: the ear is rebuilt.
-After every (re)subscription the tops of the feeds are compared with Redis, so that what was missed is read from
-history.
+be sent, the ear is not to blame; if it was sent and does not come for two intervals, the node is deaf: the ear is
+rebuilt. After every (re)subscription the tops of the feeds are compared with Redis, so that what was missed is read
+from history.
 """
 
 from __future__ import annotations
@@ -64,7 +63,9 @@ class Bus:
 
     @property
     def deaf(self) -> bool:
-        """Whether a probe that was sent has not come back for too long."""
+        """Whether the ear has been gone, or a probe that was sent has not come back, for too long."""
+        if self._link.down_for > _DEAF_AFTER:
+            return True
         return self._probed_at is not None and self._loop.time() - self._probed_at > _DEAF_AFTER
 
     async def use_node_channel(self, node_id: str) -> None:
@@ -93,10 +94,10 @@ class Bus:
         confirmation = self._confirmations.setdefault(channel, self._loop.create_future())
         ear.tell("SUBSCRIBE", channel)
         try:
-            async with asyncio.timeout(_CONFIRM_TIMEOUT):
-                await asyncio.shield(confirmation)
-        except TimeoutError:
-            raise RedisError(f"no confirmation for {channel}") from None
+            awaited = {confirmation, ear.closed} if isinstance(ear, Wire) else {confirmation}
+            await asyncio.wait(awaited, timeout=_CONFIRM_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
+            if not confirmation.done():
+                raise RedisUnavailable(f"no confirmation for {channel}")
         finally:
             self._confirmations.pop(channel, None)
 

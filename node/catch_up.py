@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import TYPE_CHECKING, Final
 
-from node.frames import text_frame
 from node.session import Phase, Session
 from shared.close_codes import CloseCode
 from shared.errors import RedisError
-from shared.ids import Position, event_id
+from shared.ids import Position
 
 if TYPE_CHECKING:
     from node.feed import Feed
@@ -63,7 +63,7 @@ class CatchUp:
                 return False
         for index, feed in enumerate(session.feeds):
             if feed.states is not None:
-                for frame in feed.states.after(states_seen[index]):
+                for frame in feed.states.after(states_seen[index], time.time()):
                     session.write(frame)
                 states_seen[index] = feed.states.top
         if session.writable:
@@ -100,7 +100,8 @@ class CatchUp:
         # The feed had its top before we read: a history that ends before it has forgotten what the feed has heard.
         if found is None or (not found[0] and cursors[index] == found[1] < target):
             await feed.wait_settled()
-            self._resync(session, cursors, index, feed)
+            if session.phase is Phase.CATCHING_UP:
+                self._resync(session, cursors, index, feed)
             return
         entries, cursor = found
         for position, frame in entries:
@@ -114,5 +115,4 @@ class CatchUp:
         """Tell a client that history no longer reaches back to where it was, and go on from the top."""
         self.resyncs += 1
         cursors[index] = feed.position
-        cursor = event_id(feed.stream, feed.position)
-        session.write(text_frame(b'{"type":"resync","cursor":"%s"}' % cursor.encode()))
+        session.write(feed.resync_frame())

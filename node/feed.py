@@ -34,9 +34,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _RETRY: Final = 0.5  # s between attempts to read history while Redis is away
-_TAIL: Final = (
-    512  # newest frames of a shared stream kept in memory, so that a thousand returning clients read Redis once
-)
+_TAIL: Final = 512  # newest frames of a shared stream kept in memory: returning clients need not read Redis
 
 
 class FeedCounters(Protocol):
@@ -143,26 +141,28 @@ class Feed:
 
     async def _read_up(self) -> None:
         self._counters.repairs += 1
-        while self._dirty:
-            self._dirty = False
-            try:
-                page = await self._history.read(self.tag, self.stream, self.position)
-            except RedisError:
-                self._dirty = True
-                await asyncio.sleep(_RETRY)
-                continue
-            self._take(page.top, page.entries)
-            if self.position.n < page.top.n:
-                self._dirty = True
-        settled, self._settled = self._settled, None
-        if settled is not None:
-            settled.set()
+        try:
+            while self._dirty:
+                self._dirty = False
+                try:
+                    page = await self._history.read(self.tag, self.stream, self.position)
+                except RedisError:
+                    self._dirty = True
+                    await asyncio.sleep(_RETRY)
+                    continue
+                self._take(page.top, page.entries)
+                if page.entries and self.position.n < page.top.n:
+                    self._dirty = True
+        finally:
+            settled, self._settled = self._settled, None
+            if settled is not None:
+                settled.set()
 
     def _take(self, top: Position, entries: list[Entry]) -> None:
         if not entries:
             if top.n == 0 == self.position.n:  # nothing was ever sent here, only the epoch is another
                 self.top = top
-            elif top > self.position:
+            elif top > self.position or top.n > self.position.n:
                 self._resync(top)
             # A top below ours: Redis has forgotten what we have written. Going back would let a copy that is still on
             # its way be written twice; the next event, of a new epoch, tells what is missing.
@@ -178,8 +178,11 @@ class Feed:
         logger.warning("events lost for good", extra={"stream": self.stream, "top": self.top, "next": position})
         self._counters.resyncs += 1
         self.top = position
-        cursor = event_id(self.stream, position)
-        self.write_to_live(text_frame(b'{"type":"resync","cursor":"%s"}' % cursor.encode()))
+        self.write_to_live(self.resync_frame())
+
+    def resync_frame(self) -> bytes:
+        """Return the frame that tells of events lost for good, and of the position from which it goes on."""
+        return text_frame(b'{"type":"resync","cursor":"%s"}' % event_id(self.stream, self.position).encode())
 
     def _advance(self, position: Position, payload: bytes, expires_at: int | None) -> None:
         # The top moves first: a session that stalls while this is written to it has it in its buffer.

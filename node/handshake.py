@@ -133,6 +133,8 @@ class Handshake:
         self._check_room()
         principal = await self._principal(session, request.token)
         await self._check_user(principal.user_id)
+        if session.phase is not Phase.OPENING:
+            return  # reset meanwhile: counted in now, nobody would ever count it out
         session.identify(principal)
         user = None if session.is_admin else principal.user_id
         own, everyone = self._hub.connections.connect(session, user_id=user, is_admin=session.is_admin)
@@ -148,10 +150,10 @@ class Handshake:
         except (RedisError, TimeoutError):
             raise Refused(CloseCode.TRY_AGAIN_LATER, "the cluster is away", _retry_after()) from None
         if session.phase is not Phase.OPENING:
-            return  # the client has left meanwhile
+            return  # reset, or ended by the node; it has been counted out
         self._check_draining()
         self._hub.counters.opened["admin" if session.is_admin else "user"] += 1
-        frame = self._connected(session, recovered, (own, everyone), cursors, request.since)
+        frame = self._connected(session, principal.username, recovered, cursors, request.since)
         session.welcome(frame, (own, everyone), cursors)
         self._hub.behind(session)
 
@@ -224,18 +226,20 @@ class Handshake:
     def _connected(
         self,
         session: Session,
+        username: str,
         recovered: bool | None,
-        feeds: tuple[Feed, ...],
         cursors: list[Position],
         since: str | None,
     ) -> bytes:
         kind, noun = ("admin_id", "管理员") if session.is_admin else ("user_id", "用户")
-        cursor = ",".join(event_id(feed.stream, position) for feed, position in zip(feeds, cursors, strict=True))
+        cursor = ",".join(
+            event_id(feed.stream, position) for feed, position in zip(session.feeds, cursors, strict=True)
+        )
         return text_frame(
             to_json(
                 {
                     "type": "connected",
-                    "message": f"{noun} {session.username} 已连接",
+                    "message": f"{noun} {username} 已连接",
                     kind: json_user_id(session.user_id),
                     "connection_stats": self._hub.stats().as_json(),
                     "recovered": recovered,

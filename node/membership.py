@@ -1,9 +1,8 @@
 """This node's place in the cluster: its lease, its counters, and which users it holds.
 
 One task writes all of it, over one connection: absolute counts with a rising revision, never increments. What changed
-in
-a loop step travels in one go, so that a crowd of connecting clients costs a few script calls. A handshake waits for its
-user's registration: whoever has read ``connected`` is found by every publish from then on.
+in a loop step travels in one go, so that a crowd of connecting clients costs a few script calls. A handshake waits for
+its user's registration: whoever has read ``connected`` is found by every publish from then on.
 
 The node id is its name and a boot epoch. When the lease is lost (the process was paused, Redis was away or came back
 empty) the node takes a new epoch and registers everybody again; its sockets stay open, for nothing is exclusive here.
@@ -100,7 +99,7 @@ class Membership:
         self._revision = 0
         self._dirty: set[str] = set()
         self._waiting: defaultdict[str, list[asyncio.Future[Registration]]] = defaultdict(list)
-        self._told_at = float("-inf")
+        self._told_at = self._renewed_at = float("-inf")
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
         self._left = False
@@ -159,6 +158,11 @@ class Membership:
                 continue
 
     async def _write(self) -> None:
+        if self._held and time.monotonic() - self._renewed_at > LEASE_TTL_MS / 1000:
+            # Paused for longer than the lease holds: registrations that travel with its renewal would be written under
+            # an id that others may have cleared long ago, and nobody would ever clear them again.
+            self._take_new_id()
+            self._held = False
         if not self._held:
             await self._join()
         self._wake.clear()
@@ -215,6 +219,7 @@ class Membership:
         k = self._keys
         counts = self._household.connection_counts()
         self._revision += 1
+        sent_at = time.monotonic()
         reply: list[Any] = await self._scripts.run(
             self._link,
             LEASE,
@@ -222,6 +227,7 @@ class Membership:
             (how, self.node_id, LEASE_TTL_MS, self._revision, *counts, self._about()),
         )
         if reply[0] == b"held":
+            self._renewed_at = sent_at
             self.overlay.wrote_counts(reply[1], *counts)
         return reply
 

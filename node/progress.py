@@ -37,9 +37,7 @@ class Progress:
             self._listening = True
 
     async def tend(self) -> None:
-        """Forget what is over, and stop listening a while after the last admin has gone."""
-        if self._admins.states is not None:
-            self._admins.states.expire(time.time())
+        """Stop listening a while after the last admin has gone."""
         if not self._listening or self._admins.sessions:
             self._idle_since = None
             return

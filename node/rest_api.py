@@ -19,7 +19,7 @@ from shared.stats import Counters
 
 _RETRY_AFTER = {"Retry-After": "2"}
 _FORWARD_TIMEOUT = 10.0  # s
-_FORWARDED_HEADERS = ("authorization", "content-type", "idempotency-key", "traceparent")
+_FORWARDED_HEADERS = (b"authorization", b"content-type", b"idempotency-key", b"traceparent")
 _RETURNED_HEADERS = ("content-type", "retry-after", "www-authenticate")
 
 
@@ -61,8 +61,10 @@ class RestApi:
         @routes.get("/transcodes/{video_id}", tags=["transcodes"])
         async def transcode(video_id: int, principal: Principal = logged_in) -> dict[str, Any]:
             """Return the newest state of one video; 404 for those that are not the caller's."""
-            state = await read_state(self._link, self._keys, video_id)
-            if state is None or not (principal.is_admin or state.owner == principal.user_id):
+            k = self._keys
+            table = k.all_states if principal.is_admin else k.user_states(principal.user_id)
+            state = await read_state(self._link, table, video_id)
+            if state is None:
                 raise HTTPException(404, f"no transcode of video {video_id} is known")
             return state.message()
 
@@ -105,7 +107,7 @@ class RestApi:
             body = None
         if not isinstance(body, dict):
             raise HTTPException(422, [{"type": "dict_type", "loc": ["body"], "msg": "a JSON object is needed"}])
-        headers = {name: request.headers[name] for name in _FORWARDED_HEADERS if name in request.headers}
+        headers = [(name, value) for name, value in request.headers.raw if name in _FORWARDED_HEADERS]
         try:
             answer = await self._router.post(
                 "/api/v1/notifications", json={**body, "type": "system_message"}, headers=headers

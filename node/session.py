@@ -11,9 +11,8 @@ The object is its transport's asyncio protocol, so that a connection costs no se
 | CLOSED | gone |
 
 A write buffer that does not drain makes a LIVE session one that is CATCHING_UP: it writes nothing and reads nothing
-from
-its client (or answering pings would let it grow), its events wait in history and of states only the newest is kept,
-so a slow client costs a constant.
+from its client (or answering pings would let it grow), its events wait in history and of states only the newest is
+kept, so a slow client costs a constant.
 """
 
 from __future__ import annotations
@@ -97,7 +96,6 @@ class Session:
         "states_seen",
         "transport",
         "user_id",
-        "username",
         "writable",
     )
 
@@ -105,7 +103,7 @@ class Session:
         self._house, self.transport = house, transport
         self._descriptor = descriptor
         self.is_admin = is_admin
-        self.user_id = self.username = ""
+        self.user_id = ""
         self.expires_at = 0.0
         self.phase = Phase.OPENING
         self.live = False  # phase is LIVE: read for every session at every broadcast
@@ -122,8 +120,7 @@ class Session:
     # --- towards the client
 
     def identify(self, principal: Principal) -> None:
-        self.user_id, self.username = principal.user_id, principal.username
-        self.expires_at = principal.expires_at
+        self.user_id, self.expires_at = principal.user_id, principal.expires_at
 
     def write(self, frame: bytes) -> None:
         """Send a frame; what the kernel does not take at once is buffered, and the session falls behind."""

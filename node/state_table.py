@@ -19,13 +19,18 @@ class _Value(NamedTuple):
 
 
 class StateTable:
-    """Newest frames by video, ordered by revision."""
+    """Newest frames by video, ordered by revision.
 
-    __slots__ = ("_values", "top")
+    Attributes:
+        top: newest revision it has, from the bus or from Redis.
+        confirmed: revision up to which it was read from Redis: what the bus brought since may have gaps.
+    """
+
+    __slots__ = ("_values", "confirmed", "top")
 
     def __init__(self) -> None:
         self._values: dict[int, _Value] = {}
-        self.top = BEGINNING
+        self.top = self.confirmed = BEGINNING
 
     def put(self, video_id: int, revision: Position, frame: bytes | None, ends_at: float) -> bool:
         """Take a value, or with ``frame=None`` an end; False if as new a one stands.
@@ -40,10 +45,14 @@ class StateTable:
         self.top = max(self.top, revision)
         return True
 
-    def after(self, revision: Position) -> list[bytes]:
-        """Return the frames of active videos that changed after a revision, oldest change first."""
-        newer = sorted(value[:2] for value in self._values.values() if value.revision > revision and value.frame)
-        return [frame for _, frame in newer if frame is not None]
+    def after(self, revision: Position, now: float) -> list[bytes]:
+        """Return the frames of active videos that changed after a revision, oldest change first.
+
+        ``now`` is the time, seconds since the Unix epoch: what is over by then is not shown.
+        """
+        newer = (value for value in self._values.values() if value.revision > revision and value.ends_at > now)
+        shown = sorted((value.revision, value.frame) for value in newer if value.frame is not None)
+        return [frame for _, frame in shown]
 
     def expire(self, now: float) -> None:
         """Forget what has had no news for too long."""

@@ -21,6 +21,7 @@ INTERVAL: Final = 1.0  # s
 _STALLED_LOOP: Final = 2.0  # s by which the timer may be late before heartbeats are believed to wait in buffers
 _CLOSING_TIMEOUT: Final = 5.0  # s for the client's close frame
 _AWAY_TOO_LONG: Final = 30.0  # s without Redis after which clients are sent elsewhere
+_EXPIRE_ROUNDS: Final = 60
 _AWAY_SPREAD: Final = 20  # rounds over which they are
 
 
@@ -31,6 +32,7 @@ class Sweep:
         self._hub, self._progress, self._link = hub, progress, link
         self._heartbeat_timeout, self._slow_client_timeout = heartbeat_timeout, slow_client_timeout
         self.loop_lag = 0.0
+        self._rounds = 0
 
     async def run(self) -> None:
         """Sweep until cancelled."""
@@ -42,6 +44,7 @@ class Sweep:
             # After a stall (a pause, a long collection) what clients sent meanwhile waits in our buffers, unread.
             self.sweep(loop.time(), heartbeats=self.loop_lag < _STALLED_LOOP)
             await self._progress.tend()
+            self._expire_states()
 
     def sweep(self, now: float, *, heartbeats: bool) -> None:
         """Close who is silent, expired or too slow; abort who does not finish closing."""
@@ -61,6 +64,14 @@ class Sweep:
             session.abort(session.close_code)
         if self._link.down_for > _AWAY_TOO_LONG:
             self._send_away()
+
+    def _expire_states(self) -> None:
+        """Forget, once a minute, which transcodes have had no news for too long."""
+        self._rounds += 1
+        if self._rounds % _EXPIRE_ROUNDS == 0:
+            for feed in self._hub.connections.feeds:
+                if feed.states is not None:
+                    feed.states.expire(time.time())
 
     def _send_away(self) -> None:
         """Without Redis for long: another node may reach it, so clients go, a slice at a time."""

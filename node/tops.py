@@ -28,11 +28,7 @@ INTERVAL: Final = 10.0  # s; 5,000 users cost the server 1.5 ms
 
 
 class Tops:
-    """Compares feeds with Redis.
-
-    Attributes:
-        opened: whether the shared streams' positions are known, so that clients can be served.
-    """
+    """Compares feeds with Redis, and ends what an order lost on the bus should have ended."""
 
     def __init__(
         self,
@@ -45,7 +41,6 @@ class Tops:
     ) -> None:
         self._connections, self._history, self._link, self._keys = connections, history, link, keys
         self._spawn, self._end_user = spawn, end_user
-        self.opened = False
 
     def see(self, admin: Position, everyone: Position, states: Position) -> None:
         """Take what a lease's renewal brings: the shared streams' positions, the revision of the admins' states."""
@@ -56,7 +51,6 @@ class Tops:
                 feed.compare(top)
         if self._connections.admin.states is not None:
             self._compare_states(self._connections.admin, states)
-        self.opened = True
 
     async def compare(self) -> None:
         """Compare every feed now; while Redis is away, the next time will do."""
@@ -75,13 +69,13 @@ class Tops:
             logger.debug("tops cannot be compared", extra={"error": str(exc)})
 
     def _compare_states(self, feed: Feed, revision: Position) -> None:
-        known = feed.states.top if feed.states is not None else BEGINNING
+        known = feed.states.confirmed if feed.states is not None else BEGINNING
         if revision > known:
-            self._spawn(self._catch_up(feed))
+            self._spawn(self._catch_up(feed, revision))
 
-    async def _catch_up(self, feed: Feed) -> None:
+    async def _catch_up(self, feed: Feed, revision: Position) -> None:
         try:
-            await catch_up_states(feed, self._link, self._keys)
+            await catch_up_states(feed, self._link, self._keys, revision)
         except RedisError as exc:
             logger.debug("states cannot be read", extra={"error": str(exc)})
 

@@ -137,7 +137,7 @@ class Unavailable(BaseModel):
     detail: str
     operation_key: str | None = Field(
         None,
-        description="Send the call again with it as Idempotency-Key: it completes what was begun.",
+        description="Repeat the call with it as Idempotency-Key; a key of yours holds 24 hours, ours 15 minutes.",
     )
 
 

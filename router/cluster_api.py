@@ -81,7 +81,11 @@ class ClusterApi:
         tag, until = bucket(user), None
         if block_seconds is not None:
             until = self._link.server_ms() + block_seconds * 1000
-            await self._link.send("ZADD", self._keys.blocked(tag), until, user)
+            blocked = self._keys.blocked(tag)
+            await asyncio.gather(
+                self._link.send("ZADD", blocked, until, user),
+                self._link.send("ZREMRANGEBYSCORE", blocked, "-inf", self._link.server_ms()),
+            )
         order = to_json({"end": user})
         await self._link.send("PUBLISH", self._keys.all_channel, envelope.control(order))
         return {
@@ -108,7 +112,7 @@ class ClusterApi:
 
     async def transcode(self, video_id: int) -> dict[str, Any]:
         """Return the newest state of one transcode."""
-        state = await read_state(self._link, self._keys, video_id)
+        state = await read_state(self._link, self._keys.all_states, video_id)
         if state is None:
             raise HTTPException(404, f"no transcode of video {video_id} is known")
         return state.message()

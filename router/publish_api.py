@@ -52,7 +52,7 @@ class PublishUnavailable(RealtimeError):
         super().__init__(operation_key)
 
     def __str__(self) -> str:
-        return "Redis does not answer just now; send the call again, with operation_key as its Idempotency-Key"
+        return "Redis does not answer just now; repeat the call within 15 minutes, operation_key as its Idempotency-Key"
 
 
 @dataclass(frozen=True, slots=True)

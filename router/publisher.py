@@ -22,7 +22,7 @@ from shared.tasks import all_of
 
 _ITEMS_PER_CALL: Final = 100  # about 1 ms of Redis: others are served in between
 EXPLICIT_KEY_TTL_MS: Final = 24 * 3600 * 1000
-MADE_KEY_TTL_MS: Final = 120_000  # a key made by the router is only ever used right after a 503
+MADE_KEY_TTL_MS: Final = 900_000  # a key made by the router serves to complete a call that was answered 503
 
 
 class KeyReused(RealtimeError):

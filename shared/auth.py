@@ -184,7 +184,7 @@ def _principal(claims: dict[str, Any]) -> Principal:
     username, scope = claims.get("username"), claims.get("scope")
     return Principal(
         user_id=user,
-        username=username[:128] if isinstance(username, str) and username else user,
+        username=username[:128].encode(errors="replace").decode() if isinstance(username, str) and username else user,
         is_admin=claims.get("is_admin") is True,
         expires_at=float(expires),
         scopes=frozenset(scope.split()) if isinstance(scope, str) else frozenset(),

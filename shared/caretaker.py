@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
 
 from shared.errors import RedisError
 from shared.keys import BUCKETS, Keys
@@ -27,17 +26,10 @@ _CHUNK = 500  # users cleared per script call, so that Redis serves others in be
 
 
 class Caretaker:
-    """Takes its turn in looking after the cluster, and keeps the newest sums at hand.
+    """Takes its turn in looking after the cluster, and keeps the newest sums at hand."""
 
-    Args:
-        on_stats: called with every new sum, also when another process took it.
-    """
-
-    def __init__(
-        self, link: RedisLink, scripts: Scripts, keys: Keys, on_stats: Callable[[ClusterStats], None] | None = None
-    ) -> None:
+    def __init__(self, link: RedisLink, scripts: Scripts, keys: Keys) -> None:
         self._link, self._scripts, self._keys = link, scripts, keys
-        self._on_stats = on_stats
         self._me = secrets.token_hex(8).encode()
         self._rounds = 0
         self.stats = ClusterStats()
@@ -58,19 +50,14 @@ class Caretaker:
         stats = link.send("GET", keys.stats)
         who, raw = await asyncio.gather(holder, stats)
         if who not in (None, self._me):
-            self._take(ClusterStats.load(raw))
+            self.stats = ClusterStats.load(raw)
             return
         if who == self._me:
             link.send("PEXPIRE", keys.caretaker, LOCK_MS).add_done_callback(_observe)
-        self._take(await self._sum_up())
+        self.stats = await self._sum_up()
         self._rounds += 1
         if self._rounds % 4 == 1:
             await self._clear_dead_nodes()
-
-    def _take(self, stats: ClusterStats) -> None:
-        self.stats = stats
-        if self._on_stats is not None:
-            self._on_stats(stats)
 
     async def _sum_up(self) -> ClusterStats:
         keys, link = self._keys, self._link

@@ -34,7 +34,7 @@ Reply = Any
 Push = Callable[[list[Any]], None]
 
 _WATCH_INTERVAL = 0.25  # s; how often a connection is checked for an answer that is overdue
-_IDLE_PROBE = 2.0  # s; a quiet connection is asked for the time: proves it lives, and keeps the clock offset true
+_PROBE = 2.0  # s between questions for the time: they prove that the connection lives, and keep the clock's offset true
 _BACKOFF = (0.05, 2.0)  # s; first and longest pause between attempts to connect, jittered
 
 
@@ -172,7 +172,7 @@ class RedisLink:
         self._wire: Wire | None = None
         self._up = asyncio.Event()
         self._down_since: float | None = time.monotonic()
-        self._clock_offset = 0.0
+        self._clock_offset_us = (time.time() - time.monotonic()) * 1e6
         self._supervisor: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -205,11 +205,11 @@ class RedisLink:
 
     def server_ms(self) -> int:
         """Return what the server's clock shows now, in ms; right within the time of a round trip."""
-        return int(time.time() * 1000 + self._clock_offset)
+        return self.server_us() // 1000
 
     def server_us(self) -> int:
         """Return what the server's clock shows now, in µs."""
-        return int(time.time() * 1e6 + self._clock_offset * 1000)
+        return int(time.monotonic() * 1e6 + self._clock_offset_us)
 
     def send(self, *args: Argument) -> asyncio.Future[Reply]:
         """Send one command; the future yields its reply (bytes, int, list, dict, None).
@@ -283,17 +283,17 @@ class RedisLink:
             if wire.overdue(self.timeout):
                 logger.warning("redis hangs; the connection is replaced", extra={"link": self._name})
                 return
-            if loop.time() - probed >= _IDLE_PROBE and not wire.overdue(0):
+            if loop.time() - probed >= _PROBE:
                 probed = loop.time()
                 with contextlib.suppress(RedisError):
                     await self._read_clock(wire)
 
     async def _read_clock(self, wire: Wire) -> None:
-        before = time.time()
+        before = time.monotonic()
         reply = wire.send(b"TIME")
         done, _ = await asyncio.wait((reply,), timeout=self.timeout)
         if not done:
             wire.abort()
         seconds, micros = await reply
-        after = time.time()
-        self._clock_offset = (int(seconds) + int(micros) / 1e6 - (before + after) / 2) * 1000
+        after = time.monotonic()
+        self._clock_offset_us = int(seconds) * 1e6 + int(micros) - (before + after) / 2 * 1e6

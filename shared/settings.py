@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from redis.asyncio.connection import parse_url
 
 from shared.errors import SettingsError
 
@@ -52,12 +53,21 @@ def _origin(origins: list[str]) -> list[str]:
 Origins = Annotated[CsvList, AfterValidator(_origin)]
 
 
+def _readable_address(url: str) -> str:
+    try:
+        parse_url(url)
+    except (ValueError, TypeError):
+        # Not with redis-py's words: they may quote the password.
+        raise ValueError("is not an address that can be read (redis://[user:password@]host:port/database)") from None
+    return url
+
+
 class CommonSettings(CsvSettings):
     """What a node and a router both need."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", populate_by_name=True, frozen=True)
 
-    redis_url: str = Field(
+    redis_url: Annotated[str, AfterValidator(_readable_address)] = Field(
         "redis://127.0.0.1:6379/0", pattern=r"^(redis|rediss|unix)://", description="Redis or Valkey, 7.0 or later."
     )
     redis_prefix: str = Field(

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from shared.ids import Position
-from shared.keys import Keys, StateKeys
+from shared.keys import StateKeys
 from shared.redis_link import RedisLink
 
 STATE_CLOSING = b"}"
@@ -51,8 +51,8 @@ async def read_states(link: RedisLink, keys: StateKeys) -> list[State]:
     return sorted((state for state in states if state.expires_ms > now), key=lambda state: state.revision)
 
 
-async def read_state(link: RedisLink, keys: Keys, video_id: int) -> State | None:
-    """Return the newest state of a video, if it has one that has not aged out."""
-    record = await link.send("HGET", keys.all_states.table, str(video_id))
+async def read_state(link: RedisLink, keys: StateKeys, video_id: int) -> State | None:
+    """Return the newest state of a video in a table, if it has one there that has not aged out."""
+    record = await link.send("HGET", keys.table, str(video_id))
     state = parse_record(str(video_id), record) if record is not None else None
     return state if state is not None and state.expires_ms > link.server_ms() else None

@@ -97,7 +97,8 @@ def install_system_packages() -> bool:
     if not missing:
         return True
     if os.geteuid() == 0 and shutil.which("apt-get"):
-        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        # RUNLEVEL=1 keeps Debian from starting what it installs: we want the program, not a service.
+        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
         subprocess.run(["apt-get", "update", "-qq"], env=quiet, check=False)
         install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing]
         subprocess.run(install, env=quiet, check=False, stdout=subprocess.DEVNULL)

@@ -4,7 +4,7 @@
 -- ARGV  "take", "renew" or "leave"; node id; TTL ms; revision; user connections; admin connections; JSON, or "" to keep it
 --
 -- Returns {"lost", now ms} (lapsed, or cleared by others: take a new node id), or
--- {"held", now ms, position of admin's newest event, of all's, newest revision of the admins' states, ids of lapsed nodes…}.
+-- {"held", now ms, position of admin's newest event, of all's, newest revision of the admins' states}.
 -- A counter's revision rises; what comes late changes nothing.
 
 local leases, nodes, counts, totals, gone, seq = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
@@ -58,8 +58,4 @@ if not epoch then
 end
 local tops = redis.call('HMGET', seq, 'admin', 'all', 's:admin')
 local untouched = epoch .. '-0'
-local reply = {'held', now, tops[1] or untouched, tops[2] or untouched, tops[3] or '0-0'}
-for _, lapsed in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', '(' .. string.format('%.0f', now), 'LIMIT', 0, 20)) do
-  reply[#reply + 1] = lapsed
-end
-return reply
+return {'held', now, tops[1] or untouched, tops[2] or untouched, tops[3] or '0-0'}

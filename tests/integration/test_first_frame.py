@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.client import Client
 from tests.support.cluster import Cluster
+from tests.support.waiting import until_equal
 
 FIELDS = {"type", "message", "connection_stats", "recovered", "cursor", "heartbeat_interval_ms"}
 COUNTERS = {"total_users", "total_user_connections", "total_admin_connections", "total_connections"}
@@ -92,6 +93,10 @@ async def test_a_user_may_have_several_devices_and_all_are_served(cluster: Clust
             await device.receive("hello")
 
 
+async def _connections(cluster: Cluster, user: int) -> int:
+    return int((await cluster.router.read(f"users/{user}/connections"))["connections"])
+
+
 async def test_the_21st_connection_of_a_user_is_told_that_it_is_one_too_many(cluster: Cluster) -> None:
     user = cluster.number()
     token = cluster.tokens.user(user)
@@ -105,6 +110,7 @@ async def test_the_21st_connection_of_a_user_is_told_that_it_is_one_too_many(clu
             assert await cluster.refusal(token, node=node) == (4429, "too many connections")
         await asyncio.gather(*(client.settled() for client in clients))
         await clients.pop().__aexit__()
+        await until_equal(lambda: _connections(cluster, user), 19)
         async with cluster.user(user) as replacement:
             await replacement.settled()
     finally:

@@ -57,13 +57,6 @@ async def test_when_the_one_at_work_dies_another_takes_over(link: RedisLink, scr
         await until(lambda: second.stats.counters == Counters(2, 3, 1))
 
 
-async def test_every_sum_is_told(link: RedisLink, scripts: Scripts, keys: Keys) -> None:
-    told: list[ClusterStats] = []
-    async with at_work(Caretaker(link, scripts, keys, told.append)):
-        await until(lambda: len(told) >= 2)
-    assert told[0].at_ms < told[1].at_ms
-
-
 async def test_a_node_whose_lease_lapsed_is_gone_from_registry_and_counters(
     link: RedisLink, scripts: Scripts, keys: Keys
 ) -> None:

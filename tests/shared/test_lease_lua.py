@@ -152,14 +152,6 @@ async def test_a_renewal_brings_the_tops_of_the_shared_streams_and_of_the_states
     assert states.endswith(b"-1")
 
 
-async def test_a_renewal_names_the_lapsed(leases: Leases) -> None:
-    for node in ("n1", "n2", "n3"):
-        await leases("take", node)
-    await leases.lapse("n2")
-    _, _, _, _, _, *lapsed = await leases("renew", "n1", 2)
-    assert lapsed == [b"n2"]
-
-
 # --- burying
 
 

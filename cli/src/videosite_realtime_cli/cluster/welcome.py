@@ -72,7 +72,8 @@ def _print(console: Console, text: Text) -> None:
 def _program() -> str:
     """Return what to type to start this program: its name where that is found, else its path."""
     name = "videosite-realtime"
-    return name if shutil.which(name) else str(Path(os.path.relpath(sys.argv[0])))
+    beside = Path(sys.executable).with_name(name)
+    return os.path.relpath(beside) if shutil.which(name) is None and beside.exists() else name
 
 
 def _short(path: Path) -> str:
