@@ -1,6 +1,6 @@
 """What a personal message costs in batches: CPU of router, Redis and node together, per message.
 
-    .venv/bin/python loadtests/batches.py [--batch 100] [--batches 200] [--users 1000]
+    .venv/bin/python loadtests/batches.py [--batch 100] [--batches 200] [--users 1000] [--publishers 4]
 
 Servers run on core 0, clients and publisher on core 1. Every message is received and counted; the figure is user and
 system time of the three server processes from /proc, divided by the messages received.
@@ -121,10 +121,15 @@ async def measure(pids: dict[str, int], node_port: int, router_port: int, option
         url = f"http://127.0.0.1:{router_port}/api/v1/messages/batch"
         headers = {"Authorization": f"Bearer {KEY}"}
         before, started = cpu_seconds(pids), time.monotonic()
-        for _ in range(options.batches):
-            body = {"items": [_item(random.randrange(options.users)) for _ in range(options.batch)]}
-            answer = await http.post(url, content=json.dumps(body), headers=headers)
-            assert all(result["status"] == 202 for result in answer.json()["results"]), answer.text[:500]
+        rest = iter(range(options.batches))
+
+        async def publish() -> None:
+            for _ in rest:
+                body = {"items": [_item(random.randrange(options.users)) for _ in range(options.batch)]}
+                answer = await http.post(url, content=json.dumps(body), headers=headers)
+                assert all(result["status"] == 202 for result in answer.json()["results"]), answer.text[:500]
+
+        await asyncio.gather(*(publish() for _ in range(options.publishers)))
         total = options.batch * options.batches
         deadline = time.monotonic() + 20
         while received < total and time.monotonic() < deadline:
@@ -150,6 +155,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=100)
     parser.add_argument("--batches", type=int, default=200)
     parser.add_argument("--users", type=int, default=1000)
+    parser.add_argument("--publishers", type=int, default=4)
     options = parser.parse_args()
     with servers() as (pids, node_port, router_port):
         os.sched_setaffinity(0, {CLIENT_CORE})

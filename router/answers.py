@@ -9,8 +9,9 @@ from pydantic import ValidationError
 
 from router.callers import NotAllowed
 from router.lean_route import BodyTooLarge
-from router.publish_api import MessageTooLarge, PublishUnavailable, explain
-from router.publisher import KeyReused
+from router.operations import KeyReused
+from router.planning import MessageTooLarge, explain
+from router.publish_api import PublishUnavailable
 from shared.errors import InvalidMessage, KeysUnavailable, RedisError
 
 _RETRY_AFTER: Final = {"Retry-After": "2"}

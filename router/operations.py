@@ -1,4 +1,4 @@
-"""Idempotency keys: what a call claims before it publishes, so that a repeated call can be told from a new one."""
+"""What makes a publish repeatable: the operation's key, and what its first call fixed for all repetitions."""
 
 from __future__ import annotations
 
@@ -6,18 +6,26 @@ import random
 import re
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Final, NamedTuple
 
-from router.publisher import EXPLICIT_KEY_TTL_MS, KeyReused
-from shared.errors import InvalidMessage
+from shared.errors import InvalidMessage, RealtimeError
 from shared.keys import Keys
 from shared.redis_link import RedisLink
 
-KEY_MAX_LENGTH = 255
+KEY_MAX_LENGTH: Final = 255
+EXPLICIT_KEY_TTL_MS: Final = 24 * 3600 * 1000
+MADE_KEY_TTL_MS: Final = 900_000  # a key made by the router serves to complete a call that was answered 503
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class KeyReused(RealtimeError):
+    """The idempotency key was used before, with another body."""
+
+    def __str__(self) -> str:
+        return "this idempotency key was used with another body"
+
+
+class Origin(NamedTuple):
     """What a first call fixed for all its repetitions: its trace, and the time its messages bear."""
 
     traceparent: str
@@ -26,6 +34,29 @@ class Origin:
     @property
     def trace_id(self) -> str:
         return self.traceparent[3:35]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """Whose key, and for which body.
+
+    Attributes:
+        explicit: the caller brought the key; otherwise the router has just made it, so that nobody can have used it.
+    """
+
+    caller: str
+    key: str
+    digest: str
+    explicit: bool
+
+    @property
+    def name(self) -> str:
+        """Under which what it has done is remembered."""
+        return blake2b(f"{self.caller}\0{self.key}".encode(), digest_size=16).hexdigest()
+
+    @property
+    def ttl_ms(self) -> int:
+        return EXPLICIT_KEY_TTL_MS if self.explicit else MADE_KEY_TTL_MS
 
 
 def traceparent(header: str | None) -> str:
@@ -50,18 +81,19 @@ def check_key(key: str) -> str:
     return key
 
 
-async def claim(link: RedisLink, keys: Keys, caller: str, key: str, digest: str, fresh: Origin) -> Origin:
-    """Return the origin of the first call with this key; ``fresh`` if this is it.
+async def claim(link: RedisLink, keys: Keys, operation: Operation, fresh: Origin) -> Origin:
+    """Return the origin of the operation's first call; ``fresh`` if this is it.
 
     Raises:
         KeyReused: the key came before, with another body.
     """
-    name = keys.claim(blake2b(f"{caller}\0{key}".encode(), digest_size=16).hexdigest())
-    value = f"{digest} {fresh.traceparent} {fresh.now_us}"
-    known: bytes | None = await link.send("SET", name, value, "NX", "GET", "PX", EXPLICIT_KEY_TTL_MS)
+    value = f"{operation.digest} {fresh.traceparent} {fresh.now_us}"
+    known: bytes | None = await link.send(
+        "SET", keys.claim(operation.name), value, "NX", "GET", "PX", EXPLICIT_KEY_TTL_MS
+    )
     if known is None:
         return fresh
     first_digest, trace, now_us = known.decode().split(" ")
-    if first_digest != digest:
+    if first_digest != operation.digest:
         raise KeyReused
     return Origin(trace, int(now_us))

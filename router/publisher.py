@@ -1,18 +1,20 @@
 """The way of a message from the router into Redis.
 
 Every audience is a stream in one hash tag. One script call per tag orders the messages of a call, keeps them and hands
-them to the nodes; the calls of all tags leave together. Each is idempotent by (caller, key, stream), so that a retry
-with the same key completes what a fault cut off and doubles nothing.
+them to the nodes; the calls of all tags leave together. What an operation has done in a tag is remembered there, so
+that a retry with the same key completes what a fault cut off and doubles nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
-from typing import Any, Final
+from functools import lru_cache
+from itertools import groupby
+from typing import Any, Final, NamedTuple
 
-from shared.errors import OutcomeUnknown, RealtimeError
+from router.operations import KeyReused, Operation, Origin
+from shared.errors import OutcomeUnknown
 from shared.ids import ADMIN, ALL, user_stream
 from shared.keys import SHARED_TAG, Keys, bucket
 from shared.messages import FINAL_STATE_TTL, Message
@@ -21,19 +23,9 @@ from shared.scripts import PUBLISH, Scripts
 from shared.tasks import all_of
 
 _ITEMS_PER_CALL: Final = 100  # about 1 ms of Redis: others are served in between
-EXPLICIT_KEY_TTL_MS: Final = 24 * 3600 * 1000
-MADE_KEY_TTL_MS: Final = 900_000  # a key made by the router serves to complete a call that was answered 503
 
 
-class KeyReused(RealtimeError):
-    """The idempotency key was used before, with another body."""
-
-    def __str__(self) -> str:
-        return "this idempotency key was used with another body"
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """One audience's stream.
 
     Attributes:
@@ -48,34 +40,20 @@ class Target:
     label: str
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """What makes a publish repeatable: whose key, for which body, remembered how long (0: not at all).
+@dataclass(slots=True)
+class Order:
+    """A message, the streams it goes to, and what the answer needs.
 
     Attributes:
-        fresh: the router has just made the key, so that nobody can have used it.
+        name: tells the operation's orders apart; the same in every repetition, without spaces.
     """
-
-    caller: str
-    key: str
-    digest: str
-    ttl_ms: int
-    fresh: bool
-
-    def for_stream(self, stream: str) -> str:
-        return blake2b(f"{self.caller}\0{self.key}\0{stream}".encode(), digest_size=16).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """A message, the streams it goes to, and what the answer needs."""
 
     message: Message
     targets: Sequence[Target]
     operation: Operation
-    traceparent: str
-    published_us: int
+    origin: Origin
     owner: str = ""
+    name: str = "0"
 
 
 @dataclass(slots=True)
@@ -88,6 +66,7 @@ class Outcome:
 
 
 _Item = tuple[int, Target, Order]
+_Reply = tuple[bytes, bytes, int, bytes | int]  # status, position, online, places
 
 
 class Publisher:
@@ -111,10 +90,10 @@ class Publisher:
         self.all = Target(SHARED_TAG, ALL, keys.all_channel, keys.all_channel, label=ALL)
 
     def user(self, user: str) -> Target:
-        return Target(bucket(user), user_stream(user), user, "", label=f"user:{user}")
+        return _user_target(user)
 
     def users(self, users: Iterable[str]) -> list[Target]:
-        return [self.user(user) for user in dict.fromkeys(users)]
+        return [_user_target(user) for user in dict.fromkeys(users)]
 
     async def publish(self, orders: Sequence[Order]) -> list[Outcome | KeyReused]:
         """Publish, and return one outcome per order.
@@ -131,13 +110,14 @@ class Publisher:
         calls = [
             items[i : i + _ITEMS_PER_CALL] for items in by_tag.values() for i in range(0, len(items), _ITEMS_PER_CALL)
         ]
-        return self._outcomes(orders, calls, await all_of(*map(self._call, calls)))
+        known: set[tuple[str, int]] = set()  # operations that an earlier call of ours may have recorded in its tag
+        replies = await all_of(*(self._call(items, known) for items in calls))
+        return _outcomes(orders, calls, replies)
 
-    async def _call(self, items: list[_Item]) -> list[Any]:
-        tag = items[0][1].tag
-        keys, args = self._head(tag)
-        for _, target, order in items:
-            self._append(keys, args, target, order)
+    async def _call(self, items: list[_Item], known: set[tuple[str, int]]) -> list[_Reply]:
+        keys, args = self._head(items[0][1].tag)
+        for _, group in groupby(items, key=lambda item: id(item[2].operation)):
+            self._append_operation(keys, args, list(group), known)
         reply: list[Any] = await self._scripts.run(self._link, PUBLISH, keys, args)
         if reply[0] == b"late":
             raise OutcomeUnknown("Redis was too slow")
@@ -153,60 +133,78 @@ class Publisher:
             [deadline, mode, self._node_channels, self._lengths[shared], self._history_ttl_ms],
         )
 
-    def _append(self, keys: list[str], args: list[Argument], target: Target, order: Order) -> None:
-        message, operation, state = order.message, order.operation, order.message.state
-        expires = "" if message.expires_at is None else str(message.expires_at)
-        # A message without an operation record names some key that is there: keys of a call share one hash tag.
-        record = self._keys.operation(target.tag, operation.for_stream(target.stream)) if operation.ttl_ms else keys[0]
-        keys += (self._keys.stream(target.tag, target.stream), record)
-        args += (
-            "e" if state is None else "b" if message.is_event else "s",
-            target.stream,
-            target.where,
-            message.payload,
-            f"{order.published_us} {order.traceparent} {expires or '-'}",
-            operation.digest,
-            expires,
-            operation.ttl_ms,
-            int(operation.fresh),
-        )
-        if state is not None:
-            table = self._keys.states(target.tag, target.stream)
-            keys += (table.table, table.revisions, table.expiries)
-            ttl_ms = FINAL_STATE_TTL * 1000 if state.mark == "f" else self._state_ttl_ms
-            how = f"{state.stamp_us} {state.mark} {ttl_ms}"
-            args += (target.state_channel, str(state.video_id), how, order.owner)
+    def _append_operation(
+        self, keys: list[str], args: list[Argument], items: list[_Item], known: set[tuple[str, int]]
+    ) -> None:
+        """Append an operation's messages for one tag to the keys and arguments of the script's call."""
+        _, target, order = items[0]
+        operation, here = order.operation, (target.tag, id(order.operation))
+        fresh = not operation.explicit and here not in known
+        known.add(here)
+        keys.append(self._keys.operation(target.tag, operation.name))
+        args += (len(items), operation.digest, operation.ttl_ms, int(fresh))
+        for _, target, order in items:
+            message = order.message
+            expires = "-" if message.expires_at is None else message.expires_at
+            keys.append(self._keys.stream(target.tag, target.stream))
+            args += (
+                "e" if message.state is None else "b" if message.is_event else "s",
+                f"{order.name}:{target.stream}",
+                target.stream,
+                target.where,
+                message.payload,
+                f"{order.origin.now_us} {order.origin.traceparent} {expires}",
+            )
+            if message.state is not None:
+                self._append_state(keys, args, target, order)
 
-    @staticmethod
-    def _outcomes(
-        orders: Sequence[Order], calls: list[list[_Item]], replies: list[list[list[bytes | int]]]
-    ) -> list[Outcome | KeyReused]:
-        outcomes: list[Outcome | KeyReused] = [Outcome({}, 0, online=False) for _ in orders]
-        places: list[set[bytes]] = [set() for _ in orders]
-        found: dict[tuple[int, str], str] = {}
-        for items, reply in zip(calls, replies, strict=True):
-            for (index, target, _), (status, position, online, where) in zip(items, reply, strict=True):
-                outcome = outcomes[index]
-                if status == b"conflict" or isinstance(outcome, KeyReused):
-                    outcomes[index] = KeyReused()
-                    continue
-                if position != b"-":
-                    found[index, target.label] = f"{target.stream}.{position.decode()}"  # type: ignore[union-attr]
-                outcome.online |= online == 1
-                outcome.nodes = max(outcome.nodes, _count(where, places[index]))
-        for index, order in enumerate(orders):
+    def _append_state(self, keys: list[str], args: list[Argument], target: Target, order: Order) -> None:
+        state = order.message.state
+        assert state is not None
+        table = self._keys.states(target.tag, target.stream)
+        keys += (table.table, table.revisions, table.expiries)
+        ttl_ms = FINAL_STATE_TTL * 1000 if state.mark == "f" else self._state_ttl_ms
+        args += (target.state_channel, str(state.video_id), f"{state.stamp_us} {state.mark} {ttl_ms}", order.owner)
+
+
+@lru_cache(maxsize=8192)  # about 5 MB: some users are written to again and again
+def _user_target(user: str) -> Target:
+    return Target(bucket(user), user_stream(user), user, "", label=f"user:{user}")
+
+
+def _outcomes(
+    orders: Sequence[Order], calls: list[list[_Item]], replies: list[list[_Reply]]
+) -> list[Outcome | KeyReused]:
+    outcomes: list[Outcome | KeyReused] = [Outcome({}, 0, online=False) for _ in orders]
+    nodes: dict[int, set[bytes]] = {}  # of orders to several users: the distinct nodes seen
+    for items, reply in zip(calls, replies, strict=True):
+        for (index, target, order), (status, position, online, places) in zip(items, reply, strict=True):
             outcome = outcomes[index]
-            if isinstance(outcome, Outcome):
-                labels = (target.label for target in order.targets)
-                outcome.ids = {label: found[index, label] for label in labels if (index, label) in found}
-        return outcomes
+            if isinstance(outcome, KeyReused):
+                continue
+            if status == b"conflict":
+                outcomes[index] = KeyReused()
+                continue
+            if position != b"-":
+                outcome.ids[target.label] = f"{target.stream}.{position.decode()}"
+            if online:
+                outcome.online = True
+            seen = nodes.setdefault(index, set()) if len(order.targets) > 1 else None
+            outcome.nodes = max(outcome.nodes, _count(places, seen))
+    for order, outcome in zip(orders, outcomes, strict=True):
+        if len(order.targets) > 1 and isinstance(outcome, Outcome):  # ids in the order of the audiences
+            ids = outcome.ids
+            outcome.ids = {target.label: ids[target.label] for target in order.targets if target.label in ids}
+    return outcomes
 
 
-def _count(where: bytes | int, seen: set[bytes]) -> int:
+def _count(places: bytes | int, seen: set[bytes] | None) -> int:
     """Return how many nodes an order reached so far: live ones for a shared stream, else the distinct ones seen."""
-    if isinstance(where, int):
-        return where
-    if where.isdigit():
-        return int(where)
-    seen.update(place.partition(b"=")[0] for place in where.split(b" ")[1:])
+    if isinstance(places, int):
+        return places
+    if places.isdigit():
+        return int(places)
+    if seen is None:
+        return places.count(b"=")
+    seen.update(place.partition(b"=")[0] for place in places.split(b" ")[1:])
     return len(seen)

@@ -4,22 +4,28 @@
 -- KEYS[1]  seq:{tag}
 -- KEYS[2]  users:{bucket} for users' streams, leases:{c} for the shared ones
 -- KEYS[3]  totals:{c} for the shared ones; users:{bucket} again otherwise (unused)
--- then per message: history stream, operation record; with a state also its table, the table's revisions, its expiries
+-- then per operation its record, followed per message by: history stream; with a state also its table, the table's
+-- revisions, its expiries
 --
 -- ARGV[1]  deadline, ms of this server's clock; 0: none. A call that timed out must not take effect later.
 -- ARGV[2]  "users" or "shared"
 -- ARGV[3]  users: prefix of the nodes' channels; shared: unused
 -- ARGV[4]  history length     ARGV[5] history TTL, ms
--- then nine per message:
---    "e" event, "s" state, "b" both | stream | user id, or the shared stream's channel | payload
---    the envelope's fields after the position, up to the state | digest of the body | expires_at, ms, or ""
---    TTL of the operation record, ms; 0: keep none | "1" if the operation's key was just made, so that no record can be
+-- then four per operation:
+--    number of its messages here | digest of its body | TTL of its record, ms; 0: keep none
+--    "1" if its key was just made, so that no record can be
+-- followed by six per message:
+--    "e" event, "s" state, "b" both | its name within the operation | stream | user id, or the shared stream's channel
+--    payload | the envelope's fields after the position, up to the state: the last is expires_at, ms, or "-"
 -- and with a state four more:
 --    channel for states (shared) | video id | "<stamp µs> <a active|l active, perhaps late|f final> <TTL ms>" | owner
 --
 -- Returns {"late"}, or per message {status, position, online, places}; status is
 --    "new", "again" (this operation was done before), "conflict" (it was, with another body), "older" (a newer state stands);
 --    places is the user's entry in users:{bucket}, or the number of live nodes.
+--
+-- What all messages need of the tag is read once before them and written once after them: commands are the greater part
+-- of what a message costs.
 
 local FIRST_KEY, FIRST_ARG = 4, 6
 
@@ -33,10 +39,34 @@ end
 local seq = KEYS[1]
 local shared = ARGV[2] == 'shared'
 
-local epoch = redis.call('HGET', seq, '#epoch')
-if not epoch then
-  epoch = clock[1]
-  redis.call('HSET', seq, '#epoch', epoch, '#birth', epoch)
+local messages, operations = {}, {}
+do
+  local k, a = FIRST_KEY, FIRST_ARG
+  while k <= #KEYS do
+    -- One operation may come several times: its messages stay in their order among those of others.
+    local key, count, digest = KEYS[k], tonumber(ARGV[a]), ARGV[a + 1]
+    local operation = operations[key]
+    if not operation then
+      operation = {key = key, digest = digest, ttl = tonumber(ARGV[a + 2]), fresh = ARGV[a + 3] == '1', done = {}}
+      operations[key] = operation
+    elseif operation.digest ~= digest then
+      operation = {conflict = true}
+    end
+    k, a = k + 1, a + 4
+    for _ = 1, count do
+      local message = {
+        operation = operation, history = KEYS[k], kind = ARGV[a], name = ARGV[a + 1], stream = ARGV[a + 2],
+        where = ARGV[a + 3], payload = ARGV[a + 4], tail = ARGV[a + 5],
+      }
+      messages[#messages + 1] = message
+      k, a = k + 1, a + 6
+      if message.kind ~= 'e' then
+        message.states = {table = KEYS[k], revisions = KEYS[k + 1], expiries = KEYS[k + 2]}
+        message.channel, message.video, message.how, message.owner = ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]
+        k, a = k + 3, a + 4
+      end
+    end
+  end
 end
 
 -- Several envelopes for one node travel as one publish.
@@ -51,6 +81,26 @@ local function hand_over(channel, envelope)
   parcel[#parcel + 1] = envelope
 end
 
+-- For all messages at once: the epoch, the newest position of each stream, and where each user is.
+local epoch, tops, places_of = nil, {}, {}
+do
+  local fields, users = {'#epoch'}, {}
+  for i, message in ipairs(messages) do
+    fields[i + 1], users[i] = message.stream, message.where
+  end
+  local known = redis.call('HMGET', seq, unpack(fields))
+  local places = shared and {} or redis.call('HMGET', KEYS[2], unpack(users))
+  epoch = known[1]
+  for i, message in ipairs(messages) do
+    tops[message.stream] = known[i + 1]
+    places_of[message.where] = places[i]
+  end
+end
+if not epoch then
+  epoch = clock[1]
+  redis.call('HSET', seq, '#epoch', epoch, '#birth', epoch)
+end
+
 local live_nodes, totals
 local function shared_audience(stream)
   if not live_nodes then
@@ -62,12 +112,13 @@ local function shared_audience(stream)
   return live_nodes, reached > 0
 end
 
-local function deliver(where, channel, envelope)
+-- Returns the audience's places, and whether anybody is there.
+local function deliver(message, channel, envelope)
   if shared then
     hand_over(channel, envelope)
-    return shared_audience(where)
+    return shared_audience(message.stream)
   end
-  local places = redis.call('HGET', KEYS[2], where)
+  local places = places_of[message.where]
   if not places then
     return '', false
   end
@@ -77,11 +128,45 @@ local function deliver(where, channel, envelope)
   return places, true
 end
 
+-- What an operation has done in this tag is one record: its digest, then a line per message,
+-- "<name> <position> <online> <places>".
+local function load_record(operation)
+  if operation.ttl == 0 or operation.fresh then
+    return
+  end
+  local record = redis.call('GET', operation.key)
+  if not record then
+    return
+  end
+  local digest, lines = string.match(record, '^([^\n]*)\n(.*)$')
+  operation.conflict = digest ~= operation.digest
+  operation.lines = {record}
+  for name, position, online, places in string.gmatch(lines, '([^ ]+) ([^ ]+) (%d) ([^\n]*)\n') do
+    operation.done[name] = {position, tonumber(online), places}
+  end
+end
+for _, operation in pairs(operations) do
+  load_record(operation)
+end
+
+local function note(message, position, online, places)
+  local operation = message.operation
+  -- A state said twice is the same state: under a key made for this one call it would be remembered for nothing.
+  if operation.ttl == 0 or (operation.fresh and message.kind == 's') then
+    return
+  end
+  local lines = operation.lines or {operation.digest .. '\n'}
+  lines[#lines + 1] = message.name .. ' ' .. position .. ' ' .. online .. ' ' .. places .. '\n'
+  operation.lines, operation.changed = lines, true
+  operation.done[message.name] = {position, online, places}
+end
+
 -- Returns the state's revision if it became the newest one of its video. seq keeps the table's newest one as s:<stream>,
 -- so that a node that missed it on the bus finds out.
 -- A record is "<revision> <stamp> <expires> <a|f> <owner>\n<payload>".
-local function put_state(keys, stream, video, how, owner, payload)
-  local stamp, mark, ttl = string.match(how, '^(%d+) (%a) (%d+)$')
+local function put_state(message)
+  local keys, video = message.states, message.video
+  local stamp, mark, ttl = string.match(message.how, '^(%d+) (%a) (%d+)$')
   -- A producer whose clock runs ahead must not silence the others: nothing is newer than now.
   local now_us = clock[1] * 1000000 + clock[2]
   local ahead = tonumber(stamp) > now_us
@@ -104,11 +189,11 @@ local function put_state(keys, stream, video, how, owner, payload)
   end
   local r = redis.call('HINCRBY', seq, '#rev', 1)
   local revision = epoch .. '-' .. r
-  redis.call('HSET', seq, 's:' .. stream, revision)
+  redis.call('HSET', seq, 's:' .. message.stream, revision)
   local expires = now + tonumber(ttl)
   redis.call('HSET', keys.table, video, table.concat({
-    revision, string.format('%.0f', stamp), string.format('%.0f', expires), mark == 'f' and 'f' or 'a', owner,
-  }, ' ') .. '\n' .. payload)
+    revision, string.format('%.0f', stamp), string.format('%.0f', expires), mark == 'f' and 'f' or 'a', message.owner,
+  }, ' ') .. '\n' .. message.payload)
   redis.call('ZADD', keys.revisions, r, video)
   redis.call('ZADD', keys.expiries, expires, video)
   local dead = redis.call('ZRANGEBYSCORE', keys.expiries, '-inf', now, 'LIMIT', 0, 10)
@@ -123,82 +208,89 @@ local function put_state(keys, stream, video, how, owner, payload)
   return revision
 end
 
-local function envelope(kind, stream, position, tail, state, payload)
-  return table.concat({'1', kind, #payload, stream, position, tail, state}, ' ') .. '\n' .. payload
+local function envelope(kind, message, position, state, payload)
+  return '1 ' .. kind .. ' ' .. #payload .. ' ' .. message.stream .. ' ' .. position .. ' ' .. message.tail .. ' ' .. state
+    .. '\n' .. payload
 end
 
-local function publish(k, a)
-  local history, operation = KEYS[k], KEYS[k + 1]
-  local kind, stream, where, payload, tail = ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4]
-  local digest, expires_at, operation_ttl, fresh = ARGV[a + 5], ARGV[a + 6], tonumber(ARGV[a + 7]), ARGV[a + 8] == '1'
-  local target = shared and stream or where
+local moved = {}
+local function append(message)
+  local top = tops[message.stream]
+  local top_epoch, n = string.match(top or epoch .. '-0', '^(%d+)%-(%d+)$')
+  local position = epoch .. '-' .. string.format('%.0f', n + 1)
+  local entry = {'m', message.payload}
+  local expires_at = string.match(message.tail, '^%d+ [^ ]+ (%d+)$')
+  if expires_at then
+    entry[3], entry[4] = 'x', expires_at
+  end
+  if top_epoch ~= epoch then
+    -- The first of its epoch names the one before it: what came between, and was forgotten, is seen to be missing.
+    entry[#entry + 1] = 'p'
+    entry[#entry + 1] = top
+  end
+  redis.call('XADD', message.history, 'MAXLEN', '~', ARGV[4], position, unpack(entry))
+  redis.call('PEXPIRE', message.history, ARGV[5])
+  tops[message.stream] = position
+  moved[#moved + 1] = message.stream
+  moved[#moved + 1] = position
+  return position
+end
 
-  if operation_ttl > 0 and not fresh then
-    local done = redis.call('GET', operation)
-    if done then
-      local old_digest, position, online, places = string.match(done, '^([^ ]+) ([^ ]+) (%d) (.*)$')
-      if old_digest ~= digest then
-        return {'conflict', '', 0, ''}
-      end
-      -- The first call may have died before its publish was heard: say it again, receivers drop what they have.
-      local kept = position ~= '-' and redis.call('XRANGE', history, position, position)
-      if kept and kept[1] then
-        deliver(target, where, envelope('e', stream, position, tail, '-', kept[1][2][2]))
-      end
-      return {'again', position, tonumber(online), places}
+local function publish(message)
+  local operation, kind = message.operation, message.kind
+  if operation.conflict then
+    return {'conflict', '', 0, ''}
+  end
+  local done = operation.done[message.name]
+  if done then
+    -- The first call may have died before its publish was heard: say it again, receivers drop what they have.
+    local position = done[1]
+    local kept = position ~= '-' and redis.call('XRANGE', message.history, position, position)
+    if kept and kept[1] then
+      deliver(message, message.where, envelope('e', message, position, '-', kept[1][2][2]))
     end
+    return {'again', position, done[2], done[3]}
   end
 
-  local revision, state_channel, video
+  local state, position, places, online = '-', '-', '', false
   if kind ~= 'e' then
-    local keys = {table = KEYS[k + 2], revisions = KEYS[k + 3], expiries = KEYS[k + 4]}
-    state_channel, video = ARGV[a + 9], ARGV[a + 10]
-    revision = put_state(keys, stream, video, ARGV[a + 11], ARGV[a + 12], payload)
+    local revision = put_state(message)
+    state = revision and (message.video .. '@' .. revision) or '-'
+    if kind == 's' and revision then
+      places, online = deliver(message, message.channel, envelope('s', message, revision, state, message.payload))
+    end
   end
-
-  local position, places, online = '-', '', false
   if kind ~= 's' then
-    local n = 1
-    local top = redis.call('HGET', seq, stream)
-    if top then
-      n = tonumber(string.match(top, '-(%d+)$')) + 1
-    end
-    position = epoch .. '-' .. string.format('%.0f', n)
-    local entry = {'m', payload}
-    if expires_at ~= '' then
-      entry[3], entry[4] = 'x', expires_at
-    end
-    if top and string.match(top, '^%d+') ~= epoch then
-      -- The first of its epoch names the one before it: what came between, and was forgotten, is seen to be missing.
-      entry[#entry + 1] = 'p'
-      entry[#entry + 1] = top
-    end
-    redis.call('XADD', history, 'MAXLEN', '~', ARGV[4], position, unpack(entry))
-    redis.call('PEXPIRE', history, ARGV[5])
-    redis.call('HSET', seq, stream, position)
-    local state = revision and (video .. '@' .. revision) or '-'
-    places, online = deliver(target, where, envelope('e', stream, position, tail, state, payload))
-  elseif revision then
-    local state = video .. '@' .. revision
-    places, online = deliver(target, state_channel, envelope('s', stream, revision, tail, state, payload))
+    position = append(message)
+    places, online = deliver(message, message.where, envelope('e', message, position, state, message.payload))
   end
   online = online and 1 or 0
-  if operation_ttl > 0 then
-    redis.call('SET', operation, table.concat({digest, position, online, places}, ' '), 'PX', operation_ttl)
-  end
-  local status = (kind == 's' and not revision) and 'older' or 'new'
-  return {status, position, online, places}
+  note(message, position, online, places)
+  return {(kind == 's' and state == '-') and 'older' or 'new', position, online, places}
 end
 
-local results = {}
-local k, a = FIRST_KEY, FIRST_ARG
-while k <= #KEYS do
-  results[#results + 1] = publish(k, a)
-  local with_state = ARGV[a] ~= 'e'
-  k = k + (with_state and 5 or 2)
-  a = a + (with_state and 13 or 9)
+-- Whatever stops a message must not leave those before it half done: appended, and their numbers not counted.
+local results, failure = {}, nil
+for _, message in ipairs(messages) do
+  local ok, result = pcall(publish, message)
+  if not ok then
+    failure = result
+    break
+  end
+  results[#results + 1] = result
+end
+if #moved > 0 then
+  redis.call('HSET', seq, unpack(moved))
+end
+for _, operation in pairs(operations) do
+  if operation.changed then
+    redis.call('SET', operation.key, table.concat(operation.lines), 'PX', operation.ttl)
+  end
 end
 for _, channel in ipairs(channels) do
   redis.call('PUBLISH', channel, table.concat(parcels[channel]))
+end
+if failure then
+  return type(failure) == 'table' and failure or redis.error_reply(failure)
 end
 return results

@@ -42,6 +42,11 @@ async def test_the_snippet_of_the_documentation_works_three_times_in_one_process
 ) -> None:
     cluster = await new_cluster()
     async with cluster.admin() as admin:
+
+        async def counted() -> bool:
+            return (await cluster.router.read("stats"))["total_admin_connections"] == 1
+
+        await until(counted)  # within a second; the script may be quicker
         script = Process("snippet", [sys.executable, "-c", SNIPPET], producer_env(cluster), tmp_path / "snippet.log")
         script.launch()
         assert await script.exit_status(20) == 0, script.log()

@@ -216,6 +216,21 @@ async def test_a_repeated_batch_gets_the_first_answers(router: httpx.AsyncClient
     assert first.json() == again.json()
 
 
+async def test_the_same_key_with_another_batch_is_409_and_sends_nothing(router: httpx.AsyncClient) -> None:
+    headers = {"Idempotency-Key": "k"}
+    await router.post("/notifications/batch", json={"items": [SYSTEM]}, headers=headers)
+    answer = await router.post("/notifications/batch", json={"items": [SYSTEM, SYSTEM]}, headers=headers)
+    assert answer.status_code == 409
+    first, second = [(await router.post("/notifications", json=SYSTEM)).json()["id"] for _ in range(2)]
+    assert [int(id_.rpartition("-")[2]) for id_ in (first, second)] == [2, 3]
+
+
+async def test_states_in_a_batch_with_a_key_keep_their_order(router: httpx.AsyncClient) -> None:
+    items = [PROGRESS | {"progress": percent} for percent in (10, 20, 30)]
+    await router.post("/notifications/batch", json={"items": items}, headers={"Idempotency-Key": "k"})
+    assert (await router.get("/transcodes/123")).json()["progress"] == 30
+
+
 @pytest.mark.parametrize("items", [[], [SYSTEM] * 1001, "x", None])
 async def test_a_batch_has_one_to_a_thousand_items(router: httpx.AsyncClient, items: Any) -> None:
     assert (await router.post("/notifications/batch", json={"items": items})).status_code == 422

@@ -7,8 +7,17 @@ import re
 
 import pytest
 
-from router.operations import KEY_MAX_LENGTH, Origin, check_key, claim, digest_of, made_key, traceparent
-from router.publisher import KeyReused
+from router.operations import (
+    KEY_MAX_LENGTH,
+    KeyReused,
+    Operation,
+    Origin,
+    check_key,
+    claim,
+    digest_of,
+    made_key,
+    traceparent,
+)
 from shared.errors import InvalidMessage
 from shared.keys import Keys
 from shared.redis_link import RedisLink
@@ -48,32 +57,36 @@ def test_a_trace_that_is_none_is_replaced_by_a_fresh_one(header: str | None) -> 
     assert one != header
 
 
+def operation(caller: str = "caller", key: str = "key", digest: str = "digest") -> Operation:
+    return Operation(caller, key, digest, explicit=True)
+
+
 async def test_the_first_call_with_a_key_fixes_what_repetitions_get(link: RedisLink, keys: Keys) -> None:
-    assert await claim(link, keys, "caller", "key", "digest", FIRST) == FIRST
-    assert await claim(link, keys, "caller", "key", "digest", LATER) == FIRST
+    assert await claim(link, keys, operation(), FIRST) == FIRST
+    assert await claim(link, keys, operation(), LATER) == FIRST
 
 
 async def test_the_same_key_with_another_body_is_refused(link: RedisLink, keys: Keys) -> None:
-    await claim(link, keys, "caller", "key", "digest", FIRST)
+    await claim(link, keys, operation(), FIRST)
     with pytest.raises(KeyReused):
-        await claim(link, keys, "caller", "key", "other", LATER)
-    assert await claim(link, keys, "caller", "key", "digest", LATER) == FIRST
+        await claim(link, keys, operation(digest="other"), LATER)
+    assert await claim(link, keys, operation(), LATER) == FIRST
 
 
 async def test_keys_belong_to_their_caller(link: RedisLink, keys: Keys) -> None:
-    await claim(link, keys, "caller", "key", "digest", FIRST)
-    assert await claim(link, keys, "another", "key", "other", LATER) == LATER
-    assert await claim(link, keys, "caller\0k", "ey", "other", LATER) == LATER
+    await claim(link, keys, operation(), FIRST)
+    assert await claim(link, keys, operation("another", digest="other"), LATER) == LATER
+    assert await claim(link, keys, operation("caller\0k", "ey", "other"), LATER) == LATER
 
 
 async def test_of_many_at_once_one_is_the_first(link: RedisLink, keys: Keys) -> None:
     origins = [Origin(TRACE, number) for number in range(20)]
-    claimed = await asyncio.gather(*(claim(link, keys, "caller", "key", "digest", origin) for origin in origins))
+    claimed = await asyncio.gather(*(claim(link, keys, operation(), origin) for origin in origins))
     assert len(set(claimed)) == 1
 
 
 async def test_a_claim_holds_for_a_day(link: RedisLink, keys: Keys) -> None:
-    await claim(link, keys, "caller", "key", "digest", FIRST)
+    await claim(link, keys, operation(), FIRST)
     (name,) = await link.send("KEYS", f"{keys.prefix}:claim:*")
     assert 86_390_000 < await link.send("PTTL", name) <= 86_400_000
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from router.publisher import KeyReused, Operation, Order, Outcome, Publisher, Target
+from router.operations import KeyReused, Operation, Origin
+from router.publisher import Order, Outcome, Publisher, Target
 from shared.errors import RedisUnavailable
 from shared.ids import parse_event_id, user_stream
 from shared.keys import BUCKETS, SHARED_TAG, Keys, bucket
@@ -34,11 +35,11 @@ def make_publisher(link: RedisLink, scripts: Scripts, keys: Keys) -> Publisher:
 
 
 def operation(key: str = "key", digest: str = "digest") -> Operation:
-    return Operation("caller", key, digest, 60_000, fresh=False)
+    return Operation("caller", key, digest, explicit=True)
 
 
 def order(*targets: Target, key: str = "key", digest: str = "digest") -> Order:
-    return Order(EVENT, targets, operation(key, digest), TRACE, NOW_US)
+    return Order(EVENT, targets, operation(key, digest), Origin(TRACE, NOW_US))
 
 
 async def one(publisher: Publisher, order: Order) -> Outcome:

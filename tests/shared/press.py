@@ -21,6 +21,7 @@ class Item:
     audience: str = ADMIN
     kind: str = "e"
     operation: str = ""
+    name: str = "0"
     digest: str = "digest"
     expires_at: str = ""
     video: str = ""
@@ -68,12 +69,12 @@ class Press:
         ]
         for item in items:
             stream = item.audience if shared else user_stream(item.audience)
-            names += [k.stream(tag, stream), k.operation(tag, item.operation)]
             channel = {"admin": k.admin_channel, "all": k.all_channel}.get(item.audience, item.audience)
             kind = "b" if item.kind == "e" and item.video else item.kind
-            args += [kind, stream, channel, item.payload, f"1000 {TRACE} {item.expires_at or '-'}"]
-            args += [item.digest, item.expires_at, self.operation_ttl_ms if item.operation else 0]
-            args.append("1" if item.fresh else "0")
+            names += [k.operation(tag, item.operation), k.stream(tag, stream)]
+            args += [1, item.digest, self.operation_ttl_ms if item.operation else 0, "1" if item.fresh else "0"]
+            args += [kind, f"{item.name}:{stream}", stream, channel, item.payload]
+            args.append(f"1000 {TRACE} {item.expires_at or '-'}")
             if item.video:
                 states = k.states(tag, stream)
                 names += [states.table, states.revisions, states.expiries]

@@ -9,6 +9,7 @@ import pytest
 
 from shared import envelope
 from shared.envelope import Envelope
+from shared.errors import RedisRefused
 from shared.ids import user_stream
 from shared.keys import SHARED_TAG, Keys, bucket
 from shared.redis_link import RedisLink
@@ -283,6 +284,38 @@ async def test_a_repeated_operation_with_another_body_is_a_conflict_that_harms_n
 async def test_the_same_operation_twice_in_one_call_is_done_once(press: Press) -> None:
     first, again = await press(Item(operation="op"), Item(operation="op"))
     assert (first.status, again.status, again.position) == ("new", "again", first.position)
+
+
+async def test_a_repetition_does_what_the_first_call_left_undone(press: Press) -> None:
+    first, third = await press(Item("1", operation="op", name="a"), Item("3", operation="op", name="c"))
+    again = await press(*(Item(f"{n}", operation="op", name=name) for n, name in ((1, "a"), (2, "b"), (3, "c"))))
+    assert [result.status for result in again] == ["again", "new", "again"]
+    assert [result.position for result in (again[0], again[2])] == [first.position, third.position]
+    assert [result.status for result in await press(Item("2", operation="op", name="b"))] == ["again"]
+    assert [fields[b"m"] for _, fields in await press.history()] == [b"1", b"3", b"2"]
+
+
+async def test_messages_of_several_operations_keep_their_order(press: Press) -> None:
+    items = [Item(f"{n}", operation=f"op{n % 2}", name=f"{n}") for n in range(6)]
+    assert numbers(await press(*items)) == [1, 2, 3, 4, 5, 6]
+    assert [fields[b"m"] for _, fields in await press.history()] == [b"%d" % n for n in range(6)]
+    assert {result.status for result in await press(*items)} == {"again"}
+
+
+async def test_what_stops_a_message_leaves_those_before_it_whole(
+    press: Press, link: RedisLink, keys: Keys, ear: Ear
+) -> None:
+    users = [str(n) for n in range(1000) if bucket(str(n)) == "3"][:2]
+    await link.send("HSET", keys.users("3"), users[0], "1 n1=1")
+    await link.send("SET", keys.stream("3", user_stream(users[1])), "in the way")
+    await ear.listen(keys.node_channel("n1"))
+    items = [Item("1", users[0], operation="op"), Item("2", users[1], operation="op", name="1")]
+    with pytest.raises(RedisRefused, match="WRONGTYPE"):
+        await press(*items)
+    assert [message.payload for message in await ear.envelopes()] == [b"1"]
+    await link.send("DEL", keys.stream("3", user_stream(users[1])))
+    assert [result.status for result in await press(*items)] == ["again", "new"]
+    assert numbers([await press.event(users[0])]) == [2]
 
 
 async def test_a_repeated_operation_whose_event_left_the_history_still_gets_its_answer(

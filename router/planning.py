@@ -1,0 +1,139 @@
+"""From a checked request to a plan: who gets it, and how its message is made for a given time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
+
+from router import bodies
+from router.publisher import Publisher, Target
+from shared.errors import InvalidMessage, RealtimeError
+from shared.messages import TYPED, Message, expiry_ms, prepare, stamp
+
+
+class MessageTooLarge(RealtimeError):
+    def __init__(self, size: int, limit: int) -> None:
+        self.size, self.limit = size, limit
+        super().__init__(size, limit)
+
+    def __str__(self) -> str:
+        return f"message: {self.size} bytes are more than {self.limit}"
+
+
+class Plan(NamedTuple):
+    """A checked request with its audience.
+
+    Attributes:
+        owner: the one user whom a transcode is about; empty if there is none.
+        key: the item's own idempotency key.
+    """
+
+    request: Any
+    targets: Sequence[Target]
+    owner: str
+    key: str | None
+
+
+class Planner:
+    """Reads what callers send, and makes messages of it. One per kind of request."""
+
+    def __init__(self, one: Any, many: Any, publisher: Publisher, message_max_bytes: int) -> None:
+        self._one: TypeAdapter[Any] = TypeAdapter(one)
+        self._many: TypeAdapter[Any] = TypeAdapter(many)
+        self._publisher, self._message_max = publisher, message_max_bytes
+
+    def read_one(self, body: bytes) -> Plan:
+        """Raises ``ValidationError`` or ``InvalidMessage``."""
+        return self._plan(self._one.validate_python(parse(body)))
+
+    def read_many(self, body: bytes) -> tuple[list[dict[str, Any]], list[Plan | Exception]]:
+        """Return the items as they came, and a plan for each, or what is wrong with it.
+
+        Raises:
+            ValidationError, InvalidMessage: it is no batch at all.
+        """
+        parsed = parse(body)
+        try:
+            requests: list[Any] = self._many.validate_python(parsed).items
+        except ValidationError:
+            items = _BATCH.validate_python(parsed).items
+            return items, [self._try(item, self._one.validate_python) for item in items]
+        return parsed["items"], [self._try(request) for request in requests]
+
+    def _try(self, item: Any, validate: Any = None) -> Plan | Exception:
+        try:
+            return self._plan(item if validate is None else validate(item))
+        except (ValidationError, InvalidMessage) as exc:
+            return exc
+
+    def _plan(self, request: Any) -> Plan:
+        if isinstance(request, bodies.MessageRequest):
+            targets = self._targets(request.audience)
+            owner = targets[0].where if len(targets) == 1 and isinstance(request.audience, bodies.Users) else ""
+        elif isinstance(request, bodies.SystemNotification):
+            targets, owner = self._targets(request.target), ""
+        else:
+            owner = request.user_id or ""
+            targets = [self._publisher.admin, *([self._publisher.user(owner)] if owner else [])]
+        return Plan(request, targets, owner, request.idempotency_key)
+
+    def _targets(self, audience: bodies.Audience) -> Sequence[Target]:
+        if isinstance(audience, bodies.Users):
+            return self._publisher.users(audience.users)
+        return (self._publisher.admin,) if audience == "admin" else (self._publisher.all,)
+
+    def make(self, plan: Plan, now_us: int) -> Message:
+        """Make the message as of a time, µs since the Unix epoch.
+
+        Raises:
+            InvalidMessage: names the field.
+            MessageTooLarge: in JSON it has more bytes than a message may have.
+        """
+        message = _make(plan.request, now_us)
+        size = len(message.payload) + 1  # its closing brace
+        if size > self._message_max:
+            raise MessageTooLarge(size, self._message_max)
+        return message
+
+
+def _make(request: Any, now_us: int) -> Message:
+    if isinstance(request, bodies.MessageRequest):
+        try:
+            return prepare(request.message, now_us=now_us, sent_at=request.sent_at, expires_at=request.expires_at)
+        except InvalidMessage as exc:
+            raise InvalidMessage(f"message.{exc.field}", exc.reason) from exc
+    sent_at = None if isinstance(request, bodies.SystemNotification) else request.sent_at
+    return stamp(request, now_us=now_us, sent_at=sent_at, ends=expiry_ms(request.expires_at))
+
+
+def parse(body: bytes) -> Any:
+    try:
+        return from_json(body, allow_inf_nan=False)
+    except ValueError as exc:
+        raise InvalidMessage("", f"not JSON in UTF-8: {exc}") from exc
+
+
+def explain(exc: ValidationError | InvalidMessage) -> list[dict[str, Any]]:
+    """Return what is wrong in FastAPI's form: where, and why."""
+    if isinstance(exc, InvalidMessage):
+        return [{"type": "value_error", "loc": ["body", *filter(None, exc.field.split("."))], "msg": exc.reason}]
+    return [
+        {
+            "type": error["type"],
+            "loc": ["body", *_path(error["loc"])],
+            "msg": error["msg"].removeprefix("Value error, "),
+        }
+        for error in exc.errors(include_url=False, include_context=False, include_input=False)
+    ]
+
+
+def _path(loc: tuple[int | str, ...]) -> list[int | str]:
+    """Leave out the parts of a path that name a model of ours and not a field of the caller's."""
+    return [part for part in loc if part not in _MODEL_NAMES]
+
+
+_MODEL_NAMES: Final = frozenset({*TYPED, "Users", "literal['admin','all']", "str", "int", "float"})
+_BATCH: Final = TypeAdapter(bodies.Batch)
