@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from router.operations import KeyReused, Operation, Origin
 from shared.errors import OutcomeUnknown
@@ -20,7 +20,6 @@ from shared.keys import SHARED_TAG, Keys, bucket
 from shared.messages import FINAL_STATE_TTL, Message
 from shared.redis_link import Argument, RedisLink
 from shared.scripts import PUBLISH, Scripts
-from shared.tasks import all_of
 
 _ITEMS_PER_CALL: Final = 100  # about 1 ms of Redis: others are served in between
 
@@ -111,17 +110,17 @@ class Publisher:
             items[i : i + _ITEMS_PER_CALL] for items in by_tag.values() for i in range(0, len(items), _ITEMS_PER_CALL)
         ]
         known: set[tuple[str, int]] = set()  # operations that an earlier call of ours may have recorded in its tag
-        replies = await all_of(*(self._call(items, known) for items in calls))
+        replies = await self._scripts.run_all(self._link, PUBLISH, [self._call(items, known) for items in calls])
+        if any(reply[0] == b"late" for reply in replies):
+            raise OutcomeUnknown("Redis was too slow")
         return _outcomes(orders, calls, replies)
 
-    async def _call(self, items: list[_Item], known: set[tuple[str, int]]) -> list[_Reply]:
+    def _call(self, items: list[_Item], known: set[tuple[str, int]]) -> tuple[list[str], list[Argument]]:
+        """Return keys and arguments of the script's call for items of one tag."""
         keys, args = self._head(items[0][1].tag)
         for _, group in groupby(items, key=lambda item: id(item[2].operation)):
             self._append_operation(keys, args, list(group), known)
-        reply: list[Any] = await self._scripts.run(self._link, PUBLISH, keys, args)
-        if reply[0] == b"late":
-            raise OutcomeUnknown("Redis was too slow")
-        return reply
+        return keys, args
 
     def _head(self, tag: str) -> tuple[list[str], list[Argument]]:
         k, shared = self._keys, tag == SHARED_TAG

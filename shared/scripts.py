@@ -8,13 +8,14 @@ in between, and no event id is issued twice.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
 
-from shared.errors import RedisRefused
+from shared.errors import RedisError, RedisRefused
 from shared.keys import TAGS, Keys
 from shared.redis_link import Argument, RedisLink, Reply, Wire
 
@@ -55,15 +56,37 @@ class Scripts:
         await asyncio.gather(*(to.send(b"EVAL", _RAISE_EPOCH.source, 1, self._keys.seq(tag)) for tag in TAGS))
         await asyncio.gather(*(to.send(b"SCRIPT", b"LOAD", script.source) for script in _ALL))
 
-    async def run(self, link: RedisLink, script: Script, keys: Iterable[str], args: Iterable[Argument]) -> Reply:
+    async def run(self, link: RedisLink, script: Script, keys: Sequence[str], args: Sequence[Argument]) -> Reply:
         """Run a script. Raises what :meth:`RedisLink.send` raises."""
-        names = tuple(keys)
-        command = (b"EVALSHA", script.sha, len(names), *names, *args)
-        try:
-            return await link.send(*command)
-        except RedisRefused as exc:
-            if not str(exc).startswith("NOSCRIPT"):
-                raise
+        (reply,) = await self.run_all(link, script, [(keys, args)])
+        return reply
+
+    async def run_all(
+        self, link: RedisLink, script: Script, calls: Iterable[tuple[Sequence[str], Sequence[Argument]]]
+    ) -> list[Reply]:
+        """Run a script with several keys and arguments; all calls leave together, without a task for each.
+
+        Raises what :meth:`RedisLink.send` raises, once all calls have their answer: nothing goes on unobserved.
+        """
+        commands = [(b"EVALSHA", script.sha, len(keys), *keys, *args) for keys, args in calls]
+        futures = [link.send(*command) for command in commands]
+        await _all_done(futures)
+        if not any(_is_unknown(future) for future in futures):
+            return [future.result() for future in futures]
         # A refused call has done nothing, so that asking again is no repetition.
         await self._teach(link)
-        return await link.send(*command)
+        again = [link.send(*c) if _is_unknown(f) else f for c, f in zip(commands, futures, strict=True)]
+        await _all_done(again)
+        return [future.result() for future in again]
+
+
+async def _all_done(futures: Iterable[asyncio.Future[Reply]]) -> None:
+    for future in futures:
+        with contextlib.suppress(RedisError):
+            await future
+
+
+def _is_unknown(future: asyncio.Future[Reply]) -> bool:
+    """Whether the server refused a call because it does not know the script."""
+    failure = future.exception()
+    return isinstance(failure, RedisRefused) and str(failure).startswith("NOSCRIPT")
