@@ -32,6 +32,8 @@ from shared.stats import Counters
 
 logger = logging.getLogger(__name__)
 
+_KNOWN_CODES = frozenset(CloseCode) | {1000, 1001, 1005, 1006}
+
 
 class HubCounters:
     """What happened here, as plain numbers: read by metrics, never by decisions."""
@@ -39,7 +41,7 @@ class HubCounters:
     def __init__(self) -> None:
         self.delivered = self.repeated = self.repairs = self.resyncs = self.expired = 0
         self.opened: Counter[str] = Counter()
-        self.closed: Counter[int] = Counter()
+        self.closed: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         self.unreadable = 0
         self.stalled = 0
@@ -112,7 +114,8 @@ class Hub:
 
     def closed(self, session: Session) -> None:
         self.closing_sessions.discard(session)
-        self.counters.closed[session.close_code] += 1
+        code = session.close_code  # a client may choose any of thousands: those of its own are one label
+        self.counters.closed[str(code) if code in _KNOWN_CODES else "other"] += 1
 
     # --- the bus
 

@@ -40,6 +40,7 @@ Waiting = dict[str, list["asyncio.Future[Registration]"]]
 LEASE_TTL_MS: Final = 8000
 RENEW_INTERVAL: Final = 2.0  # s
 _RETRY: Final = 0.25  # s
+_USERS_PER_CALL: Final = 250  # about 3 ms of Redis: a full node that joins anew does not hold up others
 _ROUND: Final = 0.005  # s between two rounds at least: a crowd that connects travels in few of them
 
 
@@ -189,11 +190,14 @@ class Membership:
         by_tag: dict[str, list[str]] = defaultdict(list)
         for user in users:
             by_tag[bucket(user)].append(user)
-        calls = [self._register(tag, members) for tag, members in by_tag.items()]
+        parts = [
+            (tag, m[i : i + _USERS_PER_CALL]) for tag, m in by_tag.items() for i in range(0, len(m), _USERS_PER_CALL)
+        ]
+        calls = [self._register(tag, members) for tag, members in parts]
         lease, *registered = await all_of(self._lease("renew"), *calls)
         if lease[0] == b"lost" or any(reply[0] == b"dead" for reply in registered):
             return True
-        for members, reply in zip(by_tag.values(), registered, strict=True):
+        for (_, members), reply in zip(parts, registered, strict=True):
             self._settle(members, reply, waiting)
         self._take_tops(lease)
         return False

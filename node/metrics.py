@@ -59,7 +59,7 @@ class NodeMetrics(Collector):
         for name, text, label, counts in families:
             family = CounterMetricFamily(f"vsrt_node_{name}", text, labels=[label])
             for value, count in counts.items():
-                family.add_metric([str(value)], count)
+                family.add_metric([value], count)
             yield family
 
     def _gauges(self) -> Iterator[Metric]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from shared.stats import ClusterStats, Counters
 
 
@@ -25,3 +27,8 @@ def test_before_anybody_summed_up_all_counters_are_zero() -> None:
 
 def test_a_later_version_may_add_counters() -> None:
     assert ClusterStats.load(b"[1,5,1,2,3,99]") == ClusterStats(5, Counters(1, 2, 3))
+
+
+@pytest.mark.parametrize("raw", [b"garbage", b"{}", b'[2,{"at":5}]', b"[1,5,null,2,3]"])
+def test_what_cannot_be_read_counts_as_none(raw: bytes) -> None:
+    assert ClusterStats.load(raw) == ClusterStats()
