@@ -16,6 +16,7 @@ import uvicorn
 import uvloop
 
 from shared.errors import RealtimeError
+from shared.http_protocol import DeadlineProtocol
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ def server_config(app: Any, **more: Any) -> uvicorn.Config:
     """Return uvicorn's settings as our services want them: our logs, no access log (it shows tokens), no lifespan."""
     return uvicorn.Config(
         app,
+        http=DeadlineProtocol,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -1,0 +1,91 @@
+"""A connection that says nothing, or half a request, is ended; one that speaks is served."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import websockets
+
+from shared.http_protocol import DeadlineProtocol
+from shared.serving import Server, listen, server_config
+
+POST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n"
+
+
+async def echo(scope: Any, receive: Any, send: Any) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.accept"})
+        while "text" in (message := await receive()) or message["type"] == "websocket.connect":
+            if "text" in message:
+                await send({"type": "websocket.send", "text": message["text"]})
+        return
+    body, more = b"", True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        body, more = body + message["body"], message["more_body"]
+    headers = [(b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+@pytest.fixture
+async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
+    monkeypatch.setattr(DeadlineProtocol, "request_timeout", 0.3)
+    sock = listen("127.0.0.1", 0)
+    server = Server(server_config(echo, ws="websockets-sansio"))
+    task = asyncio.create_task(server.serve(sockets=[sock]))
+    yield sock.getsockname()[1]
+    server.stop()
+    await task
+
+
+async def said(port: int, *parts: bytes, pause: float = 0.0) -> bytes:
+    """Say parts with pauses between them, and return what came until the other side ended it."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for part in parts:
+        writer.write(part)
+        await asyncio.sleep(pause)
+    try:
+        return await asyncio.wait_for(reader.read(), 10)
+    except ConnectionResetError:
+        return b""
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    "parts", [(), (b"POST / HT",), (b"POST / HTTP/1.1\r\nHost: x\r\n",), (POST,), (POST, b"12")], ids=str
+)
+async def test_who_does_not_finish_is_not_waited_for(port: int, parts: tuple[bytes, ...]) -> None:
+    assert await said(port, *parts) == b""
+
+
+async def test_a_request_in_pieces_is_served_in_time(port: int) -> None:
+    answer = await said(port, POST.replace(b"Host", b"Connection: close\r\nHost"), b"12", b"34", pause=0.05)
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.endswith(b"1234")
+
+
+async def test_every_request_of_a_connection_has_its_own_deadline(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for _ in range(4):  # together longer than one may take
+        writer.write(POST + b"12")
+        await asyncio.sleep(0.1)
+        writer.write(b"34")
+        assert b"1234" in await asyncio.wait_for(reader.readuntil(b"1234"), 5)
+    writer.write(POST)
+    with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+        await asyncio.wait_for(reader.readuntil(b"1234"), 5)
+    writer.close()
+
+
+async def test_a_websocket_has_no_deadline(port: int) -> None:
+    async with websockets.connect(f"ws://127.0.0.1:{port}/") as client:
+        await asyncio.sleep(0.5)
+        await client.send("still there")
+        assert await client.recv() == "still there"
