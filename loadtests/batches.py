@@ -1,6 +1,6 @@
 """What a personal message costs in batches: CPU of router, Redis and node together, per message.
 
-    .venv/bin/python loadtests/batches.py [--batch 100] [--batches 200] [--users 1000] [--publishers 4]
+    .venv/bin/python loadtests/batches.py [--batch 100] [--batches 200] [--users 1000] [--publishers 16]
 
 Servers run on core 0, clients and publisher on core 1. Every message is received and counted; the figure is user and
 system time of the three server processes from /proc, divided by the messages received.
@@ -155,7 +155,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=100)
     parser.add_argument("--batches", type=int, default=200)
     parser.add_argument("--users", type=int, default=1000)
-    parser.add_argument("--publishers", type=int, default=4)
+    parser.add_argument("--publishers", type=int, default=16)
     options = parser.parse_args()
     with servers() as (pids, node_port, router_port):
         os.sched_setaffinity(0, {CLIENT_CORE})
