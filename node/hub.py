@@ -26,8 +26,8 @@ from node.session import Session
 from shared import envelope
 from shared.auth import TokenVerifier
 from shared.close_codes import CloseCode
-from shared.errors import InvalidToken, KeysUnavailable
-from shared.ids import Position
+from shared.errors import InvalidToken, InvalidUserId, KeysUnavailable
+from shared.ids import Position, user_id
 from shared.stats import Counters
 
 logger = logging.getLogger(__name__)
@@ -124,7 +124,7 @@ class Hub:
         try:
             for message in envelope.read(data):
                 self._hear(message)
-        except (ValueError, KeyError) as exc:
+        except (ValueError, KeyError, InvalidUserId) as exc:
             self.counters.unreadable += 1
             logger.error("unreadable on the bus", extra={"error": str(exc)})
 
@@ -149,11 +149,11 @@ class Hub:
         else:
             feed.end_state(int(video), Position.parse(revision), ends_at)
 
-    def _obey(self, order: dict[str, Any]) -> None:
-        if "end" in order:
-            self.end_user(order["end"])
+    def _obey(self, order: Any) -> None:
+        if isinstance(order, dict) and "end" in order:
+            self.end_user(user_id(order["end"]))
         else:
-            logger.warning("unknown order on the bus", extra={"order": sorted(order)})
+            logger.warning("unknown order on the bus", extra={"order": str(order)[:80]})
 
     def end_user(self, user: str) -> None:
         """Close every connection of a user, on both endpoints, on behalf of an administrator."""

@@ -146,6 +146,8 @@ class Membership:
                     if not self._left:
                         await self._write()
             except RedisError as exc:
+                if self._held:
+                    logger.warning("lease cannot be renewed", extra={"node_id": self.node_id, "error": str(exc)})
                 self._held = False  # what Redis has kept of us is not known any more
                 _fail(self._waiting, exc)
                 await self._link.wait_connected()

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from router.operations import Operation
     from router.publisher import Order
 
-_ITEMS_MAX: Final = 100  # about 1 ms of Redis: others are served in between
+_ROOM: Final = 100  # about 1 ms of Redis: others are served in between
+_WEIGHT_SHIFT: Final = 12  # each 4 KiB of a payload take the room of one more message
 
 
 class Target(NamedTuple):
@@ -48,10 +49,11 @@ class PublishCall:
         deadline: ms of the server's clock after which the call must not take effect.
 
     Attributes:
+        room: for how many messages there is room; 0 or less: the call is full.
         items: order's index, target and order of each message, as the script's reply lists them.
     """
 
-    __slots__ = ("_count_at", "_keys", "_operation", "_retention", "args", "items", "keys")
+    __slots__ = ("_count_at", "_keys", "_operation", "_retention", "args", "items", "keys", "room")
 
     def __init__(self, tag: str, keys: Keys, retention: Retention, deadline: int) -> None:
         shared = tag == SHARED_TAG
@@ -69,10 +71,11 @@ class PublishCall:
         self.items: list[tuple[int, Target, Order]] = []
         self._operation: Operation | None = None
         self._count_at = 0
+        self.room = _ROOM
 
-    @property
-    def full(self) -> bool:
-        return len(self.items) >= _ITEMS_MAX
+    def forget_arguments(self) -> None:
+        """Let go of what was sent: payloads lie in it once per user."""
+        self.keys, self.args = [], []
 
     def add(self, index: int, target: Target, order: Order, recorded: set[tuple[str, int]]) -> None:
         """Add a message; ``recorded`` are the tags and operations of which there may be a record by then."""
@@ -92,6 +95,7 @@ class PublishCall:
         if message.state is not None:
             self._add_state(target, order)
         self.items.append((index, target, order))
+        self.room -= 1 + (len(message.payload) >> _WEIGHT_SHIFT)
 
     def _begin(self, tag: str, order: Order, recorded: set[tuple[str, int]]) -> None:
         """Begin the messages of another operation."""

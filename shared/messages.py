@@ -15,6 +15,7 @@ from shared.errors import InvalidMessage
 
 NODE_TYPES: Final = frozenset({"connected", "stats", "error", "reconnect", "refreshed", "resync"})
 FINAL_STATE_TTL: Final = 24 * 3600  # s for which polling still shows how a transcode ended
+_YEAR_10000: Final = 253402300800  # s since 1970
 _LARGEST_EXACT: Final = 2**53 - 1  # beyond it JavaScript rounds
 
 VideoId = Annotated[int, Field(strict=True, ge=-_LARGEST_EXACT, le=_LARGEST_EXACT, examples=[123])]
@@ -160,8 +161,8 @@ def expiry_ms(value: Any) -> int | None:
     try:
         if isinstance(value, str):
             moment = datetime.fromisoformat(value)
-            return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
-        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 253402300800:
+            value = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < _YEAR_10000:
             return int(value * 1000)
     except (ValueError, OverflowError):
         pass

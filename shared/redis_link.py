@@ -35,6 +35,7 @@ Push = Callable[[list[Any]], None]
 
 _WATCH_INTERVAL = 0.25  # s; how often a connection is checked for an answer that is overdue
 _PROBE = 2.0  # s between questions for the time: they prove that the connection lives, and keep the clock's offset true
+_COMPLAINT_INTERVAL = 10.0  # s
 _BACKOFF = (0.05, 2.0)  # s; first and longest pause between attempts to connect, jittered
 
 
@@ -51,6 +52,7 @@ class Wire(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self.closed: asyncio.Future[None] = loop.create_future()
         self.last_reply = loop.time()
+        self._complained_at = float("-inf")
 
     def take_over(self, connection: AbstractConnection) -> None:
         """Continue on the socket that redis-py has connected and authenticated."""
@@ -114,12 +116,21 @@ class Wire(asyncio.Protocol):
         if future.done():  # its caller has gone
             return
         if isinstance(reply, hiredis.ReplyError):
+            self._complain(str(reply))
             future.set_exception(RedisRefused(str(reply)))
         else:
             future.set_result(reply)
 
+    def _complain(self, error: str) -> None:
+        """Log a refusal (out of memory, read-only), one in ten seconds: callers turn them into 503s by the thousand."""
+        now = self._loop.time()
+        if not error.startswith("NOSCRIPT") and now - self._complained_at > _COMPLAINT_INTERVAL:
+            self._complained_at = now
+            logger.warning("redis refuses a command", extra={"error": error})
+
     def overdue(self, timeout: float) -> bool:
-        return bool(self._pending) and self._loop.time() - self._pending[0][1] > timeout
+        """Whether an answer is due and nothing at all has come for ``timeout`` seconds: much work is no hang."""
+        return bool(self._pending) and self._loop.time() - max(self._pending[0][1], self.last_reply) > timeout
 
     def abort(self) -> None:
         if self._transport is not None:
