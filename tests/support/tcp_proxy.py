@@ -56,6 +56,11 @@ class TcpProxy:
         for pipe in list(self.pipes):
             pipe.feel()
 
+    def deaden(self, port: int) -> None:
+        """Swallow what passes on the one connection that the server knows by this port; neither end is told."""
+        (pipe,) = (pipe for pipe in self.pipes if pipe.far.port == port)
+        pipe.dead = True
+
 
 class Pipe:
     """One connection through the proxy: an end towards who connected, an end towards the server."""
@@ -124,6 +129,10 @@ class End(asyncio.Protocol):
             self.pipe.opened()
         else:
             self.pipe.feel()
+
+    @property
+    def port(self) -> int | None:
+        return self.transport.get_extra_info("sockname")[1] if self.transport is not None else None
 
     # --- what comes in
 
