@@ -35,14 +35,15 @@ async def counters_are_right(stage: Stage, crowd: Crowd) -> bool:
         "total_connections": users + len(crowd.admins),
     }
     for node in stage.cluster.nodes:
-        assert await node.stats() == counters, node.name
+        assert (told := await node.stats()) == counters, f"{node.name} tells {told} and not {counters}"
     for router in stage.cluster.routers:
-        assert await router.read("stats") == counters, router.name
-        assert _by_node(await router.read("nodes")) == crowd.by_node(), router.name
+        assert (told := await router.read("stats")) == counters, f"{router.name} tells {told} and not {counters}"
+        by_node = _by_node(await router.read("nodes"))
+        assert by_node == crowd.by_node(), f"{router.name} tells {by_node} and not {crowd.by_node()}"
     for user in crowd.users:
         told = await stage.cluster.router.read(f"users/{user}/connections")
         places = {node_id.partition(".")[0]: count for node_id, count in told["nodes"].items()}
-        assert places == crowd.places(user), f"user {user}"
+        assert places == crowd.places(user), f"user {user} is on {crowd.places(user)} and not on {places}"
         assert len(told["nodes"]) == len(places), f"user {user} is on a dead node: {told['nodes']}"
     return True
 
