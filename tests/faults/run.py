@@ -55,6 +55,7 @@ async def run(plan: Plan, directory: Path) -> Report:
                 lambda: everything_is_there(crowd, ledger, record), last, report
             )
             report.clients = [ClientReport.of(viewer, streams, ledger) for viewer, streams in crowd.streams()]
+    report.other_flaws += [f"{name}: nothing has passed" for name in stage.unused_ways()]
     report.other_flaws += [f"{name}: a traceback in its log" for name in stage.tracebacks()]
     report.events, report.states, report.unknown = len(record.sent), record.states, record.unknown
     return report

@@ -77,6 +77,10 @@ class Stage:
     def producers_ports(self) -> list[int]:
         return [self.ways[way(PRODUCERS, router)].port for router in ROUTERS]
 
+    def unused_ways(self) -> list[str]:
+        """Name the ways that nothing has passed: to cut them breaks nothing."""
+        return [name for name, proxy in self.ways.items() if not proxy.passed]
+
     def tracebacks(self) -> list[str]:
         """Name the services whose logs hold an exception that nobody expected."""
         return [service.name for service in self.cluster.services if "Traceback" in service.log()]

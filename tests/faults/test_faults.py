@@ -18,4 +18,7 @@ async def test_under_every_kind_of_fault_each_event_arrives_once_and_in_order(tm
     report = await run(Plan(SEED, SHORTEST), tmp_path)
     print(report.text())
     assert report.flaws() == [], f"seed {SEED}, logs in {tmp_path}"
+    # It did hurt: or nothing would have been proved.
     assert report.total.received > 1000
+    assert all(client.reconnects for client in report.clients)
+    assert report.unknown > 0

@@ -35,7 +35,7 @@ class TcpProxy:
         self.upstream, self.port = upstream, free_port()
         self.weather = Weather.CLEAR
         self.delay = 0.0
-        self.swallowed = 0  # bytes
+        self.passed = self.swallowed = 0  # bytes
         self.pipes: set[Pipe] = set()
         self._server: asyncio.Server | None = None
 
@@ -142,6 +142,7 @@ class End(asyncio.Protocol):
             pipe.dead = True
             proxy.swallowed += len(data)
         else:
+            proxy.passed += len(data)
             self.other.pass_on(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
