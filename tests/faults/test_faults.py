@@ -15,6 +15,7 @@ SEED = int(os.environ.get("FAULTS_SEED", "3"))
 
 @pytest.mark.timeout(300)
 async def test_under_every_kind_of_fault_each_event_arrives_once_and_in_order(tmp_path: Path) -> None:
+    print(f"seed {SEED}")  # shown with whatever makes it fail
     report = await run(Plan(SEED, SHORTEST), tmp_path)
     print(report.text())
     assert report.flaws() == [], f"seed {SEED}, logs in {tmp_path}"

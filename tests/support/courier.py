@@ -10,6 +10,7 @@ from typing import Any, Self
 import httpx
 
 from tests.support.cluster import Router
+from tests.support.ports import LOOPBACK
 
 _RETRIED = frozenset({429, 502, 503, 504})
 _PAUSE = (0.05, 0.3)  # s; shorter than the SDK's: what happens during a fault is what we are here for
@@ -27,7 +28,7 @@ class Courier:
     """
 
     def __init__(self, routers: Sequence[Router], *, ports: Sequence[int] = (), timeout: float = _PATIENCE) -> None:
-        urls = [f"http://127.0.0.1:{port}" for port in ports] or [router.url for router in routers]
+        urls = [f"http://{LOOPBACK}:{port}" for port in ports] or [router.url for router in routers]
         self._https = [router.http(url, timeout=timeout) for router, url in zip(routers, urls, strict=True)]
         self._bearer = {"Authorization": f"Bearer {routers[0].api_key}"}
         self._turn = 0
