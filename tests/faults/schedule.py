@@ -19,7 +19,7 @@ REDIS: Final = "redis"
 CLIENTS: Final = "clients"
 PRODUCERS: Final = "producers"
 
-_EVERY: Final = 2.2  # s, on average, from the beginning of one fault to that of the next
+_EVERY: Final = 2.0  # s, on average, from the beginning of one fault to that of the next
 _BREATH: Final = 3.0  # s in which a part becomes of use again, before it may be hit once more
 _ENDING: Final = 12.0  # s before the end in which nothing new begins: the longest fault
 
@@ -30,11 +30,18 @@ class Act(StrEnum):
     RESTART = "restart"  # SIGTERM, and started again when it has ended
     RESET = "reset"  # connections are reset, those that try anew as well
     SWALLOW = "swallow"  # bytes vanish; connections that lost some stay dead without a sign
+    MUTE = "mute"  # the same, of answers alone: what was asked is done
     HOLD = "hold"  # bytes wait until the end
     DELAY = "delay"  # bytes come late
 
 
-CUTS: Final = {Act.RESET: (0.3, 4.0), Act.SWALLOW: (1.0, 8.0), Act.HOLD: (1.0, 8.0), Act.DELAY: (3.0, 8.0)}
+CUTS: Final = {
+    Act.RESET: (0.3, 4.0),
+    Act.SWALLOW: (1.0, 8.0),
+    Act.MUTE: (1.0, 8.0),
+    Act.HOLD: (1.0, 8.0),
+    Act.DELAY: (3.0, 8.0),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,11 +22,13 @@ class EchoServer:
     def __init__(self) -> None:
         self.port = free_port()
         self.connected = 0
+        self.heard = b""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connected += 1
         try:
             while data := await reader.read(65536):
+                self.heard += data
                 writer.write(data)
                 await writer.drain()
         except ConnectionError:
@@ -113,6 +115,19 @@ async def test_a_connection_that_lost_bytes_stays_dead_and_nobody_is_told(proxy:
         hurt[1].transport.abort()
         await echo(idle, b"a round trip later")
         assert server.connected == 2
+
+
+async def test_when_answers_are_lost_what_was_asked_is_heard_all_the_same(proxy: TcpProxy, server: EchoServer) -> None:
+    async with connected(proxy) as streams:
+        await echo(streams, b"hello")
+        proxy.become(Weather.MUTE)
+        assert await is_mute(streams)
+        await until(lambda: server.heard.endswith(b"anybody there?"))
+        proxy.become(Weather.CLEAR)
+        assert await is_mute(streams)
+        assert server.heard.count(b"anybody there?") == 1
+    async with connected(proxy) as others:
+        await echo(others, b"hello")
 
 
 async def test_what_is_held_arrives_whole_and_in_order_when_the_weather_clears(proxy: TcpProxy) -> None:

@@ -14,7 +14,7 @@ from tests.support.ports import LOOPBACK
 
 _RETRIED = frozenset({429, 502, 503, 504})
 _PAUSE = (0.05, 0.3)  # s; shorter than the SDK's: what happens during a fault is what we are here for
-_PATIENCE = 5.0  # s for an answer
+_PATIENCE = 4.0  # s for an answer
 
 
 class Courier:

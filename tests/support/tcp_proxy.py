@@ -1,4 +1,4 @@
-"""A network that can be broken: a TCP proxy which resets, swallows, holds or delays what passes through it."""
+"""A network that can be broken: a TCP proxy that resets, swallows, mutes, holds or delays what passes through it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ _RESET_AT_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: no FIN, no waiting
 class Weather(StrEnum):
     """What becomes of bytes and connections; what a stateful middlebox, a cable and a slow line do to them.
 
-    SWALLOW is the cruel one: a connection that has lost bytes stays dead when the weather clears, and neither end is
-    ever told. HOLD only lets them wait: TCP would send them again.
+    SWALLOW and MUTE are the cruel ones: a connection that has lost bytes stays dead when the weather clears, and
+    neither end is ever told. Under MUTE only answers are lost: what was asked is done, and nobody hears of it. HOLD
+    lets bytes wait: TCP would send them again.
     """
 
     CLEAR = "clear"
     RESET = "reset"
     SWALLOW = "swallow"
+    MUTE = "mute"
     HOLD = "hold"
     DELAY = "delay"
 
@@ -70,12 +72,14 @@ class Pipe:
         self.near, self.far = End(self), End(self)
         self.near.other, self.far.other = self.far, self.near
         self.dead = False  # has lost bytes: nothing passes any more, and no end hears of the other's
+        self.muted = False  # has lost answers: no others pass, and it is dead once questions could be heard again
         proxy.pipes.add(self)
 
     def feel(self) -> None:
         """Take the weather as it has become."""
         if self.proxy.weather is Weather.RESET:
             self.reset()
+        self.dead = self.dead or (self.muted and self.proxy.weather is not Weather.MUTE)
         for end in (self.near, self.far):
             end.rest("held", resting=self.proxy.weather is Weather.HOLD)
 
@@ -138,8 +142,11 @@ class End(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         proxy, pipe = self.pipe.proxy, self.pipe
-        if pipe.dead or proxy.weather is Weather.SWALLOW:
+        if proxy.weather is Weather.SWALLOW:
             pipe.dead = True
+        elif proxy.weather is Weather.MUTE and self is pipe.far:
+            pipe.muted = True
+        if pipe.dead or (pipe.muted and self is pipe.far):
             proxy.swallowed += len(data)
         else:
             proxy.passed += len(data)
@@ -149,7 +156,7 @@ class End(asyncio.Protocol):
         self.closed = True
         if self.pipe.proxy.weather is Weather.SWALLOW:
             self.pipe.dead = True
-        if not self.pipe.dead:
+        if not (self.pipe.dead or self.pipe.muted):
             self.other.pass_on(None)
         self.pipe.closed()
 
