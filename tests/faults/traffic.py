@@ -24,6 +24,7 @@ from tests.support.ports import LOOPBACK
 _RETRY: Final = RetryPolicy(deadline=15.0, attempt_timeout=5.0, longest_delay=1.0)
 _FINISHING: Final = 60.0  # s to bring the last message to its answer
 _BATCH: Final = 12
+_QUIET: Final = 0.02  # of the messages to users go to those who seldom get one
 _WRITERS: Final = (
     *[(True, False)] * 3,
     *[(False, False)] * 2,
@@ -57,7 +58,10 @@ class Producer(Protocol):
 
 
 class Audiences:
-    """Deals audiences: one user, several at once, the admins, everybody."""
+    """Deals audiences: one user, several at once, the admins, everybody.
+
+    A third of the users is quiet: nothing comes soon after what they lose.
+    """
 
     def __init__(self, users: int, broadcasts: float, dice: random.Random) -> None:
         self._users, self._broadcasts, self._dice = users, broadcasts, dice
@@ -68,8 +72,10 @@ class Audiences:
             return "all"
         if chance < self._broadcasts + 0.15:
             return "admin"
+        quiet = self._users // 3
+        users = range(1, quiet + 1) if self._dice.random() < _QUIET else range(quiet + 1, self._users + 1)
         several = self._dice.randint(2, 6) if chance > 0.8 else 1
-        return {"users": self._dice.sample(range(1, self._users + 1), min(several, self._users))}
+        return {"users": self._dice.sample(users, min(several, len(users)))}
 
 
 class Writer:
