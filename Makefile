@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test docs clean
+.PHONY: help setup run check test soak docs clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,9 @@ check: $(READY)  ## lint, format, types and layers
 
 test: $(READY)  ## check, then all suites, one after another; a closing line with the counts
 	$(BIN)/python tests/suites.py all
+
+soak: $(READY)  ## everything breaks for MINUTES (5), by the schedule of SEED (at random); a report of what was lost
+	$(BIN)/python -m tests.faults --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
 
 docs: $(READY)  ## regenerate what is generated: the settings' table and .env.example
 	$(BIN)/python docs/generate.py

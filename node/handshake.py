@@ -144,7 +144,8 @@ class Handshake:
                 await self._progress.listen()
             else:
                 own.open(registration.top)
-                if registration.has_states and own.states is None:
+                if registration.has_states:
+                    # Even if the feed has them: this node's ear may be dead, and the client have seen more elsewhere.
                     await catch_up_states(own, self._link, self._keys)
             recovered, cursors = await self._resume(session, (own, everyone), request.since)
         except (RedisError, TimeoutError):

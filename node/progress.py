@@ -1,7 +1,9 @@
 """What an admin sees at once: where all active transcodes stand.
 
 A node hears the progress channel only while it holds an admin. It subscribes, waits for the confirmation, and then
-reads the table: a value published in between is on the bus, and the newer of the two wins.
+reads the table: a value published in between is on the bus, and the newer of the two wins. For every admin who comes,
+it reads what has changed since: its ear may be dead without a sign, and the admin have seen more elsewhere. Those who
+come while others are read for share one read.
 """
 
 from __future__ import annotations
@@ -24,17 +26,22 @@ class Progress:
         self._admins, self._bus, self._link, self._keys = admins, bus, link, keys
         self._lock = asyncio.Lock()
         self._listening = False
+        self._came = self._served = 0  # admins, by a number in the order of their coming
         self._idle_since: float | None = None
 
     async def listen(self) -> None:
-        """Have the table, kept new by the bus. Raises ``RedisError``."""
+        """Have the table as it is now or newer, and kept new by the bus. Raises ``RedisError``."""
         self._idle_since = None
+        self._came += 1
+        ticket = self._came
         async with self._lock:
-            if self._listening:
+            if self._served >= ticket:
                 return
-            await self._bus.subscribe(self._keys.progress_channel)
+            serves = self._came
+            if not self._listening:
+                await self._bus.subscribe(self._keys.progress_channel)
             await catch_up_states(self._admins, self._link, self._keys)
-            self._listening = True
+            self._listening, self._served = True, serves
 
     async def tend(self) -> None:
         """Stop listening a while after the last admin has gone."""

@@ -26,6 +26,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from shared.errors import OutcomeUnknown, RedisError, RedisRefused, RedisUnavailable
+from shared.tasks import stop_the_process
 
 logger = logging.getLogger(__name__)
 
@@ -188,10 +189,13 @@ class RedisLink:
 
     async def __aenter__(self) -> Self:
         self._supervisor = asyncio.create_task(self._supervise(), name=f"redis link {self._name}")
+        self._supervisor.add_done_callback(stop_the_process)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
         task, self._supervisor = self._supervisor, None
+        if task is not None:
+            task.remove_done_callback(stop_the_process)
         while task is not None and not task.done():
             task.cancel()  # more than once: while redis-py connects, a cancellation may be swallowed
             await asyncio.wait((task,), timeout=0.5)
@@ -274,7 +278,7 @@ class RedisLink:
         wire = Wire(asyncio.get_running_loop(), self._on_push)
         try:
             async with asyncio.timeout(2 * self.timeout):
-                await connection.connect()
+                await _connect(connection)
                 wire.take_over(connection)
                 await self._read_clock(wire)
                 if self._prepare is not None:
@@ -308,3 +312,11 @@ class RedisLink:
         seconds, micros = await reply
         after = time.monotonic()
         self._clock_offset_us = int(seconds) * 1e6 + int(micros) - (before + after) / 2 * 1e6
+
+
+async def _connect(connection: AbstractConnection) -> None:
+    try:
+        await connection.connect()  # type: ignore[no-untyped-call]
+    except RuntimeError as exc:
+        # What uvloop raises when redis-py writes its HELLO to a socket that was reset a moment ago.
+        raise RedisUnavailable(str(exc)) from exc

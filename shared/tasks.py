@@ -28,23 +28,23 @@ async def all_of(*work: Awaitable[T]) -> list[T]:
 
 @contextlib.asynccontextmanager
 async def running(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[asyncio.Task[None]]:
-    """Run a task for as long as the context lasts.
-
-    A service whose part has died is no longer what its readiness claims: if the task ends by itself, the process is
-    asked to stop in order (SIGTERM to itself), and whoever runs it starts a fresh one.
-    """
+    """Run a task for as long as the context lasts; if it ends by itself, the process stops."""
     task = asyncio.create_task(work, name=name)
-    task.add_done_callback(_stop_the_process)
+    task.add_done_callback(stop_the_process)
     try:
         yield task
     finally:
-        task.remove_done_callback(_stop_the_process)
+        task.remove_done_callback(stop_the_process)
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
 
 
-def _stop_the_process(task: asyncio.Task[None]) -> None:
+def stop_the_process(task: asyncio.Task[None]) -> None:
+    """Ask this process to stop in order (SIGTERM to itself), for a task of it has ended.
+
+    A service whose part has died is no longer what its readiness claims; whoever runs it starts a fresh one.
+    """
     error = None if task.cancelled() else task.exception()
     logger.critical("a part died; stopping", extra={"task": task.get_name()}, exc_info=error)
     os.kill(os.getpid(), signal.SIGTERM)

@@ -43,6 +43,7 @@ SUITES: dict[str, Suite] = {
     "sdk": Suite(["tests/sdk"]),
     "cli": Suite(["tests/cli"]),
     "integration": Suite(["tests/integration"]),
+    "faults": Suite(["tests/faults"]),
     "redis 7.0": Suite(
         ["tests/shared", "tests/integration/test_redis_faults.py", "tests/integration/test_states.py"],
         {"TEST_REDIS": "redis-server"},

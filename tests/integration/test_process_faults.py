@@ -8,9 +8,9 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.integration.test_redis_faults import Producer, assert_all_arrived
 from tests.support.cluster import Cluster
 from tests.support.ports import free_port
+from tests.support.producer import Producer, assert_all_arrived
 from tests.support.waiting import until, until_equal
 
 

@@ -2,85 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
-
-import httpx
 import pytest
 
 from tests.support.cluster import Cluster, Router
+from tests.support.producer import Producer, assert_all_arrived
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
-
-
-class Producer:
-    """Publishes numbered messages one after another, and repeats what failed.
-
-    Args:
-        own_keys: every call brings a key of its own, so that a router may vanish in the middle of it. Otherwise every
-            other does, and the rest are repeated with the key that a 503 names.
-    """
-
-    def __init__(self, router: Router, user: str, *, own_keys: bool = False) -> None:
-        self.router, self.user, self.own_keys = router, user, own_keys
-        self.accepted: list[str] = []
-        self.refusals: list[httpx.Response] = []
-        self._stop = asyncio.Event()
-
-    @asynccontextmanager
-    async def at_work(self) -> AsyncIterator[Producer]:
-        task = asyncio.create_task(self._run())
-        try:
-            yield self
-            self._stop.set()
-            await asyncio.wait_for(task, 20)
-        finally:
-            task.cancel()
-
-    async def _run(self) -> None:
-        async with self.router.http() as http:
-            while not self._stop.is_set():
-                await self._publish(http, len(self.accepted))
-
-    async def _publish(self, http: httpx.AsyncClient, number: int) -> None:
-        body = {"audience": {"users": [self.user]}, "message": {"type": "numbered", "n": number}}
-        headers = {"Authorization": f"Bearer {self.router.api_key}"}
-        if self.own_keys or number % 2:
-            headers["Idempotency-Key"] = f"mine-{number}"
-        while True:
-            try:
-                answer = await http.post("/api/v1/messages", json=body, headers=headers)
-            except httpx.TransportError:
-                if not self.own_keys:
-                    raise
-                await asyncio.sleep(0.05)
-                continue
-            if answer.status_code == 202:
-                self.accepted.append(answer.json()["id"])
-                return
-            assert answer.status_code == 503, answer.text
-            self.refusals.append(answer)
-            headers["Idempotency-Key"] = answer.json()["operation_key"]
-            await asyncio.sleep(0.05)
-
-    async def published(self, more: int) -> None:
-        wanted = len(self.accepted) + more
-        await until(lambda: len(self.accepted) >= wanted, timeout=20)
-
-    async def was_refused(self) -> None:
-        seen = len(self.refusals)
-        await until(lambda: len(self.refusals) > seen, timeout=15)
-
-
-async def assert_all_arrived(producer: Producer, *browsers: Any) -> None:
-    for browser in browsers:
-        received = await browser.receive_many("numbered", len(producer.accepted))
-        assert [message["n"] for message in received] == list(range(len(producer.accepted)))
-        assert [message["id"] for message in received] == producer.accepted
-        await browser.nothing_else()  # neither a repetition nor a resync
-        assert browser.is_open
 
 
 def assert_refusals_help(producer: Producer) -> None:

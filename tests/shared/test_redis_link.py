@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
+import socket
+import struct
+import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
 import redis.asyncio as redis
+import uvloop
 
 from shared.errors import OutcomeUnknown, RedisRefused, RedisUnavailable
 from shared.keys import Keys
@@ -300,6 +306,57 @@ async def test_a_connection_that_cannot_be_prepared_is_tried_again(redis_server:
     async with RedisLink(redis_server.url, name="test", prepare=prepare) as link:
         await connected(link)
         assert len(attempts) == 3
+
+
+def test_a_server_that_resets_whoever_connects_is_only_away() -> None:
+    """Under uvloop, as in the services: a write to a socket that was reset this moment fails in a way of its own."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, resetting_server() as port:
+        runner.run(_assert_only_away(f"redis://127.0.0.1:{port}/0"))
+
+
+async def _assert_only_away(url: str) -> None:
+    link = RedisLink(url, name="test")
+    for _ in range(500):  # about 25 of them are reset in that very moment
+        with pytest.raises((redis.RedisError, RedisUnavailable, OSError)):
+            await link._connect()
+
+
+@contextmanager
+def resetting_server() -> Iterator[int]:
+    """Accept and reset every connection; in a thread, so that it does so at any moment."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    connection.close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+async def test_a_link_that_dies_of_what_nobody_expected_stops_its_process(redis_server: RedisServer) -> None:
+    stopped = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+
+    async def prepare(wire: Wire) -> None:
+        raise LookupError("nobody expected this")
+
+    try:
+        async with RedisLink(redis_server.url, name="test", prepare=prepare) as link:
+            await asyncio.wait_for(stopped.wait(), 5)
+            assert link._supervisor is not None
+            with pytest.raises(LookupError):
+                await link._supervisor
+    finally:
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
 
 
 # --- the end

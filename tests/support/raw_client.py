@@ -37,16 +37,26 @@ class RawClient:
         self.reader, self.writer = reader, writer
 
     @classmethod
-    async def open(cls, port: int, target: str) -> Self:
+    async def open(cls, port: int, target: str, *, timeout: float = 5) -> Self:
         reader, writer = await asyncio.open_connection(LOOPBACK, port)
+        try:
+            await cls._upgrade(reader, writer, port, target, timeout)
+        except BaseException:
+            writer.transport.abort()
+            raise
+        return cls(reader, writer)
+
+    @staticmethod
+    async def _upgrade(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int, target: str, timeout: float
+    ) -> None:
         key = base64.b64encode(os.urandom(16)).decode()
         writer.write(
             f"GET {target} HTTP/1.1\r\nHost: {LOOPBACK}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n".encode()
         )
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), timeout)
         assert head.startswith(b"HTTP/1.1 101 "), head
-        return cls(reader, writer)
 
     async def __aenter__(self) -> Self:
         return self
@@ -56,8 +66,11 @@ class RawClient:
         with suppress(OSError):
             await self.writer.wait_closed()
 
-    async def send(self, data: bytes) -> None:
+    def write(self, data: bytes) -> None:
         self.writer.write(data)
+
+    async def send(self, data: bytes) -> None:
+        self.write(data)
         await self.writer.drain()
 
     async def receive(self, timeout: float = 5) -> tuple[int, bytes]:
