@@ -63,7 +63,7 @@ class Bus:
 
     @property
     def deaf(self) -> bool:
-        """Whether the ear has been gone while Redis worked, or a probe that was sent has not come back, for too long."""
+        """Whether the ear has been gone while Redis worked, or a probe that was sent has not come back, too long."""
         # After a hang of Redis the commands may be back a moment before the ear: no node is deaf for that.
         if min(self._link.down_for, self._commands.up_for) > _DEAF_AFTER:
             return True
