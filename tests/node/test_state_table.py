@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,3 +79,20 @@ def test_the_table_is_what_a_sorted_list_would_be(puts: list[tuple[int, Position
     )
     assert table.after(since, NOW) == [frame for _, frame in expected]
     assert table.top == max((revision for revision, _ in newest.values()), default=BEGINNING)
+
+
+@given(data=st.data(), videos=st.integers(1, 3), count=st.integers(1, 12))
+def test_a_table_that_hears_revisions_in_any_order_shows_only_what_is_newer_and_ends_with_the_newest(
+    data: Any, videos: int, count: int
+) -> None:
+    """What one revision may meet on its way to a client: overtaking, repetition, a read of the table in between."""
+    history = [(data.draw(st.integers(1, videos)), Position(1, n)) for n in range(1, count + 1)]
+    arriving = data.draw(st.permutations(history + data.draw(st.lists(st.sampled_from(history), max_size=5))))
+    table, shown = StateTable(), dict[int, list[int]]()
+    for video, revision in arriving:
+        if table.put(video, revision, b"%d" % revision.n, LATER):
+            shown.setdefault(video, []).append(revision.n)
+    for video, seen in shown.items():
+        assert seen == sorted(set(seen))
+        assert seen[-1] == max(revision.n for of, revision in history if of == video)
+    assert table.after(BEGINNING, NOW) == [b"%d" % n for n in sorted(seen[-1] for seen in shown.values())]
