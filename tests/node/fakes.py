@@ -66,6 +66,10 @@ class Transport:
     def drain(self) -> None:
         """The client reads again, everything."""
         self.stalled = False
+        self.sip()
+
+    def sip(self) -> None:
+        """The client reads what is there."""
         had, self.buffered = self.buffered, []
         self.written += had
         if had and self.session is not None:
