@@ -23,7 +23,7 @@ from node.settings import NodeSettings
 from node.sweep import Sweep
 from node.tops import Tops
 from node.user_check import user_check_from
-from node.wire import UpgradeProtocol
+from node.wire import UpgradeProtocol, allow_long_lines
 from shared import logs
 from shared.asgi import ASGIApp
 from shared.auth import TokenVerifier
@@ -138,6 +138,7 @@ async def serve(settings: NodeSettings) -> None:
             server.stop()
 
         on_stop_signals(stop)
+        allow_long_lines()
         if settings.node_management_port is not None:
             await stack.enter_async_context(_management(node, settings.node_host, settings.node_management_port))
         calm_the_collector()

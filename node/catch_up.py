@@ -63,8 +63,11 @@ class CatchUp:
                 return False
         for index, feed in enumerate(session.feeds):
             if feed.states is not None:
-                for frame in feed.states.after(states_seen[index], time.time()):
+                for revision, frame in feed.states.after(states_seen[index], time.time()):
                     session.write(frame)
+                    states_seen[index] = revision
+                    if not session.writable:  # one value may wait in its buffer, not one of every video
+                        return False
                 states_seen[index] = feed.states.top
         if session.writable:
             session.go_live()

@@ -147,7 +147,7 @@ class Handshake:
                 if registration.has_states:
                     # Even if the feed has them: this node's ear may be dead, and the client have seen more elsewhere.
                     await catch_up_states(own, self._link, self._keys)
-            recovered, cursors = await self._resume(session, (own, everyone), request.since)
+            recovered, cursors = await resume((own, everyone), request.since)
         except (RedisError, TimeoutError):
             raise Refused(CloseCode.TRY_AGAIN_LATER, "the cluster is away", _retry_after()) from None
         if session.phase is not Phase.OPENING:
@@ -209,21 +209,6 @@ class Handshake:
             raise Refused(CloseCode.TOO_MANY, "too many connections")
         return registration
 
-    # --- where does it stand?
-
-    async def _resume(
-        self, session: Session, feeds: tuple[Feed, ...], since: str | None
-    ) -> tuple[bool | None, list[Position]]:
-        """Return whether everything missed will follow, and where the session stands in each feed."""
-        wanted = None if since is None else positions_in(since, {feed.stream for feed in feeds})
-        if wanted is not None:
-            good = await asyncio.gather(*(feed.is_good(wanted[feed.stream]) for feed in feeds))
-            if all(good):
-                return True, [wanted[feed.stream] for feed in feeds]
-        for feed in feeds:
-            await feed.wait_settled()
-        return (None if since is None else False), [feed.position for feed in feeds]
-
     def _connected(
         self,
         session: Session,
@@ -249,6 +234,22 @@ class Handshake:
                 }
             )
         )
+
+
+async def resume(feeds: tuple[Feed, ...], since: str | None) -> tuple[bool | None, list[Position]]:
+    """Return whether everything missed will follow (None: nothing was asked for), and where to begin in each feed.
+
+    Raises:
+        RedisError: history cannot be asked just now.
+    """
+    wanted = None if since is None else positions_in(since, {feed.stream for feed in feeds})
+    if wanted is not None:
+        good = await asyncio.gather(*(feed.is_good(wanted[feed.stream]) for feed in feeds))
+        if all(good):
+            return True, [wanted[feed.stream] for feed in feeds]
+    for feed in feeds:
+        await feed.wait_settled()
+    return (None if since is None else False), [feed.position for feed in feeds]
 
 
 def positions_in(since: str, streams: set[str]) -> dict[str, Position] | None:

@@ -72,6 +72,9 @@ class Household(Protocol):
     def connection_counts(self) -> tuple[int, int]:
         """Return user and admin connections."""
 
+    def compare(self, user: str, top: Position) -> None:
+        """Take note of where a user's stream stands."""
+
 
 class Membership:
     """Holds the lease and writes the registry.
@@ -268,6 +271,7 @@ class Membership:
         for index, user in enumerate(users):
             connections, blocked, top, has_states, change = values[index * 5 : index * 5 + 5]
             registration = Registration(connections, blocked == 1, Position.parse(top or untouched), has_states == 1)
+            self._household.compare(user, registration.top)  # while the lease was lost, publishes did not come here
             if change:
                 self.overlay.users_changed(now, change)
             for future in waiting.pop(user, ()):

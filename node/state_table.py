@@ -45,14 +45,13 @@ class StateTable:
         self.top = max(self.top, revision)
         return True
 
-    def after(self, revision: Position, now: float) -> list[bytes]:
-        """Return the frames of active videos that changed after a revision, oldest change first.
+    def after(self, revision: Position, now: float) -> list[tuple[Position, bytes]]:
+        """Return revisions and frames of active videos that changed after a revision, oldest change first.
 
         ``now`` is the time, seconds since the Unix epoch: what is over by then is not shown.
         """
         newer = (value for value in self._values.values() if value.revision > revision and value.ends_at > now)
-        shown = sorted((value.revision, value.frame) for value in newer if value.frame is not None)
-        return [frame for _, frame in shown]
+        return sorted((value.revision, value.frame) for value in newer if value.frame is not None)
 
     def expire(self, now: float) -> None:
         """Forget what has had no news for too long."""

@@ -184,6 +184,7 @@ class RedisLink:
         self._wire: Wire | None = None
         self._up = asyncio.Event()
         self._down_since: float | None = time.monotonic()
+        self._up_since = 0.0
         self._clock_offset_us = (time.time() - time.monotonic()) * 1e6
         self._supervisor: asyncio.Task[None] | None = None
 
@@ -208,6 +209,11 @@ class RedisLink:
     def down_for(self) -> float:
         """Seconds since the connection was lost; 0 while it is up."""
         return 0.0 if self._down_since is None else time.monotonic() - self._down_since
+
+    @property
+    def up_for(self) -> float:
+        """Seconds since the connection was made; 0 while there is none."""
+        return 0.0 if self._wire is None else time.monotonic() - self._up_since
 
     async def wait_connected(self, timeout: float | None = None) -> bool:
         """Wait until the link is up; False if that took longer than ``timeout`` seconds."""
@@ -262,7 +268,7 @@ class RedisLink:
                 continue
             pause = _BACKOFF[0]
             logger.info("redis link up", extra={"link": self._name})
-            self._wire, self._down_since = wire, None
+            self._wire, self._down_since, self._up_since = wire, None, time.monotonic()
             self._up.set()
             try:
                 await self._watch(wire)

@@ -53,7 +53,7 @@ end
 
 local epoch = redis.call('HGET', seq, '#epoch')
 if not epoch then
-  epoch = clock[1]
+  epoch = string.format('%.0f', now)
   redis.call('HSET', seq, '#epoch', epoch, '#birth', epoch)
 end
 local tops = redis.call('HMGET', seq, 'admin', 'all', 's:admin')

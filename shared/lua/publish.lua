@@ -101,7 +101,7 @@ do
   end
 end
 if not epoch then
-  epoch = clock[1]
+  epoch = string.format('%.0f', now)
   redis.call('HSET', seq, '#epoch', epoch, '#birth', epoch)
 end
 

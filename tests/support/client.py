@@ -128,6 +128,16 @@ class Client:
             await self.settled()
         assert self.unread == []
 
+    @property
+    def since(self) -> str:
+        """The last id of each stream, as a browser keeps them to come back with."""
+        last: dict[str, str] = {}
+        for text in self.texts:
+            message = {} if text == "pong" else json.loads(text)
+            for event_id in (message.get("cursor") or message.get("id") or "").split(","):
+                last[event_id.rpartition(".")[0]] = event_id
+        return ",".join(filter(None, last.values()))
+
     # --- how it ends
 
     @property
