@@ -170,9 +170,7 @@ class Hub:
 
     # --- the end
 
-    async def close_all(self, code: int, reason: str) -> None:
-        """Close every session at once, and cancel what still runs for them."""
-        for session in self.connections.sessions:
-            session.close(code, reason)
+    def cancel_tasks(self) -> None:
+        """Cancel what still runs for sessions that have gone."""
         for task in self._tasks:
             task.cancel()

@@ -35,6 +35,10 @@ class Service(Process):
         self.port, self.health_port = port, health_port
         self.url = f"http://{LOOPBACK}:{port}"
 
+    def become(self, module: str) -> None:
+        """Run another program from the next start on, as an update would."""
+        self.command = [sys.executable, "-m", module]
+
     async def start(self) -> None:
         self.launch()
         await self.ready()
