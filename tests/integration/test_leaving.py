@@ -4,55 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 
 import pytest
 
 from tests.support.cluster import Cluster, Node, socket_path
-from tests.support.follower import Follower
+from tests.support.follower import followers
 from tests.support.ports import LOOPBACK
 from tests.support.raw_client import RawClient
-from tests.support.traffic import Traffic
+from tests.support.traffic import Traffic, assert_nothing_lost_or_doubled
 from tests.support.waiting import until
-
-
-@asynccontextmanager
-async def followers(
-    cluster: Cluster, *, users: int, admins: int, tabs: int = 1, choose: Callable[[], Node] | None = None
-) -> AsyncIterator[list[Follower]]:
-    """Browsers that stay connected to whichever node takes them, as behind a load balancer."""
-    choose = choose or (lambda: random.choice([node for node in cluster.nodes if node.running]))
-    all_of_them = [
-        Follower(cluster, f"u{index}", admin=False, choose=choose) for index in range(users) for _ in range(tabs)
-    ]
-    all_of_them += [Follower(cluster, f"a{index}", admin=True, choose=choose) for index in range(admins)]
-    async with AsyncExitStack() as stack:
-        for follower in all_of_them:
-            stack.push_async_callback(follower.stop)
-        await asyncio.gather(*(follower.start() for follower in all_of_them))
-        yield all_of_them
-
-
-async def assert_nothing_lost_or_doubled(traffic: Traffic, clients: Sequence[Follower]) -> None:
-    sent = traffic.sent
-
-    def all_arrived() -> bool:
-        return all(
-            len(client.ids[stream]) >= len(sent.get(stream, ())) for client in clients for stream in client.streams
-        )
-
-    try:
-        await until(all_arrived, timeout=15)
-    finally:
-        faults = {client.user: client.faults(sent) for client in clients}
-        assert {user: found for user, found in faults.items() if found} == {}
-    under_way = {video: progress for video, progress in traffic.progress.items() if progress is not None}
-    for client in clients:
-        if client.admin:
-            await until(lambda client=client: under_way.items() <= client.progress.items())
 
 
 def largest_share(times: Sequence[float], parts: int = 10) -> float:
@@ -147,7 +110,7 @@ async def test_a_node_does_not_wait_for_clients_that_never_answer_and_they_lose_
 
 
 async def test_a_draining_node_takes_no_more_connections(new_cluster) -> None:
-    cluster: Cluster = await new_cluster(routers=0, DRAIN_SECONDS="3")
+    cluster: Cluster = await new_cluster(routers=0, DRAIN_SECONDS="2")
     async with AsyncExitStack() as stack:
         for index in range(30):
             await stack.enter_async_context(cluster.user(f"u{index}"))
@@ -163,7 +126,7 @@ async def test_a_draining_node_takes_no_more_connections(new_cluster) -> None:
 
 
 async def test_connections_reach_a_maximum_age_not_all_at_once_and_lose_nothing(new_cluster) -> None:
-    cluster: Cluster = await new_cluster(nodes=2, CONNECTION_MAX_AGE="2")
+    cluster: Cluster = await new_cluster(nodes=2, CONNECTION_MAX_AGE="1")
     users = [f"u{index}" for index in range(30)]
     async with followers(cluster, users=30, admins=5) as clients:
         traffic = Traffic(cluster, users, producers=1)

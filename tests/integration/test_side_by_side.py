@@ -12,7 +12,9 @@ import pytest
 import pytest_asyncio
 
 from tests.support.cluster import Cluster, Node, Router
+from tests.support.follower import followers
 from tests.support.redis_server import RedisServer
+from tests.support.traffic import Traffic, assert_nothing_lost_or_doubled
 from tests.support.waiting import until, until_equal
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -148,6 +150,23 @@ async def test_todays_caretaker_clears_a_dead_node_of_the_next_version(new_clust
 
         await until(right, timeout=20)
         await client.settled()
+
+
+async def test_a_rolling_update_under_traffic_loses_and_doubles_nothing(new_cluster) -> None:
+    cluster: Cluster = await new_cluster(nodes=2, routers=2, DRAIN_SECONDS="1")
+    users = [f"u{index}" for index in range(30)]
+    async with followers(cluster, users=30, admins=6) as clients:
+        traffic = Traffic(cluster, users)
+        async with traffic.flowing():
+            for service in (*cluster.nodes, *cluster.routers):  # nodes first: they read what the next routers write
+                await traffic.more(20)
+                assert await service.terminate() == 0
+                service.become(NEXT_NODE if service in cluster.nodes else NEXT_ROUTER)
+                await service.start()
+            await traffic.more(20)
+        await assert_nothing_lost_or_doubled(traffic, clients)
+        for node in cluster.nodes:
+            assert await unreadable(node) == 0
 
 
 # --- a version that today's nodes cannot read

@@ -8,7 +8,8 @@ import json
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from websockets.exceptions import WebSocketException
@@ -115,6 +116,23 @@ class Follower:
                     "in order": heard == sorted(heard, key=number),
                 }
         return faults
+
+
+@asynccontextmanager
+async def followers(
+    cluster: Cluster, *, users: int, admins: int, tabs: int = 1, choose: Callable[[], Node] | None = None
+) -> AsyncIterator[list[Follower]]:
+    """Browsers that stay connected to whichever node takes them, as behind a load balancer."""
+    choose = choose or (lambda: random.choice([node for node in cluster.nodes if node.running]))
+    all_of_them = [
+        Follower(cluster, f"u{index}", admin=False, choose=choose) for index in range(users) for _ in range(tabs)
+    ]
+    all_of_them += [Follower(cluster, f"a{index}", admin=True, choose=choose) for index in range(admins)]
+    async with AsyncExitStack() as stack:
+        for follower in all_of_them:
+            stack.push_async_callback(follower.stop)
+        await asyncio.gather(*(follower.start() for follower in all_of_them))
+        yield all_of_them
 
 
 def number(event: str) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from tests.support.cluster import Cluster
-from tests.support.follower import number
+from tests.support.follower import Follower, number
 from tests.support.waiting import until
 
 _PAUSE = 0.05  # s before a failed call is repeated
@@ -94,6 +94,25 @@ class Traffic:
         self.accepted += 1
         for event in answer.json()["ids"].values():
             self._ids[event.rpartition(".")[0]].add(event)
+
+
+async def assert_nothing_lost_or_doubled(traffic: Traffic, clients: Sequence[Follower]) -> None:
+    sent = traffic.sent
+
+    def all_arrived() -> bool:
+        return all(
+            len(client.ids[stream]) >= len(sent.get(stream, ())) for client in clients for stream in client.streams
+        )
+
+    try:
+        await until(all_arrived, timeout=15)
+    finally:
+        faults = {client.user: client.faults(sent) for client in clients}
+        assert {user: found for user, found in faults.items() if found} == {}
+    under_way = {video: progress for video, progress in traffic.progress.items() if progress is not None}
+    for client in clients:
+        if client.admin:
+            await until(lambda client=client: under_way.items() <= client.progress.items())
 
 
 def _transcode(video: int, progress: int, owner: str) -> dict[str, Any]:
