@@ -16,8 +16,8 @@ from websockets.exceptions import WebSocketException
 
 from tests.support.client import Message, dial
 from tests.support.cluster import Cluster, Node
-from tests.support.waiting import until
 
+_AT_A_TIME = 100  # that connect together
 _BACK_OFF = (0.05, 0.3)  # s before the next attempt where no node said anything else
 
 
@@ -38,6 +38,7 @@ class Follower:
         self._choose = choose
         self.ids: dict[str, list[str]] = defaultdict(list)
         self.gaps = 0
+        self.is_connected = False
         self.backwards: list[Message] = []
         self.told: list[tuple[float, int]] = []
         self.returns: list[float] = []
@@ -45,11 +46,13 @@ class Follower:
         self._cursors: dict[str, str] = {}
         self._retry_after: float | None = None
         self._running: asyncio.Task[None] | None = None
+        self._welcomed = asyncio.Event()
 
     async def start(self) -> None:
         """Connect and stay connected from here on."""
         self._running = asyncio.create_task(self._run())
-        await until(lambda: self.returns, timeout=20)
+        async with asyncio.timeout(30):
+            await self._welcomed.wait()
 
     async def stop(self) -> None:
         assert self._running is not None
@@ -71,8 +74,11 @@ class Follower:
         since = {"since": ",".join(self._cursors.values())} if self._cursors else {}
         url = self._choose().socket_url(admin=self.admin, token=self._token, **since)
         async with dial(url) as connection:
-            async for text in connection:
-                self._take(json.loads(text), resumed=bool(since))
+            try:
+                async for text in connection:
+                    self._take(json.loads(text), resumed=bool(since))
+            finally:
+                self.is_connected = False
 
     def _take(self, message: Message, *, resumed: bool) -> None:
         kind = message["type"]
@@ -82,7 +88,9 @@ class Follower:
         elif kind == "connected":
             self.gaps += resumed and message["recovered"] is not True
             self._stand_at(message["cursor"])
+            self.is_connected = True
             self.returns.append(time.monotonic())
+            self._welcomed.set()
         elif kind == "resync":
             self.gaps += 1
             self._stand_at(message["cursor"])
@@ -131,7 +139,8 @@ async def followers(
     async with AsyncExitStack() as stack:
         for follower in all_of_them:
             stack.push_async_callback(follower.stop)
-        await asyncio.gather(*(follower.start() for follower in all_of_them))
+        for first in range(0, len(all_of_them), _AT_A_TIME):
+            await asyncio.gather(*(follower.start() for follower in all_of_them[first : first + _AT_A_TIME]))
         yield all_of_them
 
 
