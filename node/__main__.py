@@ -68,6 +68,7 @@ async def build(settings: NodeSettings) -> AsyncIterator[Node]:
             verifier,
             stats=lambda: membership.show(caretaker.stats),
             changed=lambda user: membership.changed(user),  # noqa: PLW0108  # it is built below
+            missed=lambda: tops.soon(),  # noqa: PLW0108  # as well
             frame_max_bytes=settings.frame_max_bytes,
             commands_per_second=settings.commands_per_second,
             state_ttl=settings.state_ttl,

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 from dataclasses import dataclass
 from typing import Final
@@ -47,6 +48,7 @@ ADMIN_PATH: Final = "/api/v1/ws/admin"
 SINCE_MAX_BYTES: Final = 512
 _REGISTRATION_TIMEOUT: Final = 5.0  # s
 _RETRY_AFTER_MS: Final = (1000, 5000)
+_AGE_JITTER: Final = (0.9, 1.1)
 
 
 class Refused(Exception):
@@ -126,8 +128,9 @@ class Handshake:
         if session.phase is not Phase.OPENING:
             return
         if refused.retry_after_ms is not None:
-            session.write(reconnect_frame(refused.retry_after_ms))
-        session.close(refused.code, refused.reason)
+            session.send_away(refused.code, refused.reason, refused.retry_after_ms)
+        else:
+            session.close(refused.code, refused.reason)
 
     async def _admit(self, session: Session, request: _Request) -> None:
         self._check_room()
@@ -154,6 +157,7 @@ class Handshake:
             return  # reset, or ended by the node; it has been counted out
         self._check_draining()
         self._hub.counters.opened["admin" if session.is_admin else "user"] += 1
+        session.leaves_at = leaves_at(self._hub.now(), self._settings.connection_max_age)
         frame = self._connected(session, principal.username, recovered, cursors, request.since)
         session.welcome(frame, (own, everyone), cursors)
         self._hub.behind(session)
@@ -252,6 +256,14 @@ async def resume(feeds: tuple[Feed, ...], since: str | None) -> tuple[bool | Non
     return (None if since is None else False), [feed.position for feed in feeds]
 
 
+def leaves_at(now: float, max_age: float | None) -> float:
+    """Return when a connection that begins now has reached its maximum age.
+
+    Give or take a tenth: those who came together, after a roll-out for example, are not to leave together.
+    """
+    return math.inf if max_age is None else now + max_age * random.uniform(*_AGE_JITTER)  # noqa: S311
+
+
 def positions_in(since: str, streams: set[str]) -> dict[str, Position] | None:
     """Read ``since``: one id for each stream the connection hears; None for anything else."""
     if len(since.encode()) > SINCE_MAX_BYTES:
@@ -263,10 +275,6 @@ def positions_in(since: str, streams: set[str]) -> dict[str, Position] | None:
             return None
         found[parsed[0]] = parsed[1]
     return found if found.keys() == streams else None
-
-
-def reconnect_frame(retry_after_ms: int) -> bytes:
-    return text_frame(b'{"type":"reconnect","retry_after_ms":%d}' % retry_after_ms)
 
 
 def _retry_after() -> int:

@@ -20,6 +20,7 @@ from __future__ import annotations
 import asyncio
 import os
 from enum import IntEnum
+from math import inf
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from pydantic_core import from_json, to_json
@@ -90,6 +91,7 @@ class Session:
         "feeds",
         "heard_at",
         "is_admin",
+        "leaves_at",
         "live",
         "phase",
         "since",
@@ -105,6 +107,7 @@ class Session:
         self.is_admin = is_admin
         self.user_id = ""
         self.expires_at = 0.0
+        self.leaves_at = inf  # by the loop's time; sooner only where connections have a maximum age
         self.phase = Phase.OPENING
         self.live = False  # phase is LIVE: read for every session at every broadcast
         self.writable = transport.get_write_buffer_size() == 0
@@ -160,6 +163,12 @@ class Session:
         self.write(frames.close_frame(code, reason))
         self.transport.resume_reading()
         self._house.closing(self)
+
+    def send_away(self, code: int, reason: str, retry_after_ms: int) -> None:
+        """Close it, and say before when to come back: those who leave together are not to arrive together."""
+        if self.phase < Phase.CLOSING:
+            self.write(frames.text_frame(b'{"type":"reconnect","retry_after_ms":%d}' % retry_after_ms))
+            self.close(code, reason)
 
     def abort(self, code: int) -> None:
         """End it at once: a buffer that never drains would keep the socket for ever."""

@@ -37,9 +37,9 @@ class State:
 
 
 def parse_record(video_id: bytes | str, record: bytes) -> State:
-    """Read a record as ``publish.lua`` writes it."""
+    """Read a record as ``publish.lua`` writes it; later versions may add to its first line."""
     head, _, payload = record.partition(b"\n")
-    revision, _, expires, mark, owner = head.split(b" ")
+    revision, _, expires, mark, owner = head.split(b" ")[:5]
     return State(int(video_id), Position.parse(revision), int(expires), mark == b"f", owner.decode(), payload)
 
 

@@ -18,7 +18,7 @@ local function count(user_connections, admin_connections)
   local old = redis.call('HGET', counts, node)
   local old_revision, old_users, old_admins = 0, 0, 0
   if old then
-    old_revision, old_users, old_admins = string.match(old, '^(%d+) (%d+) (%d+)$')
+    old_revision, old_users, old_admins = string.match(old, '^(%d+) (%d+) (%d+)')
   end
   if revision < tonumber(old_revision) then
     return

@@ -143,6 +143,7 @@ class MemoryHistory:
         self.top: Position | None = None
         self.entries: list[Entry] = []
         self.reads = 0
+        self.counts: list[int] = []  # of how many events each read asked
         self.away = False
         self.page = 256
         self.gate: asyncio.Event | None = None
@@ -160,12 +161,13 @@ class MemoryHistory:
     def newest(self) -> Position:
         return self.top if self.top is not None else Position(self.epoch, 0)
 
-    async def read(self, tag: str, stream: str, after: Position) -> Page:
+    async def read(self, tag: str, stream: str, after: Position, count: int = 256) -> Page:
         self.reads += 1
+        self.counts.append(count)
         await asyncio.sleep(0)
         if self.away:
             raise RedisUnavailable("away")
-        page = Page(self.newest, [entry for entry in self.entries if entry.position > after][: self.page])
+        page = Page(self.newest, [entry for entry in self.entries if entry.position > after][: min(self.page, count)])
         if self.gate is not None:
             await self.gate.wait()
         await asyncio.sleep(0)
