@@ -17,7 +17,8 @@ from typing import Any, Final
 from shared import envelope
 from shared.errors import RedisError, RedisUnavailable
 from shared.keys import Keys
-from shared.redis_link import RedisLink, Wire
+from shared.redis_link import RedisLink
+from shared.redis_wire import Wire
 
 logger = logging.getLogger(__name__)
 

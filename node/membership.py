@@ -27,7 +27,8 @@ from shared.caretaker import clear_node
 from shared.errors import RedisError, RedisUnavailable
 from shared.ids import Position, user_stream
 from shared.keys import SHARED_TAG, Keys, bucket
-from shared.redis_link import RedisLink, Reply
+from shared.redis_link import RedisLink
+from shared.redis_wire import Reply
 from shared.scripts import LEASE, REGISTER, Scripts
 from shared.stats import ClusterStats, Counters
 from shared.tasks import all_of

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from shared.keys import SHARED_TAG, Keys
 from shared.messages import FINAL_STATE_TTL
-from shared.redis_link import Argument
+from shared.redis_wire import Argument
 
 if TYPE_CHECKING:
     from router.operations import Operation

@@ -198,8 +198,8 @@ class MemoryRedis:
         for history in self.streams.values():
             history.away = away
 
-    async def read(self, tag: str, stream: str, after: Position) -> Page:
-        return await self.streams[stream].read(tag, stream, after)
+    async def read(self, tag: str, stream: str, after: Position, count: int = 256) -> Page:
+        return await self.streams[stream].read(tag, stream, after, count)
 
     async def is_good(self, tag: str, stream: str, since: Position) -> bool:
         return await self.streams[stream].is_good(tag, stream, since)

@@ -20,6 +20,7 @@ def make_hub() -> Hub:
         cast(TokenVerifier, unused),
         stats=lambda: Counters(0, 0, 0),
         changed=lambda _: None,
+        missed=lambda: None,
         frame_max_bytes=4096,
         commands_per_second=20,
         state_ttl=3600,

@@ -19,7 +19,8 @@ import uvloop
 
 from shared.errors import OutcomeUnknown, RedisRefused, RedisUnavailable
 from shared.keys import Keys
-from shared.redis_link import RedisLink, Wire
+from shared.redis_link import RedisLink
+from shared.redis_wire import Wire
 from tests.shared.redis_server import RecordingProxy, RedisServer, until
 from tests.support.ports import free_port
 

@@ -99,4 +99,4 @@ async def test_a_node_with_more_counters_is_listed_and_buried_like_any_other(
 def test_a_states_first_line_may_say_more(owner: str) -> None:
     state = parse_record(b"12", f'5-9 1000 2000 a {owner} more\n{{"progress":5'.encode())
     assert (state.revision, state.expires_ms, state.final, state.owner) == (Position(5, 9), 2000, False, owner)
-    assert state.message() == {"progress": 5}
+    assert state.json == b'{"progress":5}'
