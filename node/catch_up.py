@@ -63,12 +63,12 @@ class CatchUp:
                 return False
         for index, feed in enumerate(session.feeds):
             if feed.states is not None:
-                for revision, frame in feed.states.after(states_seen[index], time.time()):
+                for change, frame in feed.states.after(states_seen[index], time.time()):
                     session.write(frame)
-                    states_seen[index] = revision
+                    states_seen[index] = change
                     if not session.writable:  # one value may wait in its buffer, not one of every video
                         return False
-                states_seen[index] = feed.states.top
+                states_seen[index] = feed.states.changes
         if session.writable:
             session.go_live()
         return session.writable
