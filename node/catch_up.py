@@ -74,7 +74,7 @@ class CatchUp:
         return session.writable
 
     async def _run(self, session: Session) -> None:
-        while session.phase is Phase.CATCHING_UP and session.writable:
+        while _may_write(session):
             for index, feed in enumerate(session.feeds):
                 await feed.wait_settled()
                 async with self._readers:
@@ -84,12 +84,12 @@ class CatchUp:
 
     async def _advance(self, session: Session, index: int, feed: Feed) -> None:
         cursors = session.cursors
-        if session.phase is not Phase.CATCHING_UP or cursors is None or cursors[index] == feed.top:
+        if not _may_write(session) or cursors is None or cursors[index] == feed.top:
             return
         if cursors[index] > feed.position:
             feed.catch_up()  # the client knows more than our bus has told us
             await feed.wait_settled()
-            if session.phase is Phase.CATCHING_UP and cursors[index] > feed.position:
+            if _may_write(session) and cursors[index] > feed.position:
                 self._resync(session, cursors, index, feed)
             return
         target = feed.position
@@ -98,12 +98,12 @@ class CatchUp:
         except RedisError:
             await asyncio.sleep(_RETRY)
             return
-        if session.phase is not Phase.CATCHING_UP:
+        if not _may_write(session):
             return
         # The feed had its top before we read: a history that ends before it has forgotten what the feed has heard.
         if found is None or (not found[0] and cursors[index] == found[1] < target):
             await feed.wait_settled()
-            if session.phase is Phase.CATCHING_UP:
+            if _may_write(session):
                 self._resync(session, cursors, index, feed)
             return
         entries, cursor = found
@@ -119,3 +119,8 @@ class CatchUp:
         self.resyncs += 1
         cursors[index] = feed.position
         session.write(feed.resync_frame())
+
+
+def _may_write(session: Session) -> bool:
+    """Whether a session is to be brought on just now: one whose buffer has not drained is written nothing more."""
+    return session.phase is Phase.CATCHING_UP and session.writable
