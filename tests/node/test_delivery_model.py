@@ -32,6 +32,8 @@ from tests.node.fakes import Counters, MemoryRedis, Tasks, make_session
 USER = "7"
 OWN = user_stream(USER)
 STREAMS = st.sampled_from([OWN, ALL])
+EXPIRIES = st.sampled_from([NEVER, NEVER, NEVER, LONG_AGO])
+TURNS = st.integers(0, 8)  # of the loop: a handshake takes six
 VIDEOS = st.integers(1, 3)
 
 
@@ -69,10 +71,15 @@ class DeliveryModel(RuleBasedStateMachine):
 
     # --- the producers and Redis
 
-    @rule(name=STREAMS, count=st.integers(1, 4), expires_at=st.sampled_from([NEVER, NEVER, NEVER, LONG_AGO]))
-    def publish(self, name: str, count: int, expires_at: int | None) -> None:
+    @rule(name=STREAMS, count=st.integers(1, 4), expires_at=EXPIRIES, heard=st.booleans())
+    def publish(self, name: str, count: int, expires_at: int | None, heard: bool) -> None:
+        """Some of it is heard at once, some is on its way."""
         for _ in range(count):
-            self.bus.append((name, self.streams[name].publish(expires_at)))
+            message = name, self.streams[name].publish(expires_at)
+            if heard:
+                self.in_loop(lambda message=message: self._hear(*message))
+            else:
+                self.bus.append(message)
 
     @rule(name=STREAMS, keep=st.integers(0, 6))
     def trim(self, name: str, keep: int) -> None:
@@ -87,14 +94,14 @@ class DeliveryModel(RuleBasedStateMachine):
         stream = self.streams[name]
         stream.forget(min(count, len(stream.history.entries)))
 
-    @rule(name=STREAMS, count=st.integers(1, 3), more=st.integers(0, 2))
-    def start_anew_and_go_on_unheard(self, name: str, count: int, more: int) -> None:
+    @rule(name=STREAMS, count=st.integers(1, 3), more=st.integers(0, 2), heard=st.booleans())
+    def start_anew_and_go_on_unheard(self, name: str, count: int, more: int, heard: bool) -> None:
         """It forgets, gives the numbers again, and our ears are back only for the last of them."""
         self.start_anew(name, count)
         for _ in range(count + more):
             self.streams[name].publish(NEVER)
         self.lost_on_the_bus = True
-        self.publish(name, 1, NEVER)
+        self.publish(name, 1, NEVER, heard)
 
     @rule(away=st.booleans())
     def redis_is(self, away: bool) -> None:
@@ -169,24 +176,25 @@ class DeliveryModel(RuleBasedStateMachine):
 
     # --- the clients
 
-    @precondition(lambda self: len(self.clients) < 8)
-    @rule(back=st.tuples(st.integers(0, 8), st.integers(0, 8)), fresh=st.booleans(), reads=st.booleans())
-    def join(self, back: tuple[int, int], fresh: bool, reads: bool) -> None:
+    @rule(back=st.tuples(st.integers(0, 8), st.integers(0, 8)), fresh=st.booleans(), reads=st.booleans(), turns=TURNS)
+    def join(self, back: tuple[int, int], fresh: bool, reads: bool, turns: int) -> None:
         """A client comes, fresh or with any position that was ever issued; it may read nothing after the welcome."""
         issued = [(name, stream.issued) for name, stream in self.streams.items()]
-        if fresh or not all(positions for _, positions in issued):
-            self._come(None, reads)
-        else:
-            self._come({n: ps[-1 - steps % len(ps)] for (n, ps), steps in zip(issued, back, strict=True)}, reads)
+        since = None
+        if not fresh and all(positions for _, positions in issued):
+            since = {name: ps[-1 - steps % len(ps)] for (name, ps), steps in zip(issued, back, strict=True)}
+        self._come(since, reads, turns)
 
-    @precondition(lambda self: self.clients and len(self.clients) < 8)
-    @rule(which=st.integers(0, 7), reads=st.booleans())
-    def come_back(self, which: int, reads: bool) -> None:
+    @precondition(lambda self: self.clients)
+    @rule(which=st.integers(0, 7), reads=st.booleans(), turns=TURNS)
+    def come_back(self, which: int, reads: bool, turns: int) -> None:
         """A client comes back with what it saw last."""
-        self._come(self.clients[which % len(self.clients)].last(), reads)
+        self._come(self.clients[which % len(self.clients)].last(), reads, turns)
 
-    def _come(self, since: dict[str, Position] | None, reads: bool) -> None:
-        self.in_loop(lambda: self.tasks.spawn(self._handshake(since, reads)))
+    def _come(self, since: dict[str, Position] | None, reads: bool, turns: int) -> None:
+        if len(self.clients) < 8:
+            self.in_loop(lambda: self.tasks.spawn(self._handshake(since, reads)))
+            self.let_the_loop_turn(turns)
 
     async def _handshake(self, since: dict[str, Position] | None, reads: bool) -> None:
         """What ``Handshake`` does, without the parts that judge."""
@@ -363,7 +371,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 pytestmark = pytest.mark.usefixtures("no_waiting")
 TestDelivery = DeliveryModel.TestCase
 TestDelivery.settings = settings(
-    max_examples=300,
+    max_examples=500,
     stateful_step_count=50,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
