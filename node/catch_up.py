@@ -66,12 +66,12 @@ class CatchUp:
                 return False
         for index, feed in enumerate(session.feeds):
             if feed.states is not None:
-                for revision, frame in feed.states.after(states_seen[index], time.time()):
+                for change, frame in feed.states.after(states_seen[index], time.time()):
                     session.write(frame)
-                    states_seen[index] = revision
+                    states_seen[index] = change
                     if not session.writable:  # one value may wait in its buffer, not one of every video
                         return False
-                states_seen[index] = feed.states.top
+                states_seen[index] = feed.states.changes
         if session.writable:
             session.go_live()
         return session.writable
@@ -80,7 +80,7 @@ class CatchUp:
         # A slow client takes some of a page and is here again for the rest, which is read once more: so pages begin
         # small, and grow with what the client takes.
         count = _FIRST_PAGE
-        while session.phase is Phase.CATCHING_UP and session.writable:
+        while _may_write(session):
             largest = 0
             for index, feed in enumerate(session.feeds):
                 await feed.wait_settled()
@@ -94,12 +94,12 @@ class CatchUp:
     async def _advance(self, session: Session, index: int, feed: Feed, count: int) -> int:
         """Bring a session on by up to ``count`` events of one feed; return how many bytes they had."""
         cursors = session.cursors
-        if session.phase is not Phase.CATCHING_UP or cursors is None or cursors[index] == feed.top:
+        if not _may_write(session) or cursors is None or cursors[index] == feed.top:
             return 0
         if cursors[index] > feed.position:
             feed.catch_up()  # the client knows more than our bus has told us
             await feed.wait_settled()
-            if session.phase is Phase.CATCHING_UP and cursors[index] > feed.position:
+            if _may_write(session) and cursors[index] > feed.position:
                 self._resync(session, cursors, index, feed)
             return 0
         target = feed.position
@@ -108,12 +108,12 @@ class CatchUp:
         except RedisError:
             await asyncio.sleep(_RETRY)
             return 0
-        if session.phase is not Phase.CATCHING_UP:
+        if not _may_write(session):
             return 0
         # The feed had its top before we read: a history that ends before it has forgotten what the feed has heard.
         if found is None or (not found[0] and cursors[index] == found[1] < target):
             await feed.wait_settled()
-            if session.phase is Phase.CATCHING_UP:
+            if _may_write(session):
                 self._resync(session, cursors, index, feed)
             return 0
         entries, cursor = found
@@ -130,3 +130,8 @@ class CatchUp:
         self.resyncs += 1
         cursors[index] = feed.position
         session.write(feed.resync_frame())
+
+
+def _may_write(session: Session) -> bool:
+    """Whether a session is to be brought on just now: one whose buffer has not drained is written nothing more."""
+    return session.phase is Phase.CATCHING_UP and session.writable

@@ -29,7 +29,7 @@ from node import frames
 from node.frames import FrameViolation
 from shared.auth import Principal
 from shared.close_codes import CloseCode
-from shared.ids import BEGINNING, Position
+from shared.ids import Position
 
 if TYPE_CHECKING:
     from node.feed import Feed
@@ -113,9 +113,9 @@ class Session:
         self.writable = transport.get_write_buffer_size() == 0
         self.heard_at = self.since = house.now()
         self.feeds: tuple[Feed, ...] = ()
-        # While it is behind, per feed: where it stands in the stream, and which states it has seen.
+        # While it is behind, per feed: where it stands in the stream, and how many changes of states it has seen.
         self.cursors: list[Position] | None = None
-        self.states_seen: list[Position] | None = None
+        self.states_seen: list[int] | None = None
         self.close_code = 0
         self._buffer = b""
         self._text: bytes | None = None
@@ -143,7 +143,7 @@ class Session:
     def welcome(self, frame: bytes, feeds: tuple[Feed, ...], cursors: list[Position]) -> None:
         """Send the first frame; from here on the session is brought to the tops of its feeds, and reads its client."""
         self.write(frame)
-        self.feeds, self.cursors, self.states_seen = feeds, cursors, [BEGINNING] * len(feeds)
+        self.feeds, self.cursors, self.states_seen = feeds, cursors, [0] * len(feeds)
         self.phase = Phase.CATCHING_UP
         self.heard_at = self._house.now()
         if self.writable:
@@ -195,7 +195,7 @@ class Session:
         # What was just written is in the buffer, and the feeds' tops count it already.
         self.phase, self.live = Phase.CATCHING_UP, False
         self.cursors = [feed.position for feed in self.feeds]
-        self.states_seen = [feed.states.top if feed.states is not None else BEGINNING for feed in self.feeds]
+        self.states_seen = [feed.states.changes if feed.states is not None else 0 for feed in self.feeds]
 
     def resume_writing(self) -> None:
         self.writable = True

@@ -509,3 +509,15 @@ async def test_a_newcomer_that_reads_slowly_has_one_state_in_its_buffer_however_
     await stage.settled()
     videos = [f'{{"video":{video}}}' for video in range(1, 5)]
     assert client.texts == ["{}", *videos, '{"video":5,"newer":4}', '{"video":5,"newer":5}']
+
+
+async def test_a_state_that_the_bus_lost_reaches_a_client_that_was_behind_when_it_was_read(stage: Stage) -> None:
+    """It is older than what the client has seen of another video."""
+    stage.open()
+    _, client = stage.join()
+    client.stall()
+    stage.feed.hear_state(2, Position(1, 2), b'{"video":2', 2e9)
+    stage.feed.hear_state(1, Position(1, 1), b'{"video":1', 2e9)
+    client.drain()
+    await stage.settled()
+    assert client.texts == ['{"video":2}', '{"video":1}']
