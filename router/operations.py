@@ -93,7 +93,7 @@ async def claim(link: RedisLink, keys: Keys, operation: Operation, fresh: Origin
     )
     if known is None:
         return fresh
-    first_digest, trace, now_us = known.decode().split(" ")
+    first_digest, trace, now_us = known.decode().split(" ")[:3]  # a later version may say more
     if first_digest != operation.digest:
         raise KeyReused
     return Origin(trace, int(now_us))

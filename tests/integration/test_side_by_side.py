@@ -111,6 +111,20 @@ async def user_connections(router: Router) -> int:
     return (await router.read("stats"))["total_user_connections"]
 
 
+@pytest.mark.parametrize("back", [False, True], ids=["at the next version's", "at today's"])
+async def test_a_call_repeated_at_a_router_of_the_other_version_is_done_once(mixed: Cluster, back: bool) -> None:
+    first, second = reversed(mixed.routers) if back else mixed.routers
+    user = mixed.number()
+    async with mixed.user(user) as client:
+        body = {"audience": {"users": [user]}, "message": {"type": "once"}}
+        answers = [await router.post("messages", body, key=f"once-{user}") for router in (first, second, first)]
+        assert {answer.status_code for answer in answers} == {202}
+        assert len({answer.json()["id"] for answer in answers}) == 1
+        assert (await client.receive("once"))["id"] == answers[0].json()["id"]
+        await mixed.nobody_hears(client)
+        assert (await second.post("messages", {**body, "audience": "all"}, key=f"once-{user}")).status_code == 409
+
+
 @pytest.mark.parametrize("back", [False, True], ids=["to the next version", "back to this one"])
 async def test_a_client_resumes_on_a_node_of_the_other_version(mixed: Cluster, back: bool) -> None:
     before, after = reversed(mixed.nodes) if back else mixed.nodes

@@ -54,6 +54,24 @@ def closed_with(transport: Transport) -> int:
     return Close.parse(bytes(last.data)).code
 
 
+# --- sent away
+
+
+def test_who_is_sent_away_is_told_when_to_come_back_and_then_closed(house: House) -> None:
+    session, transport = live(house)
+    session.send_away(CloseCode.SERVICE_RESTART, "this node leaves", 1500)
+    assert transport.texts == ['{"type":"reconnect","retry_after_ms":1500}']
+    assert closed_with(transport) == 1012
+
+
+def test_who_is_closing_already_is_told_nothing_more(house: House) -> None:
+    session, transport = live(house)
+    session.close(CloseCode.UNAUTHENTICATED, "token expired")
+    session.send_away(CloseCode.SERVICE_RESTART, "this node leaves", 1500)
+    assert transport.texts == []
+    assert closed_with(transport) == 4401
+
+
 # --- welcome
 
 
