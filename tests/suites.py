@@ -44,7 +44,12 @@ SUITES: dict[str, Suite] = {
     "cli": Suite(["tests/cli"]),
     "integration": Suite(["tests/integration"]),
     "redis 7.0": Suite(
-        ["tests/shared", "tests/integration/test_redis_faults.py", "tests/integration/test_states.py"],
+        [
+            "tests/shared",
+            "tests/integration/test_forgetful_redis.py",
+            "tests/integration/test_redis_faults.py",
+            "tests/integration/test_states.py",
+        ],
         {"TEST_REDIS": "redis-server"},
     ),
 }
