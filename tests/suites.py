@@ -45,7 +45,12 @@ SUITES: dict[str, Suite] = {
     "integration": Suite(["tests/integration"]),
     "faults": Suite(["tests/faults"]),
     "redis 7.0": Suite(
-        ["tests/shared", "tests/integration/test_redis_faults.py", "tests/integration/test_states.py"],
+        [
+            "tests/shared",
+            "tests/integration/test_forgetful_redis.py",
+            "tests/integration/test_redis_faults.py",
+            "tests/integration/test_states.py",
+        ],
         {"TEST_REDIS": "redis-server"},
     ),
 }

@@ -414,6 +414,27 @@ async def test_a_client_that_stalls_again_and_again_while_it_catches_up_misses_n
     assert session.live
 
 
+async def test_a_client_that_reads_again_just_as_catching_up_gives_up_is_brought_on(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.open()
+    first, *_ = [stage.publish() for _ in range(5)]
+    session, client = make_session(stage.house)
+    stage.feed.add(session)
+    session.welcome(text_frame(b"{}"), (stage.feed,), [first])
+    client.stall()
+    write = client.write
+
+    def write_and_be_read_in_the_next_step(data: bytes) -> None:
+        write(data)
+        asyncio.get_running_loop().call_soon(client.sip)
+
+    monkeypatch.setattr(client, "write", write_and_be_read_in_the_next_step)
+    stage.house.behind(session)
+    await until(lambda: seen(client) == [2, 3, 4, 5])
+    await until(lambda: session.phase is Phase.LIVE)
+
+
 async def test_a_client_that_leaves_while_it_catches_up_is_written_nothing_more(stage: Stage) -> None:
     stage.open()
     first = stage.publish()
