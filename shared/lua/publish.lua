@@ -213,8 +213,17 @@ local function envelope(kind, message, position, state, payload)
     .. '\n' .. payload
 end
 
+-- Returns what stands under a name in an entry of a history.
+local function kept_field(entry, name)
+  for i = 1, #entry[2], 2 do
+    if entry[2][i] == name then
+      return entry[2][i + 1]
+    end
+  end
+end
+
 local moved = {}
-local function append(message)
+local function append(message, state)
   local top = tops[message.stream]
   local top_epoch, n = string.match(top or epoch .. '-0', '^(%d+)%-(%d+)$')
   local position = epoch .. '-' .. string.format('%.0f', n + 1)
@@ -222,6 +231,11 @@ local function append(message)
   local expires_at = string.match(message.tail, '^%d+ [^ ]+ (%d+)$')
   if expires_at then
     entry[3], entry[4] = 'x', expires_at
+  end
+  if state ~= '-' then
+    -- Which state it ends: whoever reads it here must not show a value that is still on its way on the bus.
+    entry[#entry + 1] = 's'
+    entry[#entry + 1] = state
   end
   if top_epoch ~= epoch then
     -- The first of its epoch names the one before it: what came between, and was forgotten, is seen to be missing.
@@ -247,7 +261,8 @@ local function publish(message)
     local position = done[1]
     local kept = position ~= '-' and redis.call('XRANGE', message.history, position, position)
     if kept and kept[1] then
-      deliver(message, message.where, envelope('e', message, position, '-', kept[1][2][2]))
+      local ended = kept_field(kept[1], 's') or '-'
+      deliver(message, message.where, envelope('e', message, position, ended, kept_field(kept[1], 'm')))
     end
     return {'again', position, done[2], done[3]}
   end
@@ -261,7 +276,7 @@ local function publish(message)
     end
   end
   if kind ~= 's' then
-    position = append(message)
+    position = append(message, state)
     places, online = deliver(message, message.where, envelope('e', message, position, state, message.payload))
   end
   online = online and 1 or 0
