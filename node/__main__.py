@@ -23,7 +23,7 @@ from node.settings import NodeSettings
 from node.sweep import Sweep
 from node.tops import Tops
 from node.user_check import user_check_from
-from node.wire import UpgradeProtocol
+from node.wire import UpgradeProtocol, allow_long_lines
 from shared import logs
 from shared.asgi import ASGIApp
 from shared.auth import TokenVerifier
@@ -68,6 +68,7 @@ async def build(settings: NodeSettings) -> AsyncIterator[Node]:
             verifier,
             stats=lambda: membership.show(caretaker.stats),
             changed=lambda user: membership.changed(user),  # noqa: PLW0108  # it is built below
+            missed=lambda: tops.soon(),  # noqa: PLW0108  # as well
             frame_max_bytes=settings.frame_max_bytes,
             commands_per_second=settings.commands_per_second,
             state_ttl=settings.state_ttl,
@@ -138,6 +139,7 @@ async def serve(settings: NodeSettings) -> None:
             server.stop()
 
         on_stop_signals(stop)
+        allow_long_lines()
         if settings.node_management_port is not None:
             await stack.enter_async_context(_management(node, settings.node_host, settings.node_management_port))
         calm_the_collector()

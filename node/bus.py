@@ -17,7 +17,8 @@ from typing import Any, Final
 from shared import envelope
 from shared.errors import RedisError, RedisUnavailable
 from shared.keys import Keys
-from shared.redis_link import RedisLink, Wire
+from shared.redis_link import RedisLink
+from shared.redis_wire import Wire
 
 logger = logging.getLogger(__name__)
 
@@ -63,8 +64,9 @@ class Bus:
 
     @property
     def deaf(self) -> bool:
-        """Whether the ear has been gone, or a probe that was sent has not come back, for too long."""
-        if self._link.down_for > _DEAF_AFTER:
+        """Whether the ear has been gone while Redis worked, or a probe that was sent has not come back, too long."""
+        # After a hang of Redis the commands may be back a moment before the ear: no node is deaf for that.
+        if min(self._link.down_for, self._commands.up_for) > _DEAF_AFTER:
             return True
         return self._probed_at is not None and self._loop.time() - self._probed_at > _DEAF_AFTER
 

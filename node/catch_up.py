@@ -11,6 +11,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Final
 
+from node.history import PAGE
 from node.session import Phase, Session
 from shared.close_codes import CloseCode
 from shared.errors import RedisError
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 _READERS: Final = 64  # sessions that read history at a time: a returning crowd must not starve those who are live
 _RETRY: Final = 0.5  # s
+_FIRST_PAGE: Final = 16  # events
+_PAGE_BYTES: Final = 128 * 1024  # from which on pages grow no more: what the kernel takes for a client that is slow
 
 
 class CatchUp:
@@ -63,56 +66,72 @@ class CatchUp:
                 return False
         for index, feed in enumerate(session.feeds):
             if feed.states is not None:
-                for frame in feed.states.after(states_seen[index], time.time()):
+                for change, frame in feed.states.after(states_seen[index], time.time()):
                     session.write(frame)
-                states_seen[index] = feed.states.top
+                    states_seen[index] = change
+                    if not session.writable:  # one value may wait in its buffer, not one of every video
+                        return False
+                states_seen[index] = feed.states.changes
         if session.writable:
             session.go_live()
         return session.writable
 
     async def _run(self, session: Session) -> None:
-        while session.phase is Phase.CATCHING_UP and session.writable:
+        # A slow client takes some of a page and is here again for the rest, which is read once more: so pages begin
+        # small, and grow with what the client takes.
+        count = _FIRST_PAGE
+        while _may_write(session):
+            largest = 0
             for index, feed in enumerate(session.feeds):
                 await feed.wait_settled()
                 async with self._readers:
-                    await self._advance(session, index, feed)
+                    largest = max(largest, await self._advance(session, index, feed, count))
             if self._go_live(session):
                 return
+            if largest < _PAGE_BYTES:
+                count = min(count * 2, PAGE)
 
-    async def _advance(self, session: Session, index: int, feed: Feed) -> None:
+    async def _advance(self, session: Session, index: int, feed: Feed, count: int) -> int:
+        """Bring a session on by up to ``count`` events of one feed; return how many bytes they had."""
         cursors = session.cursors
-        if session.phase is not Phase.CATCHING_UP or cursors is None or cursors[index] == feed.top:
-            return
+        if not _may_write(session) or cursors is None or cursors[index] == feed.top:
+            return 0
         if cursors[index] > feed.position:
             feed.catch_up()  # the client knows more than our bus has told us
             await feed.wait_settled()
-            if session.phase is Phase.CATCHING_UP and cursors[index] > feed.position:
+            if _may_write(session) and cursors[index] > feed.position:
                 self._resync(session, cursors, index, feed)
-            return
+            return 0
         target = feed.position
         try:
-            found = await feed.read_after(cursors[index])
+            found = await feed.read_after(cursors[index], count)
         except RedisError:
             await asyncio.sleep(_RETRY)
-            return
-        if session.phase is not Phase.CATCHING_UP:
-            return
+            return 0
+        if not _may_write(session):
+            return 0
         # The feed had its top before we read: a history that ends before it has forgotten what the feed has heard.
         if found is None or (not found[0] and cursors[index] == found[1] < target):
             await feed.wait_settled()
-            if session.phase is Phase.CATCHING_UP:
+            if _may_write(session):
                 self._resync(session, cursors, index, feed)
-            return
+            return 0
         entries, cursor = found
         for position, frame in entries:
             session.write(frame)
             cursors[index] = position
             if not session.writable:
-                return
+                return 0
         cursors[index] = cursor
+        return sum(len(frame) for _, frame in entries)
 
     def _resync(self, session: Session, cursors: list[Position], index: int, feed: Feed) -> None:
         """Tell a client that history no longer reaches back to where it was, and go on from the top."""
         self.resyncs += 1
         cursors[index] = feed.position
         session.write(feed.resync_frame())
+
+
+def _may_write(session: Session) -> bool:
+    """Whether a session is to be brought on just now: one whose buffer has not drained is written nothing more."""
+    return session.phase is Phase.CATCHING_UP and session.writable

@@ -10,7 +10,7 @@ from node.feed import Feed, FeedCounters, SharedFeed, Spawn
 from node.frames import text_frame
 from node.history import History
 from node.session import Session
-from shared.ids import ADMIN, ALL, user_id, user_stream
+from shared.ids import ADMIN, ALL, Position, user_id, user_stream
 from shared.keys import SHARED_TAG, bucket
 from shared.messages import prepare
 from shared.stats import Counters
@@ -103,6 +103,12 @@ class ConnectionManager:
 
     def feed_of(self, user: int | str) -> Feed | None:
         return self._feeds.get(user_stream(user_id(user)))
+
+    def compare(self, user: str, top: Position) -> None:
+        """Take note of where a user's stream stands in Redis; a feed that is behind reads what it did not hear."""
+        feed = self._feeds.get(user_stream(user))
+        if feed is not None and feed.top is not None:
+            feed.compare(top)
 
     def sessions_of(self, user: str) -> list[Session]:
         """Return a user's sessions on both endpoints."""

@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from math import ceil
 from typing import Final
 
-from node.handshake import reconnect_frame
 from node.hub import Hub
+from node.session import Session
 from shared.close_codes import CloseCode
 from shared.serving import Server
 
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 _SLICE_INTERVAL: Final = 0.1  # s
 _FIRST_RETRY_MS: Final = 100
+_RETRY_SPREAD: Final = 0.25  # of the drain's time: a slice of a tenth of a second arrives over that long
+_LEAST_SPREAD: Final = 0.5  # s
 _LAST_WORDS: Final = 1.0  # s for the last clients to answer the close
 
 
@@ -40,21 +43,33 @@ class Drain:
         sessions = self._hub.connections.sessions
         self.total = len(sessions)
         random.shuffle(sessions)
-        slices = max(int(self._seconds / _SLICE_INTERVAL), 1)
-        size = -(-len(sessions) // slices) if sessions else 0
-        logger.info("drain begins", extra={"connections": len(sessions), "seconds": self._seconds})
+        logger.info("drain begins", extra={"connections": self.total, "seconds": self._seconds})
+        ends_at = self._hub.now() + self._seconds
+        left = self._left(ends_at)
         while sessions and not self._hurry.is_set():
-            for session in sessions[-size:]:
-                # A slot of its own within what is left of the drain: they come back one by one.
-                slot = _FIRST_RETRY_MS + random.randint(0, max(int(self._seconds * 250), 500))  # noqa: S311
-                session.write(reconnect_frame(slot))
-                session.close(CloseCode.SERVICE_RESTART, "this node leaves")
-            del sessions[-size:]
+            # By the clock, not by counted slices: a node that is busy must not drain for longer.
+            stay = ceil(self.total * left)
+            self._send_away(sessions[stay:], self._seconds * _RETRY_SPREAD)
+            del sessions[stay:]
             if sessions:
                 await self._pause(_SLICE_INTERVAL)
-        await self._hub.close_all(CloseCode.SERVICE_RESTART, "this node leaves")
+            left = self._left(ends_at)
+        # In a hurry all leave at once, and still come back over the time in which they were to leave.
+        self._send_away(self._hub.connections.sessions, self._seconds * left)
+        self._hub.cancel_tasks()
         await self._last_words()
         logger.info("drain ended", extra={"connections": self.total})
+
+    def _left(self, ends_at: float) -> float:
+        """Return which part of the drain's time is left, 1 to 0."""
+        return max(ends_at - self._hub.now(), 0.0) / self._seconds if self._seconds else 0.0
+
+    def _send_away(self, sessions: list[Session], spread: float) -> None:
+        """Close sessions, each with a slot of its own within ``spread`` seconds: they come back one by one."""
+        last = _FIRST_RETRY_MS + int(max(spread, _LEAST_SPREAD) * 1000)
+        for session in sessions:
+            slot = random.randint(_FIRST_RETRY_MS, last)  # noqa: S311
+            session.send_away(CloseCode.SERVICE_RESTART, "this node leaves", slot)
 
     async def _last_words(self) -> None:
         deadline = self._hub.now() + _LAST_WORDS

@@ -219,13 +219,16 @@ class Feed:
                 written += 1
         return written
 
-    async def read_after(self, position: Position) -> tuple[list[tuple[Position, bytes]], Position] | None:
+    async def read_after(self, position: Position, count: int) -> tuple[list[tuple[Position, bytes]], Position] | None:
         """Return frames after a position, and the position they lead to; None if history does not reach back to it.
+
+        Args:
+            count: of how many events at most, where they have to be read.
 
         Raises:
             RedisError: history cannot be read just now.
         """
-        page = await self._history.read(self.tag, self.stream, position)
+        page = await self._history.read(self.tag, self.stream, position, count)
         if not page.entries:
             return ([], page.top) if page.top == position or page.top.n == 0 == position.n else None
         if not page.entries[0].follows(position):
@@ -265,11 +268,11 @@ class SharedFeed(Feed):
         self._tail.clear()
         super()._resync(position)
 
-    async def read_after(self, position: Position) -> tuple[list[tuple[Position, bytes]], Position] | None:
+    async def read_after(self, position: Position, count: int) -> tuple[list[tuple[Position, bytes]], Position] | None:
         from_memory = self._tail_after(position)
         if from_memory is not None:
             return from_memory, self.position
-        return await super().read_after(position)
+        return await super().read_after(position, count)
 
     async def is_good(self, since: Position) -> bool:
         return any(since == known[0] for known in self._tail) or await super().is_good(since)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 from dataclasses import dataclass
 from typing import Final
@@ -47,6 +48,7 @@ ADMIN_PATH: Final = "/api/v1/ws/admin"
 SINCE_MAX_BYTES: Final = 512
 _REGISTRATION_TIMEOUT: Final = 5.0  # s
 _RETRY_AFTER_MS: Final = (1000, 5000)
+_AGE_JITTER: Final = (0.9, 1.1)
 
 
 class Refused(Exception):
@@ -126,8 +128,9 @@ class Handshake:
         if session.phase is not Phase.OPENING:
             return
         if refused.retry_after_ms is not None:
-            session.write(reconnect_frame(refused.retry_after_ms))
-        session.close(refused.code, refused.reason)
+            session.send_away(refused.code, refused.reason, refused.retry_after_ms)
+        else:
+            session.close(refused.code, refused.reason)
 
     async def _admit(self, session: Session, request: _Request) -> None:
         self._check_room()
@@ -147,13 +150,14 @@ class Handshake:
                 if registration.has_states:
                     # Even if the feed has them: this node's ear may be dead, and the client have seen more elsewhere.
                     await catch_up_states(own, self._link, self._keys)
-            recovered, cursors = await self._resume(session, (own, everyone), request.since)
+            recovered, cursors = await resume((own, everyone), request.since)
         except (RedisError, TimeoutError):
             raise Refused(CloseCode.TRY_AGAIN_LATER, "the cluster is away", _retry_after()) from None
         if session.phase is not Phase.OPENING:
             return  # reset, or ended by the node; it has been counted out
         self._check_draining()
         self._hub.counters.opened["admin" if session.is_admin else "user"] += 1
+        session.leaves_at = leaves_at(self._hub.now(), self._settings.connection_max_age)
         frame = self._connected(session, principal.username, recovered, cursors, request.since)
         session.welcome(frame, (own, everyone), cursors)
         self._hub.behind(session)
@@ -209,21 +213,6 @@ class Handshake:
             raise Refused(CloseCode.TOO_MANY, "too many connections")
         return registration
 
-    # --- where does it stand?
-
-    async def _resume(
-        self, session: Session, feeds: tuple[Feed, ...], since: str | None
-    ) -> tuple[bool | None, list[Position]]:
-        """Return whether everything missed will follow, and where the session stands in each feed."""
-        wanted = None if since is None else positions_in(since, {feed.stream for feed in feeds})
-        if wanted is not None:
-            good = await asyncio.gather(*(feed.is_good(wanted[feed.stream]) for feed in feeds))
-            if all(good):
-                return True, [wanted[feed.stream] for feed in feeds]
-        for feed in feeds:
-            await feed.wait_settled()
-        return (None if since is None else False), [feed.position for feed in feeds]
-
     def _connected(
         self,
         session: Session,
@@ -251,6 +240,30 @@ class Handshake:
         )
 
 
+async def resume(feeds: tuple[Feed, ...], since: str | None) -> tuple[bool | None, list[Position]]:
+    """Return whether everything missed will follow (None: nothing was asked for), and where to begin in each feed.
+
+    Raises:
+        RedisError: history cannot be asked just now.
+    """
+    wanted = None if since is None else positions_in(since, {feed.stream for feed in feeds})
+    if wanted is not None:
+        good = await asyncio.gather(*(feed.is_good(wanted[feed.stream]) for feed in feeds))
+        if all(good):
+            return True, [wanted[feed.stream] for feed in feeds]
+    for feed in feeds:
+        await feed.wait_settled()
+    return (None if since is None else False), [feed.position for feed in feeds]
+
+
+def leaves_at(now: float, max_age: float | None) -> float:
+    """Return when a connection that begins now has reached its maximum age.
+
+    Give or take a tenth: those who came together, after a roll-out for example, are not to leave together.
+    """
+    return math.inf if max_age is None else now + max_age * random.uniform(*_AGE_JITTER)  # noqa: S311
+
+
 def positions_in(since: str, streams: set[str]) -> dict[str, Position] | None:
     """Read ``since``: one id for each stream the connection hears; None for anything else."""
     if len(since.encode()) > SINCE_MAX_BYTES:
@@ -262,10 +275,6 @@ def positions_in(since: str, streams: set[str]) -> dict[str, Position] | None:
             return None
         found[parsed[0]] = parsed[1]
     return found if found.keys() == streams else None
-
-
-def reconnect_frame(retry_after_ms: int) -> bytes:
-    return text_frame(b'{"type":"reconnect","retry_after_ms":%d}' % retry_after_ms)
 
 
 def _retry_after() -> int:

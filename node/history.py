@@ -54,12 +54,12 @@ class History:
         self._link, self._keys = link, keys
         self.reads = 0
 
-    async def read(self, tag: str, stream: str, after: Position) -> Page:
-        """Return up to a page of events after a position. Raises ``RedisError``."""
+    async def read(self, tag: str, stream: str, after: Position, count: int = PAGE) -> Page:
+        """Return up to ``count`` events after a position. Raises ``RedisError``."""
         self.reads += 1
         (top, epoch), raw = await asyncio.gather(
             self._link.send("HMGET", self._keys.seq(tag), stream, "#epoch"),
-            self._link.send("XRANGE", self._keys.stream(tag, stream), f"({after}", "+", "COUNT", PAGE),
+            self._link.send("XRANGE", self._keys.stream(tag, stream), f"({after}", "+", "COUNT", count),
         )
         return Page(_top(top, epoch), [_entry(item) for item in raw])
 

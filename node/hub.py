@@ -26,12 +26,13 @@ from node.session import Session
 from shared import envelope
 from shared.auth import TokenVerifier
 from shared.close_codes import CloseCode
-from shared.errors import InvalidToken, KeysUnavailable
-from shared.ids import Position
+from shared.errors import InvalidToken, InvalidUserId, KeysUnavailable
+from shared.ids import Position, user_id
 from shared.stats import Counters
 
 logger = logging.getLogger(__name__)
 
+_MESSAGES = frozenset({envelope.EVENT, envelope.STATE})
 _KNOWN_CODES = frozenset(CloseCode) | {1000, 1001, 1005, 1006}
 
 
@@ -53,6 +54,8 @@ class Hub:
     Args:
         stats: returns the cluster's counters as this node should show them.
         changed: called with the user whose connections changed, or None if an admin's did.
+        missed: called when a publish could not be read: what it brought is to be looked for. Returns whether it was
+            the first since the last look.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class Hub:
         *,
         stats: Callable[[], Counters],
         changed: Callable[[str | None], None],
+        missed: Callable[[], bool],
         frame_max_bytes: int,
         commands_per_second: int,
         state_ttl: float,
@@ -73,6 +77,7 @@ class Hub:
         self.connections = ConnectionManager(history, self.counters, self.spawn, changed)
         self.closing_sessions: set[Session] = set()
         self.now = asyncio.get_running_loop().time
+        self._missed = missed
         self._verifier, self._state_ttl = verifier, state_ttl
         self._limiter = CommandLimiter(commands_per_second)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -120,18 +125,21 @@ class Hub:
     # --- the bus
 
     def hear(self, data: bytes) -> None:
-        """Take one publish of the bus."""
+        """Take one publish of the bus; one of a version that we cannot read is looked for in history."""
         try:
             for message in envelope.read(data):
                 self._hear(message)
-        except (ValueError, KeyError) as exc:
+        except (ValueError, KeyError, InvalidUserId) as exc:
             self.counters.unreadable += 1
-            logger.error("unreadable on the bus", extra={"error": str(exc)})
+            if self._missed():  # a router of another version may send thousands of them
+                logger.error("unreadable on the bus", extra={"error": str(exc)})
 
     def _hear(self, message: envelope.Envelope) -> None:
         if message.kind == envelope.CONTROL:
             self._obey(from_json(message.payload))
             return
+        if message.kind not in _MESSAGES:
+            raise envelope.UnreadableEnvelope(f"no kind that we know: {message.kind!r}")
         feed = self.connections.feed(message.stream.decode())
         if feed is None:
             return
@@ -149,11 +157,11 @@ class Hub:
         else:
             feed.end_state(int(video), Position.parse(revision), ends_at)
 
-    def _obey(self, order: dict[str, Any]) -> None:
-        if "end" in order:
-            self.end_user(order["end"])
+    def _obey(self, order: Any) -> None:
+        if isinstance(order, dict) and "end" in order:
+            self.end_user(user_id(order["end"]))
         else:
-            logger.warning("unknown order on the bus", extra={"order": sorted(order)})
+            logger.warning("unknown order on the bus", extra={"order": str(order)[:80]})
 
     def end_user(self, user: str) -> None:
         """Close every connection of a user, on both endpoints, on behalf of an administrator."""
@@ -162,9 +170,7 @@ class Hub:
 
     # --- the end
 
-    async def close_all(self, code: int, reason: str) -> None:
-        """Close every session at once, and cancel what still runs for them."""
-        for session in self.connections.sessions:
-            session.close(code, reason)
+    def cancel_tasks(self) -> None:
+        """Cancel what still runs for sessions that have gone."""
         for task in self._tasks:
             task.cancel()

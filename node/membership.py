@@ -27,7 +27,8 @@ from shared.caretaker import clear_node
 from shared.errors import RedisError, RedisUnavailable
 from shared.ids import Position, user_stream
 from shared.keys import SHARED_TAG, Keys, bucket
-from shared.redis_link import RedisLink, Reply
+from shared.redis_link import RedisLink
+from shared.redis_wire import Reply
 from shared.scripts import LEASE, REGISTER, Scripts
 from shared.stats import ClusterStats, Counters
 from shared.tasks import all_of
@@ -71,6 +72,9 @@ class Household(Protocol):
 
     def connection_counts(self) -> tuple[int, int]:
         """Return user and admin connections."""
+
+    def compare(self, user: str, top: Position) -> None:
+        """Take note of where a user's stream stands."""
 
 
 class Membership:
@@ -146,6 +150,8 @@ class Membership:
                     if not self._left:
                         await self._write()
             except RedisError as exc:
+                if self._held:
+                    logger.warning("lease cannot be renewed", extra={"node_id": self.node_id, "error": str(exc)})
                 self._held = False  # what Redis has kept of us is not known any more
                 _fail(self._waiting, exc)
                 await self._link.wait_connected()
@@ -266,6 +272,7 @@ class Membership:
         for index, user in enumerate(users):
             connections, blocked, top, has_states, change = values[index * 5 : index * 5 + 5]
             registration = Registration(connections, blocked == 1, Position.parse(top or untouched), has_states == 1)
+            self._household.compare(user, registration.top)  # while the lease was lost, publishes did not come here
             if change:
                 self.overlay.users_changed(now, change)
             for future in waiting.pop(user, ()):

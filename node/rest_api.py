@@ -7,14 +7,14 @@ from typing import Any
 
 import httpx
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from shared.auth import Principal, TokenVerifier, bearer_token
 from shared.cluster import list_nodes
 from shared.errors import InvalidToken, KeysUnavailable
-from shared.keys import Keys
+from shared.keys import Keys, StateKeys
 from shared.redis_link import RedisLink
-from shared.states import read_state, read_states
+from shared.states import read_state, transcodes_json
 from shared.stats import Counters
 
 _RETRY_AFTER = {"Retry-After": "2"}
@@ -52,21 +52,17 @@ class RestApi:
             return self._stats().as_json()
 
         @routes.get("/transcodes", tags=["transcodes"])
-        async def transcodes(principal: Principal = logged_in) -> dict[str, Any]:
+        async def transcodes(principal: Principal = logged_in) -> Response:
             """Return the newest states: an admin's of all videos, a user's of its own."""
-            k = self._keys
-            table = k.all_states if principal.is_admin else k.user_states(principal.user_id)
-            return {"transcodes": [state.message() for state in await read_states(self._link, table)]}
+            return _json(await transcodes_json(self._link, self._states_for(principal)))
 
         @routes.get("/transcodes/{video_id}", tags=["transcodes"])
-        async def transcode(video_id: int, principal: Principal = logged_in) -> dict[str, Any]:
+        async def transcode(video_id: int, principal: Principal = logged_in) -> Response:
             """Return the newest state of one video; 404 for those that are not the caller's."""
-            k = self._keys
-            table = k.all_states if principal.is_admin else k.user_states(principal.user_id)
-            state = await read_state(self._link, table, video_id)
+            state = await read_state(self._link, self._states_for(principal), video_id)
             if state is None:
                 raise HTTPException(404, f"no transcode of video {video_id} is known")
-            return state.message()
+            return _json(state.json)
 
         @routes.get("/admin/nodes", tags=["admin"], dependencies=[admin])
         async def nodes() -> dict[str, Any]:
@@ -79,6 +75,9 @@ class RestApi:
             return await self._forward(request)
 
         return routes
+
+    def _states_for(self, principal: Principal) -> StateKeys:
+        return self._keys.all_states if principal.is_admin else self._keys.user_states(principal.user_id)
 
     # --- who asks
 
@@ -102,7 +101,7 @@ class RestApi:
         if self._router is None:
             raise HTTPException(503, "ROUTER_URL is not set")
         try:
-            body = from_json(await request.body())
+            body = from_json(await request.body(), allow_inf_nan=False)
         except ValueError:
             body = None
         if not isinstance(body, dict):
@@ -110,9 +109,13 @@ class RestApi:
         headers = [(name, value) for name, value in request.headers.raw if name in _FORWARDED_HEADERS]
         try:
             answer = await self._router.post(
-                "/api/v1/notifications", json={**body, "type": "system_message"}, headers=headers
+                "/api/v1/notifications", content=to_json({**body, "type": "system_message"}), headers=headers
             )
         except httpx.HTTPError as exc:
             raise HTTPException(503, "the router does not answer just now", _RETRY_AFTER) from exc
         kept = {name: answer.headers[name] for name in _RETURNED_HEADERS if name in answer.headers}
         return Response(answer.content, answer.status_code, kept)
+
+
+def _json(body: bytes) -> Response:
+    return Response(body, media_type="application/json")

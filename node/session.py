@@ -20,6 +20,7 @@ from __future__ import annotations
 import asyncio
 import os
 from enum import IntEnum
+from math import inf
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from pydantic_core import from_json, to_json
@@ -28,7 +29,7 @@ from node import frames
 from node.frames import FrameViolation
 from shared.auth import Principal
 from shared.close_codes import CloseCode
-from shared.ids import BEGINNING, Position
+from shared.ids import Position
 
 if TYPE_CHECKING:
     from node.feed import Feed
@@ -90,6 +91,7 @@ class Session:
         "feeds",
         "heard_at",
         "is_admin",
+        "leaves_at",
         "live",
         "phase",
         "since",
@@ -105,14 +107,15 @@ class Session:
         self.is_admin = is_admin
         self.user_id = ""
         self.expires_at = 0.0
+        self.leaves_at = inf  # by the loop's time; sooner only where connections have a maximum age
         self.phase = Phase.OPENING
         self.live = False  # phase is LIVE: read for every session at every broadcast
         self.writable = transport.get_write_buffer_size() == 0
         self.heard_at = self.since = house.now()
         self.feeds: tuple[Feed, ...] = ()
-        # While it is behind, per feed: where it stands in the stream, and which states it has seen.
+        # While it is behind, per feed: where it stands in the stream, and how many changes of states it has seen.
         self.cursors: list[Position] | None = None
-        self.states_seen: list[Position] | None = None
+        self.states_seen: list[int] | None = None
         self.close_code = 0
         self._buffer = b""
         self._text: bytes | None = None
@@ -140,7 +143,7 @@ class Session:
     def welcome(self, frame: bytes, feeds: tuple[Feed, ...], cursors: list[Position]) -> None:
         """Send the first frame; from here on the session is brought to the tops of its feeds, and reads its client."""
         self.write(frame)
-        self.feeds, self.cursors, self.states_seen = feeds, cursors, [BEGINNING] * len(feeds)
+        self.feeds, self.cursors, self.states_seen = feeds, cursors, [0] * len(feeds)
         self.phase = Phase.CATCHING_UP
         self.heard_at = self._house.now()
         if self.writable:
@@ -160,6 +163,12 @@ class Session:
         self.write(frames.close_frame(code, reason))
         self.transport.resume_reading()
         self._house.closing(self)
+
+    def send_away(self, code: int, reason: str, retry_after_ms: int) -> None:
+        """Close it, and say before when to come back: those who leave together are not to arrive together."""
+        if self.phase < Phase.CLOSING:
+            self.write(frames.text_frame(b'{"type":"reconnect","retry_after_ms":%d}' % retry_after_ms))
+            self.close(code, reason)
 
     def abort(self, code: int) -> None:
         """End it at once: a buffer that never drains would keep the socket for ever."""
@@ -186,7 +195,7 @@ class Session:
         # What was just written is in the buffer, and the feeds' tops count it already.
         self.phase, self.live = Phase.CATCHING_UP, False
         self.cursors = [feed.position for feed in self.feeds]
-        self.states_seen = [feed.states.top if feed.states is not None else BEGINNING for feed in self.feeds]
+        self.states_seen = [feed.states.changes if feed.states is not None else 0 for feed in self.feeds]
 
     def resume_writing(self) -> None:
         self.writable = True

@@ -52,6 +52,12 @@ class NodeSettings(CommonSettings):
     slow_client_timeout: float = Field(
         30, gt=0, description="Seconds for which a client may read nothing before it is cut off."
     )
+    connection_max_age: float | None = Field(
+        None,
+        gt=0,
+        description="Seconds after which a client is asked to reconnect (1012), give or take a tenth, so that new "
+        "nodes fill up. Default: never.",
+    )
     drain_seconds: float = Field(20, ge=0, description="Seconds over which clients are sent away at SIGTERM.")
 
     user_check_url: str | None = Field(

@@ -2,7 +2,8 @@
 
 State is not history: of a transcode's progress only the newest value counts, it never goes backwards, and whoever was
 away or slow gets the newest value and no queue. So there is one table per scope, and a session remembers no more than
-the revision up to which it has seen the table.
+how many of its changes it has seen. Not up to which revision: what the bus lost is read after newer ones, and a session
+that had seen those would never be shown it.
 """
 
 from __future__ import annotations
@@ -14,23 +15,25 @@ from shared.ids import BEGINNING, Position
 
 class _Value(NamedTuple):
     revision: Position
+    change: int
     frame: bytes | None  # None: a tombstone, so that a late value on the bus does not revive an ended video
     ends_at: float
 
 
 class StateTable:
-    """Newest frames by video, ordered by revision.
+    """Newest frames by video: the newer revision wins.
 
     Attributes:
-        top: newest revision it has, from the bus or from Redis.
+        changes: how many values it has taken.
         confirmed: revision up to which it was read from Redis: what the bus brought since may have gaps.
     """
 
-    __slots__ = ("_values", "confirmed", "top")
+    __slots__ = ("_values", "changes", "confirmed")
 
     def __init__(self) -> None:
         self._values: dict[int, _Value] = {}
-        self.top = self.confirmed = BEGINNING
+        self.changes = 0
+        self.confirmed = BEGINNING
 
     def put(self, video_id: int, revision: Position, frame: bytes | None, ends_at: float) -> bool:
         """Take a value, or with ``frame=None`` an end; False if as new a one stands.
@@ -41,18 +44,17 @@ class StateTable:
         known = self._values.get(video_id)
         if known is not None and revision <= known.revision:
             return False
-        self._values[video_id] = _Value(revision, frame, ends_at)
-        self.top = max(self.top, revision)
+        self.changes += 1
+        self._values[video_id] = _Value(revision, self.changes, frame, ends_at)
         return True
 
-    def after(self, revision: Position, now: float) -> list[bytes]:
-        """Return the frames of active videos that changed after a revision, oldest change first.
+    def after(self, change: int, now: float) -> list[tuple[int, bytes]]:
+        """Return the changes after one of them and their frames, of videos that are active, oldest first.
 
         ``now`` is the time, seconds since the Unix epoch: what is over by then is not shown.
         """
-        newer = (value for value in self._values.values() if value.revision > revision and value.ends_at > now)
-        shown = sorted((value.revision, value.frame) for value in newer if value.frame is not None)
-        return [frame for _, frame in shown]
+        newer = (value for value in self._values.values() if value.change > change and value.ends_at > now)
+        return sorted((value.change, value.frame) for value in newer if value.frame is not None)
 
     def expire(self, now: float) -> None:
         """Forget what has had no news for too long."""

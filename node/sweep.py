@@ -8,7 +8,6 @@ import random
 import time
 from typing import Final
 
-from node.handshake import reconnect_frame
 from node.hub import Hub
 from node.progress import Progress
 from node.session import Phase, Session
@@ -21,6 +20,7 @@ INTERVAL: Final = 1.0  # s
 _STALLED_LOOP: Final = 2.0  # s by which the timer may be late before heartbeats are believed to wait in buffers
 _CLOSING_TIMEOUT: Final = 5.0  # s for the client's close frame
 _AWAY_TOO_LONG: Final = 30.0  # s without Redis after which clients are sent elsewhere
+_AGE_RETRY_MS: Final = (100, 100 + int(INTERVAL * 1000))  # those of one round come back over the time to the next
 _EXPIRE_ROUNDS: Final = 60
 _AWAY_SPREAD: Final = 20  # rounds over which they are
 
@@ -47,7 +47,7 @@ class Sweep:
             self._expire_states()
 
     def sweep(self, now: float, *, heartbeats: bool) -> None:
-        """Close who is silent, expired or too slow; abort who does not finish closing."""
+        """Close who is silent, expired, too slow or here for too long; abort who does not finish closing."""
         wall = time.time()
         for session in self._hub.connections.sessions:
             if session.phase is Phase.OPENING:
@@ -60,6 +60,9 @@ class Sweep:
                     session.abort(CloseCode.TRY_AGAIN_LATER)
             elif heartbeats and now - session.heard_at > self._heartbeat_timeout:
                 session.close(CloseCode.NO_HEARTBEAT, "no heartbeat")
+            elif session.leaves_at <= now and self._link.connected:  # without Redis, nobody else could take it in
+                slot = random.randint(*_AGE_RETRY_MS)  # noqa: S311
+                session.send_away(CloseCode.SERVICE_RESTART, "connected for long enough", slot)
         for session in [s for s in self._hub.closing_sessions if now - s.since > _CLOSING_TIMEOUT]:
             session.abort(session.close_code)
         if self._link.down_for > _AWAY_TOO_LONG:
@@ -78,5 +81,5 @@ class Sweep:
         sessions: list[Session] = self._hub.connections.sessions
         random.shuffle(sessions)
         for session in sessions[: max(len(sessions) // _AWAY_SPREAD, 50)]:
-            session.write(reconnect_frame(random.randint(1000, 10_000)))  # noqa: S311
-            session.close(CloseCode.TRY_AGAIN_LATER, "the cluster is away")
+            slot = random.randint(1000, 10_000)  # noqa: S311
+            session.send_away(CloseCode.TRY_AGAIN_LATER, "the cluster is away", slot)

@@ -13,12 +13,14 @@ from collections.abc import Callable
 from typing import Any, Final, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets import http11
 from websockets.http11 import Request
 
 from node.session import Session
 from shared.asgi import Scope
 
 EXTENSION: Final = "videosite.take_over"
+LINE_MAX: Final = 32 * 1024  # bytes of a request's first line, and of a header
 MakeSession = Callable[[asyncio.Transport, int], Session]
 TakeOver = Callable[[MakeSession], Session]
 
@@ -37,6 +39,14 @@ class _Detached:
 class UpgradeProtocol(WebSocketsSansIOProtocol):
     """uvicorn's WebSocket protocol up to the upgrade, given to uvicorn as its ``ws`` option."""
 
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.transport.is_closing():
+            # The library has its answer ready (414, 431), but uvicorn does not ask for it: the client would wait for
+            # ever, and its socket be kept and counted by nobody.
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
+
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
         scope: Any = getattr(self, "scope", None)  # none: the upgrade was refused
@@ -53,6 +63,15 @@ class UpgradeProtocol(WebSocketsSansIOProtocol):
         self.connections.discard(self)
         self.transport = _Detached()  # type: ignore[assignment]
         return session
+
+
+def allow_long_lines() -> None:
+    """Let first lines be longer than the library's 8 KiB, so that a ``since`` of any sensible size is judged by us.
+
+    A browser cannot see a refusal before the upgrade, and would come back with the same line for ever. The library
+    reads its own setting, ``WEBSOCKETS_MAX_LINE_LENGTH``, when it is imported, which is before we could set it.
+    """
+    http11.MAX_LINE_LENGTH = LINE_MAX
 
 
 def _descriptor(transport: asyncio.Transport) -> int:

@@ -11,7 +11,7 @@ from router.callers import NotAllowed
 from router.lean_route import BodyTooLarge
 from router.operations import KeyReused
 from router.planning import MessageTooLarge, explain
-from router.publish_api import PublishUnavailable
+from router.publish_api import PublishUnavailable, VolumeTooLarge
 from shared.errors import InvalidMessage, KeysUnavailable, RedisError
 
 _RETRY_AFTER: Final = {"Retry-After": "2"}
@@ -20,6 +20,7 @@ _STATUSES: Final[dict[type[Exception], int]] = {
     InvalidMessage: 422,
     BodyTooLarge: 413,
     MessageTooLarge: 413,
+    VolumeTooLarge: 413,
     KeyReused: 409,
     PublishUnavailable: 503,
     RedisError: 503,

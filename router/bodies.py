@@ -105,10 +105,10 @@ class Batch(BaseModel):
 class Published(BaseModel):
     """What became of a message. ``id`` is null for state, which has no place in a history."""
 
-    id: str | None = Field(examples=["admin.1760092200-42"])
+    id: str | None = Field(examples=["admin.1760092200123-42"])
     ids: dict[str, str] = Field(
         description="One id per audience: `admin`, `all`, `user:<id>`.",
-        examples=[{"admin": "admin.1760092200-42", "user:7": "u.Nw.1760092200-3"}],
+        examples=[{"admin": "admin.1760092200123-42", "user:7": "u.Nw.1760092200123-3"}],
     )
     nodes: int = Field(description="How many nodes it was handed to.", examples=[2])
     online: bool = Field(description="Whether anybody of its audience is connected.")

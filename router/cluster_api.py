@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
+from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
 from pydantic_core import to_json
 
 from router import bodies
@@ -19,7 +19,7 @@ from shared.errors import InvalidUserId
 from shared.ids import json_user_id, user_id
 from shared.keys import Keys, bucket
 from shared.redis_link import RedisLink
-from shared.states import read_state, read_states
+from shared.states import read_state, transcodes_json
 
 BLOCK_MAX = 10 * 365 * 24 * 3600  # s
 
@@ -105,17 +105,16 @@ class ClusterApi:
         was_blocked = until is not None and float(until) > self._link.server_ms()
         return {"user_id": json_user_id(user), "was_blocked": was_blocked}
 
-    async def transcodes(self) -> dict[str, Any]:
+    async def transcodes(self) -> Response:
         """Return the newest state of every transcode: active ones, and those that ended within 24 hours."""
-        states = await read_states(self._link, self._keys.all_states)
-        return {"transcodes": [state.message() for state in states]}
+        return Response(await transcodes_json(self._link, self._keys.all_states), media_type="application/json")
 
-    async def transcode(self, video_id: int) -> dict[str, Any]:
+    async def transcode(self, video_id: int) -> Response:
         """Return the newest state of one transcode."""
         state = await read_state(self._link, self._keys.all_states, video_id)
         if state is None:
             raise HTTPException(404, f"no transcode of video {video_id} is known")
-        return state.message()
+        return Response(state.json, media_type="application/json")
 
     async def _places(self, user: str) -> Places:
         return await user_places(self._link, self._keys, user)

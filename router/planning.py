@@ -9,7 +9,8 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from router import bodies
-from router.publisher import Publisher, Target
+from router.publish_call import Target
+from router.publisher import Publisher
 from shared.errors import InvalidMessage, RealtimeError
 from shared.messages import TYPED, Message, expiry_ms, prepare, stamp
 
@@ -111,7 +112,7 @@ def _make(request: Any, now_us: int) -> Message:
 
 def parse(body: bytes) -> Any:
     try:
-        return from_json(body, allow_inf_nan=False)
+        return from_json(body, allow_inf_nan=False, cache_strings="keys")
     except ValueError as exc:
         raise InvalidMessage("", f"not JSON in UTF-8: {exc}") from exc
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -16,20 +16,41 @@ from router.metrics import RouterMetrics
 from router.operations import KeyReused, Operation, Origin, check_key, claim, digest_of, made_key, traceparent
 from router.planning import MessageTooLarge, Plan, Planner, explain
 from router.publisher import Order, Outcome, Publisher
-from shared.errors import InvalidMessage, RealtimeError, RedisError
+from shared.errors import InvalidMessage, RealtimeError, RedisError, RedisRefused
 from shared.keys import Keys
 from shared.redis_link import RedisLink
 
+VOLUME_MAX: Final = 64 * 1024 * 1024  # bytes; the largest message to the most users that one message may have
+
 
 class PublishUnavailable(RealtimeError):
-    """Redis did not answer. Nothing, or a part, was done; the same call with ``operation_key`` completes it."""
+    """Redis did not do it. Nothing, or a part, was done; the same call with ``operation_key`` completes it.
 
-    def __init__(self, operation_key: str) -> None:
-        self.operation_key = operation_key
-        super().__init__(operation_key)
+    Attributes:
+        refused: Redis answered, but with an error: it is out of memory or read-only, for example.
+    """
+
+    def __init__(self, operation_key: str, *, refused: bool = False) -> None:
+        self.operation_key, self.refused = operation_key, refused
+        super().__init__(operation_key, refused)
 
     def __str__(self) -> str:
-        return "Redis does not answer just now; repeat the call within 15 minutes, operation_key as its Idempotency-Key"
+        why = "refuses to write" if self.refused else "does not answer"
+        return f"Redis {why} just now; repeat the call within 15 minutes, operation_key as its Idempotency-Key"
+
+
+class VolumeTooLarge(RealtimeError):
+    """A batch's messages, counted once for each user they go to, are too much for one call."""
+
+    def __init__(self, volume: int) -> None:
+        self.volume = volume
+        super().__init__(volume)
+
+    def __str__(self) -> str:
+        return (
+            f"together {self.volume} bytes, messages counted for each user they go to, are more than {VOLUME_MAX}: "
+            "send them in several calls"
+        )
 
 
 class PublishApi:
@@ -86,7 +107,7 @@ class PublishApi:
             (outcome,) = await self._publisher.publish([order])
         except RedisError as exc:
             self._metrics.unavailable += 1
-            raise PublishUnavailable(key) from exc
+            raise PublishUnavailable(key, refused=isinstance(exc, RedisRefused)) from exc
         if isinstance(outcome, KeyReused):
             raise outcome
         self._metrics.count_publish(order.message.type)
@@ -126,13 +147,14 @@ class PublishApi:
                     results[index] = {"status": 422, "detail": explain(exc)}
                 except MessageTooLarge as exc:
                     results[index] = {"status": 413, "detail": str(exc)}
+            _check_volume(orders.values())
             for index in await self._reused(whole, orders, plans, planner):
                 del orders[index]
                 results[index] = _REUSED
             outcomes = await self._publisher.publish(list(orders.values()))
         except RedisError as exc:
             self._metrics.unavailable += 1
-            raise PublishUnavailable(key) from exc
+            raise PublishUnavailable(key, refused=isinstance(exc, RedisRefused)) from exc
         for (index, order), outcome in zip(orders.items(), outcomes, strict=True):
             if isinstance(outcome, KeyReused):
                 results[index] = _REUSED
@@ -164,6 +186,13 @@ class PublishApi:
         first = max(self._last_us + 1, self._link.server_us())
         self._last_us = first + count - 1
         return first
+
+
+def _check_volume(orders: Iterable[Order]) -> None:
+    """Refuse a call whose messages would be kept in too many copies: every user has a history of its own."""
+    volume = sum(len(order.message.payload) * len(order.targets) for order in orders)
+    if volume > VOLUME_MAX:
+        raise VolumeTooLarge(volume)
 
 
 _REUSED: Final = {"status": 409, "detail": str(KeyReused())}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import re
+from typing import Any, Final
 
 from pydantic_core import from_json
 
@@ -12,13 +13,15 @@ from shared.redis_link import RedisLink
 
 Places = dict[str, int]
 
+_PLACE: Final = re.compile(rb" ([^ =]+)=(\d+)")
+
 
 def parse_places(entry: bytes | None) -> Places:
-    """Read an entry of ``users:{b}``, ``1 <node>=<connections> …``; connections per node id."""
-    if entry is None:
-        return {}
-    pairs = (place.rpartition("=") for place in entry.decode().split(" ")[1:])
-    return {node: int(count) for node, _, count in pairs}
+    """Read an entry of ``users:{b}``, ``1 <node>=<connections> …``; connections per node id.
+
+    Other versions write into the same entry: what they put after a count, or instead of a place, is passed over.
+    """
+    return {node.decode(): int(count) for node, count in _PLACE.findall(entry or b"")}
 
 
 async def user_places(link: RedisLink, keys: Keys, user: str) -> Places:
@@ -35,7 +38,7 @@ async def list_nodes(link: RedisLink, keys: Keys) -> list[dict[str, Any]]:
     nodes = []
     for node_id in live:
         if node_id in about and node_id in counts:
-            _, users, admins = map(int, counts[node_id].split(b" "))
+            users, admins = map(int, counts[node_id].split(b" ")[1:3])
             connections = {"user_connections": users, "admin_connections": admins}
             nodes.append({"node_id": node_id.decode(), **from_json(about[node_id]), **connections})
     return sorted(nodes, key=lambda node: str(node["node_id"]))

@@ -1,6 +1,6 @@
 """Names of users, streams and events.
 
-An event's id names its place: ``<stream>.<epoch>-<n>``, for example ``u.Nw.1732400000-12``. Streams are ``admin``,
+An event's id names its place: ``<stream>.<epoch>-<n>``, for example ``u.Nw.1732400000123-12``. Streams are ``admin``,
 ``all`` and, per user, ``u.<base64url of the user id>``. Within a stream ``n`` rises by one per event, so that every
 hop sees a loss; the epoch rises whenever the server may have forgotten appends, so that no id is issued twice.
 """

@@ -1,9 +1,6 @@
 """One supervised connection to Redis on which everything that waits travels together.
 
-redis-py finds, secures and authenticates the connection; then its socket is handed to ``Wire``, which packs and parses
-with hiredis and resolves plain futures. While a batch is under way the next one gathers: Redis answers in order anyway,
-and the busier we are the fewer calls to the kernel a command costs. Measured on one core, CPU per script call: redis-py
-awaited 206 µs, its pipelines of 8 and 16 53 and 34 µs, this 16 and 10 µs, with nobody having to collect a pipeline.
+redis-py finds, secures and authenticates the connection; then its socket is handed to :class:`~shared.redis_wire.Wire`.
 
 Commands are never retried here: a caller knows whether doing it twice does harm, this class does not.
 """
@@ -15,128 +12,24 @@ import contextlib
 import logging
 import random
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, Self
+from typing import Self
 
-import hiredis
 import redis.asyncio as redis
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from shared.errors import OutcomeUnknown, RedisError, RedisRefused, RedisUnavailable
+from shared.errors import RedisError, RedisUnavailable
+from shared.redis_wire import Argument, Push, Reply, Wire
 from shared.tasks import stop_the_process
 
 logger = logging.getLogger(__name__)
 
-Argument = bytes | str | int | float
-Reply = Any
-Push = Callable[[list[Any]], None]
 
 _WATCH_INTERVAL = 0.25  # s; how often a connection is checked for an answer that is overdue
 _PROBE = 2.0  # s between questions for the time: they prove that the connection lives, and keep the clock's offset true
 _BACKOFF = (0.05, 2.0)  # s; first and longest pause between attempts to connect, jittered
-
-
-class Wire(asyncio.Protocol):
-    """One connection: commands out, replies in order to their futures, pushes to ``on_push``."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, on_push: Push | None) -> None:
-        self._loop = loop
-        self._on_push = on_push
-        self._reader = hiredis.Reader()
-        self._pending: deque[tuple[asyncio.Future[Reply], float]] = deque()
-        self._out: list[bytes] = []
-        self._sent = 0  # commands under way, whose replies the next batch waits for
-        self._transport: asyncio.Transport | None = None
-        self.closed: asyncio.Future[None] = loop.create_future()
-        self.last_reply = loop.time()
-
-    def take_over(self, connection: AbstractConnection) -> None:
-        """Continue on the socket that redis-py has connected and authenticated."""
-        # Private names: the minor version is pinned, a test holds them.
-        writer: Any = connection._writer
-        connection._reader = connection._writer = None
-        self._writer = writer  # kept: it would close the transport when collected
-        self._transport = writer.transport
-        writer.transport.set_protocol(self)
-
-    def send(self, *args: Argument) -> asyncio.Future[Reply]:
-        """Send a command; see :meth:`RedisLink.send`."""
-        future: asyncio.Future[Reply] = self._loop.create_future()
-        if self._transport is None:
-            future.set_exception(RedisUnavailable("connection lost"))
-            return future
-        self._write(args)
-        self._pending.append((future, self._loop.time()))
-        return future
-
-    def tell(self, *args: Argument) -> None:
-        """Send a command that is answered by pushes alone, as SUBSCRIBE is in RESP3."""
-        if self._transport is not None:
-            self._write(args)
-
-    def _write(self, args: tuple[Argument, ...]) -> None:
-        if not self._out and not self._sent:
-            self._loop.call_soon(self._flush)
-        packed = hiredis.pack_command(args)  # type: ignore[arg-type]  # its stub knows one-tuples only
-        self._out.append(packed)
-
-    def _flush(self) -> None:
-        if self._out and self._transport is not None:
-            self._transport.write(b"".join(self._out))
-            self._out.clear()
-            self._sent = len(self._pending)
-
-    def data_received(self, data: bytes) -> None:
-        self._reader.feed(data)
-        self.last_reply = self._loop.time()
-        try:
-            while (reply := self._reader.gets()) is not False:
-                self._dispatch(reply)
-        except hiredis.ProtocolError:
-            logger.exception("redis sent what is not RESP; the connection is dropped")
-            self.abort()
-        if not self._sent:
-            self._flush()
-
-    def _dispatch(self, reply: Reply) -> None:
-        if isinstance(reply, hiredis.PushNotification):
-            if self._on_push is not None:
-                self._on_push(reply)
-            return
-        if not self._pending:  # an error in answer to what is answered by pushes alone, a SUBSCRIBE that is not allowed
-            logger.error("redis refused a subscription; the connection is dropped", extra={"error": str(reply)})
-            self.abort()
-            return
-        future, _ = self._pending.popleft()
-        self._sent -= 1
-        if future.done():  # its caller has gone
-            return
-        if isinstance(reply, hiredis.ReplyError):
-            future.set_exception(RedisRefused(str(reply)))
-        else:
-            future.set_result(reply)
-
-    def overdue(self, timeout: float) -> bool:
-        return bool(self._pending) and self._loop.time() - self._pending[0][1] > timeout
-
-    def abort(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
-            self.connection_lost(None)  # now, not in the next step: nobody may still be queued on a dead wire
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._transport is None:
-            return
-        self._transport = None
-        for future, _ in self._pending:
-            if not future.done():
-                future.set_exception(OutcomeUnknown("connection lost before the answer came"))
-                future.exception()  # a caller that was cancelled will not look at it
-        self._pending.clear()
-        self.closed.set_result(None)
 
 
 class RedisLink:
@@ -173,6 +66,7 @@ class RedisLink:
         self._wire: Wire | None = None
         self._up = asyncio.Event()
         self._down_since: float | None = time.monotonic()
+        self._up_since = 0.0
         self._clock_offset_us = (time.time() - time.monotonic()) * 1e6
         self._supervisor: asyncio.Task[None] | None = None
 
@@ -197,6 +91,11 @@ class RedisLink:
     def down_for(self) -> float:
         """Seconds since the connection was lost; 0 while it is up."""
         return 0.0 if self._down_since is None else time.monotonic() - self._down_since
+
+    @property
+    def up_for(self) -> float:
+        """Seconds since the connection was made; 0 while there is none."""
+        return 0.0 if self._wire is None else time.monotonic() - self._up_since
 
     async def wait_connected(self, timeout: float | None = None) -> bool:
         """Wait until the link is up; False if that took longer than ``timeout`` seconds."""
@@ -251,7 +150,7 @@ class RedisLink:
                 continue
             pause = _BACKOFF[0]
             logger.info("redis link up", extra={"link": self._name})
-            self._wire, self._down_since = wire, None
+            self._wire, self._down_since, self._up_since = wire, None, time.monotonic()
             self._up.set()
             try:
                 await self._watch(wire)

@@ -17,7 +17,8 @@ from typing import Final
 
 from shared.errors import RedisError, RedisRefused
 from shared.keys import TAGS, Keys
-from shared.redis_link import Argument, RedisLink, Reply, Wire
+from shared.redis_link import RedisLink
+from shared.redis_wire import Argument, Reply, Wire
 
 
 @dataclass(frozen=True, slots=True)

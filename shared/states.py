@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
-
-from pydantic_core import from_json
+from typing import Final
 
 from shared.ids import Position
 from shared.keys import StateKeys
 from shared.redis_link import RedisLink
 
-STATE_CLOSING = b"}"
+_PAGE: Final = 500  # states per read, about 1 ms of the loop: a table may hold all transcodes of a day
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,24 +30,51 @@ class State:
     owner: str
     payload: bytes
 
-    def message(self) -> dict[str, Any]:
-        message: dict[str, Any] = from_json(self.payload + STATE_CLOSING)
-        return message
+    @property
+    def json(self) -> bytes:
+        """The message as browsers get it."""
+        return self.payload + b"}"
 
 
 def parse_record(video_id: bytes | str, record: bytes) -> State:
-    """Read a record as ``publish.lua`` writes it."""
+    """Read a record as ``publish.lua`` writes it; later versions may add to its first line."""
     head, _, payload = record.partition(b"\n")
-    revision, _, expires, mark, owner = head.split(b" ")
+    revision, _, expires, mark, owner = head.split(b" ")[:5]
     return State(int(video_id), Position.parse(revision), int(expires), mark == b"f", owner.decode(), payload)
 
 
-async def read_states(link: RedisLink, keys: StateKeys) -> list[State]:
-    """Return every state of a table that has not aged out, newest change last."""
-    table: dict[bytes, bytes] = await link.send("HGETALL", keys.table)
-    now = link.server_ms()
-    states = (parse_record(video, record) for video, record in table.items())
-    return sorted((state for state in states if state.expires_ms > now), key=lambda state: state.revision)
+async def changed_since(link: RedisLink, keys: StateKeys, revision: int) -> AsyncIterator[list[State]]:
+    """Yield the states of a table that changed after a revision, oldest change first, page by page.
+
+    What changes meanwhile moves to the end, and so may come twice: the later one counts.
+
+    Raises:
+        RedisError: nothing more was read; doing it again does no harm.
+    """
+    while True:
+        found: list[tuple[bytes, float]] = await link.send(
+            "ZRANGEBYSCORE", keys.revisions, f"({revision}", "+inf", "WITHSCORES", "LIMIT", 0, _PAGE
+        )
+        if not found:
+            return
+        videos = [video for video, _ in found]
+        records = await link.send("HMGET", keys.table, *videos)
+        yield [parse_record(video, found) for video, found in zip(videos, records, strict=True) if found is not None]
+        if len(found) < _PAGE:
+            return
+        revision = int(found[-1][1])
+
+
+async def transcodes_json(link: RedisLink, keys: StateKeys) -> bytes:
+    """Return ``{"transcodes": […]}`` with every state of a table that has not aged out, newest change last."""
+    states: dict[int, bytes] = {}
+    async for page in changed_since(link, keys, 0):
+        now = link.server_ms()
+        for state in page:
+            states.pop(state.video_id, None)  # moved to the end meanwhile
+            if state.expires_ms > now:
+                states[state.video_id] = state.json
+    return b'{"transcodes":[' + b",".join(states.values()) + b"]}"
 
 
 async def read_state(link: RedisLink, keys: StateKeys, video_id: int) -> State | None:

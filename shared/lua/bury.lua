@@ -12,7 +12,7 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
 for _, node in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', '(' .. string.format('%.0f', now))) do
-  local users, admins = string.match(redis.call('HGET', counts, node) or '0 0 0', '^%d+ (%d+) (%d+)$')
+  local users, admins = string.match(redis.call('HGET', counts, node) or '0 0 0', '^%d+ (%d+) (%d+)')
   redis.call('HINCRBY', totals, 'user', 0 - tonumber(users))
   redis.call('HINCRBY', totals, 'admin', 0 - tonumber(admins))
   redis.call('HDEL', counts, node)

@@ -1,4 +1,5 @@
 -- Remove what a dead node left in one bucket, a chunk at a time; doing it twice does no harm.
+-- What other nodes have written stays as they wrote it: they may be of another version. It goes with the last place.
 --
 -- KEYS  users:{b}, held:{b}:<node>, tomb:{b}:<node>
 -- ARGV  node id, users per call, how long nothing may be registered under the node id, ms
@@ -20,14 +21,16 @@ repeat
 until cursor == '0' or #chunk >= tonumber(ARGV[2])
 
 for _, user in ipairs(chunk) do
-  local kept = {}
-  for name, count in string.gmatch(redis.call('HGET', users, user) or '', ' ([^ =]+)=(%d+)') do
+  local places = redis.call('HGET', users, user) or '1'
+  local kept, elsewhere = {string.match(places, '^%d+')}, false
+  for word, name, count in string.gmatch(places, ' (([^ =]+)=?(%d*)[^ ]*)') do
     if name ~= node then
-      kept[#kept + 1] = ' ' .. name .. '=' .. count
+      kept[#kept + 1] = word
+      elsewhere = elsewhere or count ~= ''
     end
   end
-  if #kept > 0 then
-    redis.call('HSET', users, user, '1' .. table.concat(kept))
+  if elsewhere then
+    redis.call('HSET', users, user, table.concat(kept, ' '))
   else
     redis.call('HDEL', users, user)
   end

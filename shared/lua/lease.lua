@@ -18,7 +18,7 @@ local function count(user_connections, admin_connections)
   local old = redis.call('HGET', counts, node)
   local old_revision, old_users, old_admins = 0, 0, 0
   if old then
-    old_revision, old_users, old_admins = string.match(old, '^(%d+) (%d+) (%d+)$')
+    old_revision, old_users, old_admins = string.match(old, '^(%d+) (%d+) (%d+)')
   end
   if revision < tonumber(old_revision) then
     return
@@ -53,7 +53,7 @@ end
 
 local epoch = redis.call('HGET', seq, '#epoch')
 if not epoch then
-  epoch = clock[1]
+  epoch = string.format('%.0f', now)
   redis.call('HSET', seq, '#epoch', epoch, '#birth', epoch)
 end
 local tops = redis.call('HMGET', seq, 'admin', 'all', 's:admin')

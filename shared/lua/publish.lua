@@ -11,12 +11,12 @@
 -- ARGV[2]  "users" or "shared"
 -- ARGV[3]  users: prefix of the nodes' channels; shared: unused
 -- ARGV[4]  history length     ARGV[5] history TTL, ms
--- then four per operation:
+-- then five per operation:
 --    number of its messages here | digest of its body | TTL of its record, ms; 0: keep none
---    "1" if its key was just made, so that no record can be
+--    "1" if its key was just made, so that no record can be | "<published_at> <traceparent>", as envelopes bear them
 -- followed by six per message:
 --    "e" event, "s" state, "b" both | its name within the operation | stream | user id, or the shared stream's channel
---    payload | the envelope's fields after the position, up to the state: the last is expires_at, ms, or "-"
+--    payload | expires_at, ms, or "-"
 -- and with a state four more:
 --    channel for states (shared) | video id | "<stamp µs> <a active|l active, perhaps late|f final> <TTL ms>" | owner
 --
@@ -28,6 +28,7 @@
 -- of what a message costs.
 
 local FIRST_KEY, FIRST_ARG = 4, 6
+local call, format, match, sub = redis.call, string.format, string.match, string.sub
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -47,16 +48,19 @@ do
     local key, count, digest = KEYS[k], tonumber(ARGV[a]), ARGV[a + 1]
     local operation = operations[key]
     if not operation then
-      operation = {key = key, digest = digest, ttl = tonumber(ARGV[a + 2]), fresh = ARGV[a + 3] == '1', done = {}}
+      operation = {
+        key = key, digest = digest, ttl = tonumber(ARGV[a + 2]), fresh = ARGV[a + 3] == '1', origin = ARGV[a + 4],
+        done = {},
+      }
       operations[key] = operation
     elseif operation.digest ~= digest then
       operation = {conflict = true}
     end
-    k, a = k + 1, a + 4
+    k, a = k + 1, a + 5
     for _ = 1, count do
       local message = {
         operation = operation, history = KEYS[k], kind = ARGV[a], name = ARGV[a + 1], stream = ARGV[a + 2],
-        where = ARGV[a + 3], payload = ARGV[a + 4], tail = ARGV[a + 5],
+        where = ARGV[a + 3], payload = ARGV[a + 4], expires_at = ARGV[a + 5],
       }
       messages[#messages + 1] = message
       k, a = k + 1, a + 6
@@ -97,7 +101,7 @@ do
   end
 end
 if not epoch then
-  epoch = clock[1]
+  epoch = string.format('%.0f', now)
   redis.call('HSET', seq, '#epoch', epoch, '#birth', epoch)
 end
 
@@ -112,6 +116,7 @@ local function shared_audience(stream)
   return live_nodes, reached > 0
 end
 
+local channels_of = {}  -- places -> channels: most users of a call are on the same few nodes
 -- Returns the audience's places, and whether anybody is there.
 local function deliver(message, channel, envelope)
   if shared then
@@ -122,14 +127,22 @@ local function deliver(message, channel, envelope)
   if not places then
     return '', false
   end
-  for node in string.gmatch(places, ' ([^ =]+)=') do
-    hand_over(ARGV[3] .. node, envelope)
+  local there = channels_of[places]
+  if not there then
+    there = {}
+    for node in string.gmatch(places, ' ([^ =]+)=') do
+      there[#there + 1] = ARGV[3] .. node
+    end
+    channels_of[places] = there
+  end
+  for _, channel in ipairs(there) do
+    hand_over(channel, envelope)
   end
   return places, true
 end
 
 -- What an operation has done in this tag is one record: its digest, then a line per message,
--- "<name> <position> <online> <places>".
+-- "<name>:<stream> <position> <online> <places>".
 local function load_record(operation)
   if operation.ttl == 0 or operation.fresh then
     return
@@ -156,9 +169,11 @@ local function note(message, position, online, places)
     return
   end
   local lines = operation.lines or {operation.digest .. '\n'}
-  lines[#lines + 1] = message.name .. ' ' .. position .. ' ' .. online .. ' ' .. places .. '\n'
+  lines[#lines + 1] = message.name .. ':' .. message.stream .. ' ' .. position .. ' ' .. online .. ' ' .. places .. '\n'
   operation.lines, operation.changed = lines, true
-  operation.done[message.name] = {position, online, places}
+  if not operation.fresh then
+    operation.done[message.name .. ':' .. message.stream] = {position, online, places}
+  end
 end
 
 -- Returns the state's revision if it became the newest one of its video. seq keeps the table's newest one as s:<stream>,
@@ -209,8 +224,8 @@ local function put_state(message)
 end
 
 local function envelope(kind, message, position, state, payload)
-  return '1 ' .. kind .. ' ' .. #payload .. ' ' .. message.stream .. ' ' .. position .. ' ' .. message.tail .. ' ' .. state
-    .. '\n' .. payload
+  return '1 ' .. kind .. format(' %d ', #payload) .. message.stream .. ' ' .. position .. ' '
+    .. message.operation.origin .. ' ' .. message.expires_at .. ' ' .. state .. '\n' .. payload
 end
 
 -- Returns what stands under a name in an entry of a history.
@@ -223,28 +238,35 @@ local function kept_field(entry, name)
 end
 
 local moved = {}
+local epoch_dash = epoch .. '-'
 local function append(message, state)
-  local top = tops[message.stream]
-  local top_epoch, n = string.match(top or epoch .. '-0', '^(%d+)%-(%d+)$')
-  local position = epoch .. '-' .. string.format('%.0f', n + 1)
-  local entry = {'m', message.payload}
-  local expires_at = string.match(message.tail, '^%d+ [^ ]+ (%d+)$')
-  if expires_at then
-    entry[3], entry[4] = 'x', expires_at
+  local stream, history = message.stream, message.history
+  local top = tops[stream] or epoch_dash .. '0'
+  local same_epoch = sub(top, 1, #epoch_dash) == epoch_dash
+  local n = same_epoch and sub(top, #epoch_dash + 1) or match(top, '%-(%d+)$')
+  local position = epoch_dash .. format('%d', n + 1)
+  local expires = message.expires_at ~= '-'
+  if same_epoch and not expires and state == '-' then
+    call('XADD', history, 'MAXLEN', '~', ARGV[4], position, 'm', message.payload)
+  else
+    local entry = {'m', message.payload}
+    if expires then
+      entry[3], entry[4] = 'x', message.expires_at
+    end
+    if state ~= '-' then
+      -- Which state it ends: whoever reads it here must not show a value that is still on its way on the bus.
+      entry[#entry + 1] = 's'
+      entry[#entry + 1] = state
+    end
+    if not same_epoch then
+      -- The first of its epoch names the one before it: what came between, and was forgotten, is seen to be missing.
+      entry[#entry + 1] = 'p'
+      entry[#entry + 1] = top
+    end
+    call('XADD', history, 'MAXLEN', '~', ARGV[4], position, unpack(entry))
   end
-  if state ~= '-' then
-    -- Which state it ends: whoever reads it here must not show a value that is still on its way on the bus.
-    entry[#entry + 1] = 's'
-    entry[#entry + 1] = state
-  end
-  if top_epoch ~= epoch then
-    -- The first of its epoch names the one before it: what came between, and was forgotten, is seen to be missing.
-    entry[#entry + 1] = 'p'
-    entry[#entry + 1] = top
-  end
-  redis.call('XADD', message.history, 'MAXLEN', '~', ARGV[4], position, unpack(entry))
-  redis.call('PEXPIRE', message.history, ARGV[5])
-  tops[message.stream] = position
+  call('PEXPIRE', history, ARGV[5])
+  tops[stream] = position
   moved[#moved + 1] = message.stream
   moved[#moved + 1] = position
   return position
@@ -255,7 +277,7 @@ local function publish(message)
   if operation.conflict then
     return {'conflict', '', 0, ''}
   end
-  local done = operation.done[message.name]
+  local done = not operation.fresh and operation.done[message.name .. ':' .. message.stream]
   if done then
     -- The first call may have died before its publish was heard: say it again, receivers drop what they have.
     local position = done[1]

@@ -4,10 +4,12 @@
 --
 -- KEYS  seq:{t}
 --
--- Returns the new epoch: seconds of the server's clock, never below the last.
+-- Returns the new epoch: ms of the server's clock, never below the last. Not seconds: everybody who finds out at the same
+-- time raises it by one, and an epoch that runs ahead of the clock would be issued again by a server that forgot it too.
 
 local seq = KEYS[1]
-local now = tonumber(redis.call('TIME')[1])
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local epoch = math.max(now, tonumber(redis.call('HGET', seq, '#epoch') or 0) + 1)
 redis.call('HSET', seq, '#epoch', string.format('%.0f', epoch))
 redis.call('HSETNX', seq, '#birth', string.format('%.0f', epoch))

@@ -1,5 +1,7 @@
 -- Write down how many connections of which users a node holds, in one bucket.
 -- Counts are absolute and come with a rising revision: a retried or late call changes nothing twice or backwards.
+-- An entry is shared by nodes of several versions: what others have written stays as they wrote it,
+-- and goes with the last place.
 --
 -- KEYS  users:{b}, held:{b}:<node>, tomb:{b}:<node>, blocked:{b}, seq:{b}, then per user its state table
 -- ARGV  node id, revision, then three per user: user id, connections (0: none left), stream name
@@ -24,7 +26,7 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local epoch = redis.call('HGET', seq, '#epoch')
 if not epoch then
-  epoch = clock[1]
+  epoch = string.format('%.0f', now)
   redis.call('HSET', seq, '#epoch', epoch, '#birth', epoch)
 end
 
@@ -35,21 +37,22 @@ local k = 6
 for a = 3, #ARGV, 3 do
   local user, count = ARGV[a], tonumber(ARGV[a + 1])
   local places = redis.call('HGET', users, user)
-  local total, others = count, {}
-  for name, held_there in string.gmatch(places or '', ' ([^ =]+)=(%d+)') do
+  local total, others, elsewhere = count, {string.match(places or '1', '^%d+')}, false
+  for word, name, held_there in string.gmatch(places or '', ' (([^ =]+)=?(%d*)[^ ]*)') do
     if name ~= node then
-      others[#others + 1] = ' ' .. name .. '=' .. held_there
-      total = total + tonumber(held_there)
+      others[#others + 1] = word
+      total = total + (tonumber(held_there) or 0)
+      elsewhere = elsewhere or held_there ~= ''
     end
   end
   local change = 0
   if count > 0 then
-    redis.call('HSET', users, user, '1' .. table.concat(others) .. own .. count)
+    redis.call('HSET', users, user, table.concat(others, ' ') .. own .. count)
     redis.call('HSET', held, user, count)
     change = places and 0 or 1
   else
-    if #others > 0 then
-      redis.call('HSET', users, user, '1' .. table.concat(others))
+    if elsewhere then
+      redis.call('HSET', users, user, table.concat(others, ' '))
     elseif places then
       redis.call('HDEL', users, user)
       change = -1

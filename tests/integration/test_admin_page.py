@@ -70,8 +70,11 @@ async def test_everybody_else_is_refused(cluster: Cluster) -> None:
         assert (await cluster.node.get(NODES, bearer=bearer)).status_code == status
 
 
-@pytest.mark.parametrize("body", [b"", b"not json", b"\xff", b"[]", b"5", b"null"])
-async def test_a_body_that_is_no_json_object_is_422(cluster: Cluster, body: bytes) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"not json", b"\xff", b"[]", b"5", b"null", b'{"message":"x","level":NaN}', b'{"message":"x","level":1e999}'],
+)
+async def test_a_body_that_is_no_json_is_422(cluster: Cluster, body: bytes) -> None:
     bearer = cluster.tokens.admin(scope="publish")
     answer = await cluster.node.call("POST", MESSAGES, bearer=bearer, content=body)
     assert answer.status_code == 422, answer.text

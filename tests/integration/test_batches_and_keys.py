@@ -157,3 +157,29 @@ async def test_a_whole_batch_may_be_repeated_with_the_calls_key(cluster: Cluster
         assert answers[0].text == answers[1].text
         assert [message["n"] for message in await browser.receive_many("custom", 5)] == list(range(5))
         await cluster.nobody_hears(browser)
+
+
+async def test_a_batch_to_very_many_users_arrives_whole_and_holds_up_nobody(cluster: Cluster) -> None:
+    users = [cluster.number() for _ in range(100)]
+    items = [{"audience": {"users": users}, "message": {"type": "custom", "n": n}} for n in range(600)]
+    async with cluster.user(users[0]) as first, cluster.user(users[-1]) as last:
+        batch = asyncio.create_task(cluster.router.post("messages/batch", {"items": items}))
+        others = 0
+        while not batch.done():  # each is answered while the batch is under way
+            await cluster.router.send({"users": [cluster.number()]}, {"type": "other"})
+            others += 1
+        answer = await batch
+        assert others > 1
+        assert {result["status"] for result in answer.json()["results"]} == {202}
+        for browser in (first, last):
+            assert [message["n"] for message in await browser.receive_many("custom", 600)] == list(range(600))
+
+
+async def test_a_batch_that_would_be_kept_in_too_many_copies_is_413_and_nothing_is_sent(cluster: Cluster) -> None:
+    user = cluster.number()
+    item = {"audience": {"users": [user, *range(10_000, 10_999)]}, "message": {"type": "custom", "text": "x" * 60_000}}
+    async with cluster.user(user) as browser:
+        answer = await cluster.router.post("messages/batch", {"items": [item, item]})
+        assert answer.status_code == 413
+        assert "several calls" in answer.json()["detail"]
+        await cluster.nobody_hears(browser)

@@ -212,6 +212,21 @@ async def test_the_router_shows_the_same_states(cluster: Cluster) -> None:
     assert (await cluster.router.get(f"transcodes/{cluster.number()}")).status_code == 404
 
 
+async def test_more_states_than_a_page_are_shown_whole_and_in_the_order_of_change(cluster: Cluster) -> None:
+    videos = [cluster.number() for _ in range(700)]
+    items = [{"type": "transcode_progress", "video_id": v, "status": "x", "progress": 1} for v in videos]
+    assert (await cluster.router.post("notifications/batch", {"items": items})).status_code == 200
+    await progress(cluster, videos[0], 2)
+    moved = [*videos[1:], videos[0]]
+    shown = [state["video_id"] for state in (await cluster.router.read("transcodes"))["transcodes"]]
+    assert [video for video in shown if video in set(videos)] == moved
+    async with cluster.admin(node=cluster.nodes[1]) as page:
+        heard: list[int] = []
+        while not heard or heard[-1] != moved[-1]:
+            heard.append((await page.receive("transcode_progress"))["video_id"])
+        assert [video for video in heard if video in set(videos)] == moved
+
+
 async def test_a_transcode_without_news_is_active_no_longer(new_cluster) -> None:
     cluster = await new_cluster(STATE_TTL="1")
     await progress(cluster, 5, 45)

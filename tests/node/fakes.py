@@ -66,6 +66,10 @@ class Transport:
     def drain(self) -> None:
         """The client reads again, everything."""
         self.stalled = False
+        self.sip()
+
+    def sip(self) -> None:
+        """The client reads what is there."""
         had, self.buffered = self.buffered, []
         self.written += had
         if had and self.session is not None:
@@ -139,6 +143,7 @@ class MemoryHistory:
         self.top: Position | None = None
         self.entries: list[Entry] = []
         self.reads = 0
+        self.counts: list[int] = []  # of how many events each read asked
         self.away = False
         self.page = 256
         self.gate: asyncio.Event | None = None
@@ -158,12 +163,13 @@ class MemoryHistory:
     def newest(self) -> Position:
         return self.top if self.top is not None else Position(self.epoch, 0)
 
-    async def read(self, tag: str, stream: str, after: Position) -> Page:
+    async def read(self, tag: str, stream: str, after: Position, count: int = 256) -> Page:
         self.reads += 1
+        self.counts.append(count)
         await asyncio.sleep(0)
         if self.away:
             raise RedisUnavailable("away")
-        page = Page(self.newest, [entry for entry in self.entries if entry.position > after][: self.page])
+        page = Page(self.newest, [entry for entry in self.entries if entry.position > after][: min(self.page, count)])
         if self.gate is not None:
             await self.gate.wait()
         await asyncio.sleep(0)
@@ -171,10 +177,34 @@ class MemoryHistory:
 
     async def is_good(self, tag: str, stream: str, since: Position) -> bool:
         await asyncio.sleep(0)
+        if self.away:
+            raise RedisUnavailable("away")
         if since.n > 0:
             return since == self.newest or any(entry.position == since for entry in self.entries)
         first = self.entries[0].position.n if self.entries else 0
         return self.birth <= since.epoch <= self.epoch and (self.newest.n == 0 or first == 1)
+
+
+class MemoryRedis:
+    """Several streams, read as :class:`~node.history.History` reads them."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.streams = {name: MemoryHistory() for name in names}
+
+    @property
+    def away(self) -> bool:
+        return any(history.away for history in self.streams.values())
+
+    @away.setter
+    def away(self, away: bool) -> None:
+        for history in self.streams.values():
+            history.away = away
+
+    async def read(self, tag: str, stream: str, after: Position, count: int = 256) -> Page:
+        return await self.streams[stream].read(tag, stream, after, count)
+
+    async def is_good(self, tag: str, stream: str, since: Position) -> bool:
+        return await self.streams[stream].is_good(tag, stream, since)
 
 
 class Counters:

@@ -505,3 +505,35 @@ async def test_a_newcomer_gets_every_active_state_in_the_order_of_change(stage: 
     session.welcome(text_frame(b"{}"), (stage.feed,), [stage.feed.position])
     stage.house.behind(session)
     assert transport.texts == ["{}", '{"v":2,"n":2}', '{"v":3,"n":3}', '{"v":1,"n":4}']
+
+
+async def test_a_newcomer_that_reads_slowly_has_one_state_in_its_buffer_however_many_there_are(stage: Stage) -> None:
+    stage.open()
+    for video in range(1, 6):
+        stage.feed.hear_state(video, Position(1, video), b'{"video":%d' % video, 2e9)
+    session, client = make_session(stage.house)
+    stage.feed.add(session)
+    session.welcome(text_frame(b"{}"), (stage.feed,), [stage.feed.position])
+    client.stall()
+    stage.house.behind(session)
+    for newer in range(1, 6):
+        assert len(client.buffered) == 1
+        stage.feed.hear_state(5, Position(1, 10 + newer), b'{"video":5,"newer":%d' % newer, 2e9)
+        client.sip()
+        await stage.settled()
+    client.drain()
+    await stage.settled()
+    videos = [f'{{"video":{video}}}' for video in range(1, 5)]
+    assert client.texts == ["{}", *videos, '{"video":5,"newer":4}', '{"video":5,"newer":5}']
+
+
+async def test_a_state_that_the_bus_lost_reaches_a_client_that_was_behind_when_it_was_read(stage: Stage) -> None:
+    """It is older than what the client has seen of another video."""
+    stage.open()
+    _, client = stage.join()
+    client.stall()
+    stage.feed.hear_state(2, Position(1, 2), b'{"video":2', 2e9)
+    stage.feed.hear_state(1, Position(1, 1), b'{"video":1', 2e9)
+    client.drain()
+    await stage.settled()
+    assert client.texts == ['{"video":2}', '{"video":1}']

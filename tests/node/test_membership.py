@@ -29,6 +29,7 @@ class Household:
     def __init__(self) -> None:
         self.users: Counter[str] = Counter()
         self.admins = 0
+        self.tops: dict[str, Position] = {}
 
     def user_connections_of(self, user: str) -> int:
         return self.users[user]
@@ -41,6 +42,9 @@ class Household:
 
     def connection_counts(self) -> tuple[int, int]:
         return self.users.total(), self.admins
+
+    def compare(self, user: str, top: Position) -> None:
+        self.tops[user] = top
 
 
 class Node:
@@ -205,6 +209,20 @@ async def test_a_node_that_lost_its_lease_takes_a_new_id_and_registers_everybody
     async with cluster.caretaker() as caretaker:
         await until(lambda: caretaker.stats.counters.user_connections == 6)
         assert caretaker.stats.counters.users == 3
+
+
+async def test_a_node_that_comes_back_is_told_what_was_published_while_it_was_not_in_the_registry(
+    cluster: Cluster, link: RedisLink, scripts: Scripts, keys: Keys
+) -> None:
+    node = await cluster.add("web-1").start()
+    await node.connect("7")
+    await cluster.lapse(node)
+    async with cluster.caretaker() as caretaker:
+        await until(lambda: caretaker.nodes_cleared == 1)
+    missed = await Press(link, scripts, keys).event("7")
+    assert missed.online is False
+    node.membership.changed(None)
+    await until(lambda: node.house.tops["7"] == Position.parse(missed.position))
 
 
 async def test_who_registers_just_as_the_lease_is_lost_is_registered_under_the_new_id(cluster: Cluster) -> None:

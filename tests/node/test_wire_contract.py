@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets import http11
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from node.frames import text_frame
 from node.session import Session
-from node.wire import EXTENSION, UpgradeProtocol, take_over
+from node.wire import EXTENSION, LINE_MAX, UpgradeProtocol, allow_long_lines, take_over
 from shared.asgi import ASGIApp, Receive, Scope, Send
 from shared.serving import Server, listen, server_config
 from tests.node.fakes import House
@@ -57,7 +58,7 @@ class Taker:
         session.welcome(text_frame(b"welcome"), (), [])
 
 
-@pytest.mark.parametrize("name", ["handle_connect", "run_asgi", "connection_lost", "shutdown"])
+@pytest.mark.parametrize("name", ["data_received", "handle_connect", "run_asgi", "connection_lost", "shutdown"])
 def test_the_methods_are_where_they_were(name: str) -> None:
     assert callable(getattr(WebSocketsSansIOProtocol, name))
 
@@ -143,6 +144,40 @@ async def test_an_upgrade_that_is_refused_is_uvicorns_business() -> None:
         with pytest.raises(InvalidStatus) as caught:
             await connect(url, proxy=None)
         assert caught.value.response.status_code == 403
+
+
+@pytest.fixture
+def long_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http11, "MAX_LINE_LENGTH", http11.MAX_LINE_LENGTH)  # given back afterwards
+    allow_long_lines()
+
+
+async def test_a_first_line_of_twenty_kilobytes_is_read(long_lines: None) -> None:
+    taker = Taker()
+    async with serving(taker) as (_, url), connect(f"{url}?since={'x' * 20_000}", proxy=None) as client:
+        assert await client.recv() == "welcome"
+        assert len(taker.scopes[0]["query_string"]) > 20_000
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("x" * (LINE_MAX + 1), {}, 414),
+        ("", {"X-Long": "x" * (LINE_MAX + 1)}, 431),
+        ("", dict.fromkeys(map(str, range(200)), "x"), 431),
+    ],
+    ids=["first line", "header", "number of headers"],
+)
+async def test_a_request_that_is_too_large_is_answered_and_its_socket_given_up(
+    long_lines: None, path: str, headers: dict[str, str], status: int
+) -> None:
+    taker = Taker()
+    async with serving(taker) as (server, url):
+        with pytest.raises(InvalidStatus) as caught:
+            await connect(url + path, proxy=None, additional_headers=headers, open_timeout=5)
+        assert caught.value.response.status_code == status
+        await until(lambda: not server.server_state.connections)
+    assert taker.scopes == []
 
 
 async def test_the_endpoint_finds_the_way_out_in_the_asgi_scope() -> None:

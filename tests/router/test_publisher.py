@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 
 import pytest
@@ -15,7 +16,7 @@ from shared.keys import BUCKETS, SHARED_TAG, Keys, bucket
 from shared.messages import prepare
 from shared.redis_link import RedisLink
 from shared.scripts import Scripts
-from shared.states import read_states
+from shared.states import read_state
 from tests.shared.press import TRACE, Press
 from tests.support.ports import free_port
 
@@ -172,16 +173,18 @@ async def test_a_state_has_no_id_and_is_kept_for_admins_and_owner(
     state = replace(order(publisher.admin, publisher.user("7")), message=progress, owner="7")
     assert (await one(publisher, state)).ids == {}
     for table in (keys.all_states, keys.user_states("7")):
-        (kept,) = await read_states(link, table)
+        kept = await read_state(link, table, 1)
+        assert kept is not None
         assert (kept.video_id, kept.owner, kept.final) == (1, "7", False)
-        assert kept.message()["progress"] == 5
+        assert json.loads(kept.json)["progress"] == 5
         assert 3_590_000 < kept.expires_ms - link.server_ms() <= 3_600_000
 
 
 async def test_how_a_transcode_ended_is_kept_for_a_day(publisher: Publisher, link: RedisLink, keys: Keys) -> None:
     failed = prepare({"type": "transcode_failed", "video_id": 1, "title": "t", "error": "e"}, now_us=NOW_US)
     await one(publisher, replace(order(publisher.admin), message=failed))
-    (kept,) = await read_states(link, keys.all_states)
+    kept = await read_state(link, keys.all_states, 1)
+    assert kept is not None
     assert kept.final
     assert 86_390_000 < kept.expires_ms - link.server_ms() <= 86_400_000
 

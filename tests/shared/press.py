@@ -72,9 +72,8 @@ class Press:
             channel = {"admin": k.admin_channel, "all": k.all_channel}.get(item.audience, item.audience)
             kind = "b" if item.kind == "e" and item.video else item.kind
             names += [k.operation(tag, item.operation), k.stream(tag, stream)]
-            args += [1, item.digest, self.operation_ttl_ms if item.operation else 0, "1" if item.fresh else "0"]
-            args += [kind, f"{item.name}:{stream}", stream, channel, item.payload]
-            args.append(f"1000 {TRACE} {item.expires_at or '-'}")
+            args += [1, item.digest, self.operation_ttl_ms if item.operation else 0, int(item.fresh), f"1000 {TRACE}"]
+            args += [kind, item.name, stream, channel, item.payload, item.expires_at or "-"]
             if item.video:
                 states = k.states(tag, stream)
                 names += [states.table, states.revisions, states.expiries]

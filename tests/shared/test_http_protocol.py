@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import websockets
 
-from shared.http_protocol import DeadlineProtocol
+from shared.http_protocol import HEAD_MAX_BYTES, DeadlineProtocol
 from shared.serving import Server, listen, server_config
 
 POST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n"
@@ -82,6 +83,45 @@ async def test_every_request_of_a_connection_has_its_own_deadline(port: int) -> 
     with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
         await asyncio.wait_for(reader.readuntil(b"1234"), 5)
     writer.close()
+
+
+CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begun", "answer"),
+    [
+        (b"GET /", b"431"),
+        (b"GET / HTTP/1.1\r\nX: ", b"431"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nX: ", b"431"),
+        (CHUNKED + b"4;x=", b""),
+        (CHUNKED + b"0\r\nX: ", b""),
+    ],
+    ids=["an address", "a header", "the header of a second request", "a chunk's extension", "a trailer"],
+)
+async def test_what_has_no_end_is_ended(
+    port: int, monkeypatch: pytest.MonkeyPatch, begun: bytes, answer: bytes
+) -> None:
+    monkeypatch.setattr(DeadlineProtocol, "request_timeout", 60)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(begun)
+    sent = 0
+    with contextlib.suppress(ConnectionError):
+        while sent < 64 * HEAD_MAX_BYTES:
+            writer.write(b"a" * 4096)
+            await writer.drain()
+            sent += 4096
+    assert sent < 64 * HEAD_MAX_BYTES, "it was taken without end"
+    with contextlib.suppress(ConnectionResetError):
+        said = await asyncio.wait_for(reader.read(), 10)
+        assert answer in said.rpartition(b"HTTP/1.1 ")[2]
+    writer.close()
+
+
+async def test_a_body_may_be_longer_than_a_head(port: int) -> None:
+    body = b"a" * (4 * HEAD_MAX_BYTES)
+    head = b"POST / HTTP/1.1\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+    assert (await said(port, head, body)).startswith(b"HTTP/1.1 200")
 
 
 async def test_a_websocket_has_no_deadline(port: int) -> None:

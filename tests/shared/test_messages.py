@@ -254,7 +254,23 @@ def test_the_end_given_beside_a_message_counts_before_the_one_in_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["", "soon", "2026-13-01T00:00:00Z", True, False, 0, -1, [], {}, float("nan"), float("inf"), 10**20]
+    "value",
+    [
+        "",
+        "soon",
+        "2026-13-01T00:00:00Z",
+        "1969-12-31",
+        "0001-01-01T00:00:00+14:00",
+        True,
+        False,
+        0,
+        -1,
+        [],
+        {},
+        float("nan"),
+        float("inf"),
+        10**20,
+    ],
 )
 def test_an_end_that_is_no_time_is_refused(value: Any) -> None:
     with pytest.raises(InvalidMessage) as caught:

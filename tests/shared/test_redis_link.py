@@ -19,7 +19,8 @@ import uvloop
 
 from shared.errors import OutcomeUnknown, RedisRefused, RedisUnavailable
 from shared.keys import Keys
-from shared.redis_link import RedisLink, Wire
+from shared.redis_link import RedisLink
+from shared.redis_wire import Wire
 from tests.shared.redis_server import RecordingProxy, RedisServer, until
 from tests.support.ports import free_port
 
@@ -55,6 +56,16 @@ async def test_what_waits_in_one_loop_step_travels_together(proxy: RecordingProx
         replies = await asyncio.gather(*(link.send("INCR", keys.stats) for _ in range(50)))
         assert replies == list(range(1, 51))
         assert len([chunk for chunk in proxy.written if b"INCR" in chunk]) == 1
+
+
+async def test_a_server_that_refuses_is_named_in_the_log_once_and_not_at_every_command(
+    link: RedisLink, keys: Keys, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(5):
+        with pytest.raises(RedisRefused):
+            await link.send("INCR", keys.stats, "too", "many")
+    (record,) = [record for record in caplog.records if record.getMessage() == "redis refuses a command"]
+    assert "wrong number of arguments" in record.__dict__["error"]
 
 
 async def test_commands_that_come_while_others_are_under_way_stay_in_order(link: RedisLink, keys: Keys) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import AsyncIterator
 from importlib.resources import files
@@ -32,7 +33,7 @@ async def epochs(link: RedisLink, keys: Keys) -> list[int]:
 async def test_a_fresh_server_is_taught_and_every_tag_gets_an_epoch_and_a_birth(
     own_link: RedisLink, keys: Keys
 ) -> None:
-    assert min(await epochs(own_link, keys)) > 1_700_000_000
+    assert min(await epochs(own_link, keys)) > 1_700_000_000_000
     for tag in TAGS:
         epoch, birth = await own_link.send("HMGET", keys.seq(tag), "#epoch", "#birth")
         assert epoch == birth
@@ -97,7 +98,7 @@ async def test_a_server_that_started_anew_never_issues_an_id_twice(
 ) -> None:
     press = Press(own_link, scripts, keys)
     ids = [(await press.event()).position for _ in range(3)]
-    await own_link.send("HSET", keys.seq("c"), "#epoch", "99999999999")  # its clock was ahead
+    await own_link.send("HSET", keys.seq("c"), "#epoch", "99999999999999")  # its clock was ahead
     ids += [(await press.event()).position]
     kept = await own_link.send("HGETALL", keys.seq("c"))
     own_server.kill()
@@ -111,7 +112,25 @@ async def test_a_server_that_started_anew_never_issues_an_id_twice(
     await own_link.send("SCRIPT", "FLUSH")
     ids += [(await press.event()).position]
     assert len(set(ids)) == len(ids)
-    assert int(ids[-1].split("-")[0]) > 99999999999
+    assert int(ids[-1].split("-")[0]) > 99999999999999
+
+
+async def test_a_server_that_comes_back_empty_at_once_after_a_crowd_has_raised_its_epoch_issues_no_id_twice(
+    own_server: RedisServer, scripts: Scripts, keys: Keys
+) -> None:
+    """Each of a crowd that connects at once raises the epoch: counted in seconds it ran minutes ahead of the clock."""
+    ids: list[str] = []
+    for crowd in (40, 1):
+        async with contextlib.AsyncExitStack() as stack:
+            links = [RedisLink(own_server.url, name="test", prepare=scripts.prepare) for _ in range(crowd)]
+            await asyncio.gather(*(stack.enter_async_context(link) for link in links))
+            assert all(await asyncio.gather(*(link.wait_connected(10) for link in links)))
+            ids += [(await Press(links[0], scripts, keys).event()).position for _ in range(3)]
+        own_server.kill()
+        own_server.start()
+    assert len(set(ids)) == len(ids)
+    epochs = [int(id.split("-")[0]) for id in ids]
+    assert epochs == sorted(epochs), "what was issued later is newer"
 
 
 async def test_many_who_find_out_at_once_all_get_their_answers(
@@ -132,10 +151,10 @@ async def test_an_error_of_a_script_is_not_tried_again(link: RedisLink, scripts:
 
 
 async def test_an_epoch_is_never_below_the_last(own_link: RedisLink, scripts: Scripts, keys: Keys) -> None:
-    await own_link.send("HSET", keys.seq("3"), "#epoch", "99999999999")
+    await own_link.send("HSET", keys.seq("3"), "#epoch", "99999999999999")
     await own_link.send("SCRIPT", "FLUSH")
     await Press(own_link, scripts, keys).event()
-    assert await own_link.send("HGET", keys.seq("3"), "#epoch") == b"100000000000"
+    assert await own_link.send("HGET", keys.seq("3"), "#epoch") == b"100000000000000"
 
 
 async def test_a_call_names_all_its_keys(link: RedisLink, scripts: Scripts, keys: Keys) -> None:

@@ -13,6 +13,21 @@ from websockets.typing import Origin, Subprotocol
 Message = dict[str, Any]
 
 
+def dial(url: str, **more: Any) -> connect:
+    """Return a connection to be awaited or entered, without what the library would do by itself."""
+    return connect(
+        url,
+        compression=None,
+        ping_interval=None,
+        max_size=None,
+        max_queue=None,
+        proxy=None,
+        open_timeout=10,
+        close_timeout=5,
+        **more,
+    )
+
+
 class Client:
     """Keeps every frame it was sent; ``receive`` takes them out in order, by type.
 
@@ -40,18 +55,11 @@ class Client:
         headers: dict[str, str] | None = None,
     ) -> Self:
         """Connect, without waiting for the first frame."""
-        connection = await connect(
+        connection = await dial(
             url,
             origin=Origin(origin) if origin is not None else None,
             subprotocols=[Subprotocol(name) for name in subprotocols] if subprotocols else None,
             additional_headers=headers,
-            compression=None,
-            ping_interval=None,
-            max_size=None,
-            max_queue=None,
-            proxy=None,
-            open_timeout=10,
-            close_timeout=5,
         )
         return cls(connection)
 
@@ -127,6 +135,16 @@ class Client:
         if not self._over.is_set():
             await self.settled()
         assert self.unread == []
+
+    @property
+    def since(self) -> str:
+        """The last id of each stream, as a browser keeps them to come back with."""
+        last: dict[str, str] = {}
+        for text in self.texts:
+            message = {} if text == "pong" else json.loads(text)
+            for event_id in (message.get("cursor") or message.get("id") or "").split(","):
+                last[event_id.rpartition(".")[0]] = event_id
+        return ",".join(filter(None, last.values()))
 
     # --- how it ends
 

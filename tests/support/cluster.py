@@ -35,6 +35,10 @@ class Service(Process):
         self.port, self.health_port = port, health_port
         self.url = f"http://{LOOPBACK}:{port}"
 
+    def become(self, module: str) -> None:
+        """Run another program from the next start on, as an update would."""
+        self.command = [sys.executable, "-m", module]
+
     async def start(self) -> None:
         self.launch()
         await self.ready()
@@ -161,17 +165,17 @@ class Cluster:
             service.launch()
         await asyncio.gather(*(service.ready() for service in started))
 
-    async def start_node(self, **env: str) -> Node:
-        node = self.add_node(**env)
+    async def start_node(self, *, module: str = "node", **env: str) -> Node:
+        node = self.add_node(module=module, **env)
         await node.start()
         return node
 
-    async def start_router(self, **env: str) -> Router:
-        router = self.add_router(**env)
+    async def start_router(self, *, module: str = "router", **env: str) -> Router:
+        router = self.add_router(module=module, **env)
         await router.start()
         return router
 
-    def add_node(self, **env: str) -> Node:
+    def add_node(self, *, module: str = "node", **env: str) -> Node:
         """Make a node without starting it; an empty value leaves a setting out."""
         name = f"node-{len(self.nodes) + 1}"
         settings = self._settings() | {
@@ -185,16 +189,16 @@ class Cluster:
             **env,
         }
         ports = int(settings["NODE_PORT"]), int(settings["NODE_MANAGEMENT_PORT"])
-        node = Node(name, "node", *ports, settings, self.directory)
+        node = Node(name, module, *ports, settings, self.directory)
         self.nodes.append(node)
         return node
 
-    def add_router(self, **env: str) -> Router:
+    def add_router(self, *, module: str = "router", **env: str) -> Router:
         """Make a router without starting it; an empty value leaves a setting out."""
         name = f"router-{len(self.routers) + 1}"
         settings = self._settings() | {"ROUTER_HOST": LOOPBACK, "ROUTER_PORT": str(free_port()), **self._env, **env}
         port = int(settings["ROUTER_PORT"])
-        router = Router(name, "router", port, port, settings, self.directory)
+        router = Router(name, module, port, port, settings, self.directory)
         router.api_key = self.api_key
         self.routers.append(router)
         return router

@@ -70,7 +70,24 @@ class RedisServer(Process):
     def forget(self) -> None:
         """Remove its data; it may not run."""
         assert not self.running
-        shutil.rmtree(self._directory / "appendonlydir")
+        shutil.rmtree(self._data)
+
+    def keep_copy(self) -> None:
+        """Keep a copy of what it has written down by now, to go back to."""
+        shutil.copytree(self._data, self._copy)
+
+    def go_back(self) -> None:
+        """Forget what came after the copy; it may not run."""
+        self.forget()
+        self._copy.rename(self._data)
+
+    @property
+    def _data(self) -> Path:
+        return self._directory / "appendonlydir"
+
+    @property
+    def _copy(self) -> Path:
+        return self._directory / "copy"
 
     def _serves(self) -> bool:
         if not self.running:

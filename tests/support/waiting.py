@@ -40,7 +40,7 @@ async def until_equal(look: Callable[[], T | Awaitable[T]], wanted: T, *, timeou
     async def equal() -> bool:
         seen = look()
         value = await seen if inspect.isawaitable(seen) else seen
-        assert value == wanted
+        assert value == wanted, f"{value!r} is not {wanted!r}"
         return True
 
     await until(equal, timeout=timeout)

@@ -54,7 +54,7 @@ def tail(
     view = render.Raw(terminal.errors()) if raw else render.Lines(terminal.output())
     client = Client(since=since.split(",") if since else ())
     if since and client.since != since:
-        raise BadInput(f"--since is not a list of ids like u.Nw.1760092200-3, one per stream: {since!r}")
+        raise BadInput(f"--since is not a list of ids like u.Nw.1760092200123-3, one per stream: {since!r}")
     try:
         asyncio.run(listen(endpoint(url, admin=as_admin), client, credential, view))
     except KeyboardInterrupt as interrupt:

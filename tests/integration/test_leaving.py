@@ -1,0 +1,143 @@
+"""Nodes that leave: nothing is lost, and nobody arrives elsewhere together with everybody else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+import pytest
+
+from tests.support.cluster import Cluster, Node, socket_path
+from tests.support.follower import followers
+from tests.support.ports import LOOPBACK
+from tests.support.raw_client import RawClient
+from tests.support.traffic import Traffic, assert_nothing_lost_or_doubled
+from tests.support.waiting import until
+
+
+def largest_share(times: Sequence[float], parts: int = 10) -> float:
+    """Return which share of events fell into the fullest of so many equal parts of their time."""
+    first, width = min(times), (max(times) - min(times)) / parts or 1.0
+    counts = [0] * parts
+    for time in times:
+        counts[min(int((time - first) / width), parts - 1)] += 1
+    return max(counts) / len(times)
+
+
+async def test_a_rolling_restart_of_every_node_under_traffic_loses_and_doubles_nothing(new_cluster) -> None:
+    cluster: Cluster = await new_cluster(nodes=3, routers=2, DRAIN_SECONDS="1.5")
+    users = [f"u{index}" for index in range(65)]
+    async with followers(cluster, users=65, tabs=2, admins=20) as clients:
+        traffic = Traffic(cluster, users)
+        async with traffic.flowing():
+            await traffic.more(30)
+            for node in cluster.nodes:
+                assert await node.terminate() == 0
+                await traffic.more(10)
+                await node.start()
+            await traffic.more(30)
+        await assert_nothing_lost_or_doubled(traffic, clients)
+        assert len(traffic.sent["all"]) > 20
+        moves = [len(client.returns) - 1 for client in clients]
+        assert sum(moves) >= len(clients), "nobody was sent anywhere"
+
+
+async def test_clients_of_a_drained_node_are_spread_over_its_drain_and_beyond(new_cluster) -> None:
+    cluster: Cluster = await new_cluster(routers=0, nodes=2, DRAIN_SECONDS="4")
+    leaving, staying = cluster.nodes
+    ending: list[bool] = []
+
+    def choose() -> Node:
+        return staying if ending else leaving
+
+    async with followers(cluster, users=200, admins=0, choose=choose) as clients:
+        ending.append(True)
+        assert await leaving.terminate() == 0
+        await until(lambda: all(len(client.returns) == 2 for client in clients))
+        told = [at + retry_ms / 1000 for client in clients for at, retry_ms in client.told]
+        assert len(told) == len(clients)
+        # Evenly spread, a tenth would hold a tenth. All at the end, or in one slice, would be all of them in one.
+        assert largest_share(told) < 0.3
+        assert largest_share([client.returns[1] for client in clients]) < 0.4
+        assert max(told) - min(told) > 2
+
+
+async def test_those_sent_away_in_a_hurry_come_back_over_what_was_left_of_the_drain(new_cluster) -> None:
+    cluster: Cluster = await new_cluster(routers=0, DRAIN_SECONDS="60")
+    async with AsyncExitStack() as stack:
+        browsers = [await stack.enter_async_context(cluster.user(f"u{i}")) for i in range(100)]
+        first = asyncio.create_task(cluster.node.terminate())
+
+        async def draining() -> bool:
+            return (await cluster.node.health("/readyz")).status_code == 503
+
+        await until(draining)
+        assert await cluster.node.terminate() == 0
+        await first
+        slots = [(await browser.receive("reconnect"))["retry_after_ms"] for browser in browsers]
+        assert largest_share(slots) < 0.4
+        assert 30_000 < max(slots) <= 60_100
+        for browser in browsers:
+            assert (await browser.closed())[0] == 1012
+
+
+@pytest.mark.parametrize("how", ["told twice", "at the end of its time"])
+async def test_a_node_does_not_wait_for_clients_that_never_answer_and_they_lose_nothing(new_cluster, how: str) -> None:
+    cluster: Cluster = await new_cluster(nodes=2, DRAIN_SECONDS="60" if how == "told twice" else "0.5")
+    leaving, staying = cluster.nodes
+    token = cluster.tokens.user("mute")
+    mute = await RawClient.open(leaving.port, socket_path(token=token))
+    async with mute:
+        own, everyone = (await welcome(mute))["cursor"].split(",")
+        ids = [(await cluster.router.send({"users": ["mute"]}, {"type": "event"}))["id"] for _ in range(3)]
+        ending = asyncio.create_task(leaving.terminate(timeout=15))
+        if how == "told twice":
+
+            async def draining() -> bool:
+                return (await leaving.health("/readyz")).status_code == 503
+
+            await until(draining)
+            await leaving.terminate(timeout=15)
+        assert await ending == 0  # the client has read nothing since, nor answered the close
+        ids += [(await cluster.router.send({"users": ["mute"]}, {"type": "event"}))["id"] for _ in range(3)]
+    async with cluster.user("mute", node=staying, since=f"{own},{everyone}") as again:
+        assert again.connected["recovered"] is True
+        assert [message["id"] for message in await again.receive_many("event", 6)] == ids
+        await again.nothing_else()
+
+
+async def test_a_draining_node_takes_no_more_connections(new_cluster) -> None:
+    cluster: Cluster = await new_cluster(routers=0, DRAIN_SECONDS="2")
+    async with AsyncExitStack() as stack:
+        for index in range(30):
+            await stack.enter_async_context(cluster.user(f"u{index}"))
+        ending = asyncio.create_task(cluster.node.terminate())
+
+        def refused() -> bool:
+            with socket.socket() as sock:
+                return sock.connect_ex((LOOPBACK, cluster.node.port)) != 0
+
+        await until(refused, timeout=2)
+        assert (await cluster.node.health("/readyz")).text == "draining\n"
+        assert await ending == 0
+
+
+async def test_connections_reach_a_maximum_age_not_all_at_once_and_lose_nothing(new_cluster) -> None:
+    cluster: Cluster = await new_cluster(nodes=2, CONNECTION_MAX_AGE="1")
+    users = [f"u{index}" for index in range(30)]
+    async with followers(cluster, users=30, admins=5) as clients:
+        traffic = Traffic(cluster, users, producers=1)
+        async with traffic.flowing():
+            await until(lambda: all(len(client.returns) >= 3 for client in clients), timeout=30)
+        await assert_nothing_lost_or_doubled(traffic, clients)
+        slots = [retry_ms for client in clients for _, retry_ms in client.told]
+        assert len(slots) >= 2 * len(clients), "cut off, and not asked to leave"
+        assert max(slots) <= 1100
+        assert len(set(slots)) > 30
+
+
+async def welcome(client: RawClient) -> dict[str, str]:
+    return json.loads(await client.receive_text())

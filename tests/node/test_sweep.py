@@ -1,0 +1,106 @@
+"""The one timer that looks over all sessions: who has been here for long enough, and who is cut off."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from websockets.frames import Close, Opcode
+
+from node.handshake import leaves_at
+from node.hub import HubCounters
+from node.session import Session
+from node.sweep import Sweep
+from tests.node.fakes import House, Transport, make_session
+
+
+@dataclass
+class Lodge:
+    """A hub as the sweep sees it, and the connection to Redis beside it."""
+
+    sessions: list[Session] = field(default_factory=list)
+    closing_sessions: set[Session] = field(default_factory=set)
+    counters: HubCounters = field(default_factory=HubCounters)
+    connected: bool = True
+    down_for: float = 0.0
+
+    @property
+    def connections(self) -> Lodge:
+        return self
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+@pytest.fixture
+def lodge() -> Lodge:
+    return Lodge()
+
+
+@pytest.fixture
+def sweep(lodge: Lodge) -> Sweep:
+    nobody: Any = None
+    hub: Any = lodge
+    return Sweep(hub, nobody, hub, heartbeat_timeout=75, slow_client_timeout=30)
+
+
+def lodger(house: House, lodge: Lodge, max_age: float | None) -> tuple[Session, Transport]:
+    session, transport = make_session(house)
+    session.leaves_at = leaves_at(house.now(), max_age)
+    session.welcome(b"", (), [])
+    session.go_live()
+    lodge.sessions.append(session)
+    return session, transport
+
+
+def test_a_maximum_age_is_kept_give_or_take_a_tenth_and_not_by_all_at_once() -> None:
+    ends = [leaves_at(1000, 3600) for _ in range(2000)]
+    assert all(1000 + 3240 <= end <= 1000 + 3960 for end in ends)
+    per_minute = [sum(4240 + 60 * m <= end < 4300 + 60 * m for end in ends) for m in range(12)]
+    assert max(per_minute) < 2 * min(per_minute), "bunched"
+
+
+def test_without_a_maximum_age_a_connection_may_last_for_ever() -> None:
+    assert leaves_at(1000, None) == math.inf
+
+
+def test_who_has_reached_the_age_is_told_when_to_come_back_and_closed_as_at_a_restart(
+    house: House, lodge: Lodge, sweep: Sweep
+) -> None:
+    _, transport = lodger(house, lodge, 600)
+    lodger(house, lodge, None)
+    sweep.sweep(house.now() + 539, heartbeats=False)
+    assert transport.received == []
+    sweep.sweep(house.now() + 661, heartbeats=False)
+    said, closed = transport.received
+    assert json.loads(said.data).keys() == {"type", "retry_after_ms"}
+    assert json.loads(said.data)["retry_after_ms"] <= 1100
+    assert closed.opcode == Opcode.CLOSE
+    assert Close.parse(bytes(closed.data)).code == 1012
+    assert lodge.sessions[1].live
+
+
+def test_nobody_is_sent_to_other_nodes_that_could_not_take_them_in(house: House, lodge: Lodge, sweep: Sweep) -> None:
+    session, transport = lodger(house, lodge, 600)
+    lodge.connected, lodge.down_for = False, 10
+    sweep.sweep(house.now() + 661, heartbeats=False)
+    assert session.live
+    lodge.connected, lodge.down_for = True, 0
+    sweep.sweep(house.now() + 662, heartbeats=False)
+    assert [frame.opcode for frame in transport.received] == [Opcode.TEXT, Opcode.CLOSE]
+
+
+def test_who_reads_nothing_is_cut_off_and_not_asked_to_leave(house: House, lodge: Lodge, sweep: Sweep) -> None:
+    session, transport = lodger(house, lodge, 10)
+    transport.stall()
+    session.write(b"the buffer is no longer empty")
+    sweep.sweep(house.now() + 29, heartbeats=True)
+    assert not transport.aborted
+    sweep.sweep(house.now() + 31, heartbeats=True)
+    assert transport.aborted
+    assert (session.close_code, lodge.counters.stalled) == (1013, 1)
