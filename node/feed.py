@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _RETRY: Final = 0.5  # s between attempts to read history while Redis is away
+_OVERTAKEN: Final = 600.0  # s; no publish is on its way on the bus for as long
 _TAIL: Final = 512  # newest frames of a shared stream kept in memory: returning clients need not read Redis
 
 
@@ -121,6 +122,12 @@ class Feed:
         if self.states is not None:
             self.states.put(video_id, revision, None, ends_at)
 
+    def _end_overtaken(self, video_id: int, revision: Position) -> None:
+        """Take note of an end that was read from history: progress from before it may still come by the bus."""
+        if self.states is None and self.sessions:
+            self.states = StateTable()
+        self.end_state(video_id, revision, time.time() + _OVERTAKEN)
+
     def compare(self, top: Position) -> None:
         """Take note of the stream's newest position as Redis tells it."""
         if not self.settled:
@@ -171,6 +178,8 @@ class Feed:
         if not entries[0].follows(self.position):
             self._resync(Position(first.epoch, first.n - 1))
         for entry in entries:
+            if entry.ends is not None:
+                self._end_overtaken(*entry.ends)
             self._advance(entry.position, entry.payload, entry.expires_at)
 
     def _resync(self, position: Position) -> None:

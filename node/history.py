@@ -21,12 +21,14 @@ class Entry:
         payload: its JSON without the closing brace.
         expires_at: ms since the Unix epoch.
         previous: the event before it, told by the first one of an epoch.
+        ends: the video whose transcode it ends, and the revision of that end.
     """
 
     position: Position
     payload: bytes
     expires_at: int | None
     previous: Position | None = None
+    ends: tuple[int, Position] | None = None
 
     def follows(self, position: Position) -> bool:
         """Whether nothing is missing between a position and this event."""
@@ -105,9 +107,16 @@ def _entry(item: Any) -> Entry:
     values = dict(zip(fields[::2], fields[1::2], strict=True))
     expires = values.get(b"x")
     previous = values.get(b"p")
+    ends = values.get(b"s")
     return Entry(
         Position.parse(position),
         values[b"m"],
         int(expires) if expires is not None else None,
         Position.parse(previous) if previous is not None else None,
+        _end(ends) if ends is not None else None,
     )
+
+
+def _end(text: bytes) -> tuple[int, Position]:
+    video, _, revision = text.partition(b"@")
+    return int(video), Position.parse(revision)

@@ -228,21 +228,35 @@ local function envelope(kind, message, position, state, payload)
     .. message.operation.origin .. ' ' .. message.expires_at .. ' ' .. state .. '\n' .. payload
 end
 
+-- Returns what stands under a name in an entry of a history.
+local function kept_field(entry, name)
+  for i = 1, #entry[2], 2 do
+    if entry[2][i] == name then
+      return entry[2][i + 1]
+    end
+  end
+end
+
 local moved = {}
 local epoch_dash = epoch .. '-'
-local function append(message)
+local function append(message, state)
   local stream, history = message.stream, message.history
   local top = tops[stream] or epoch_dash .. '0'
   local same_epoch = sub(top, 1, #epoch_dash) == epoch_dash
   local n = same_epoch and sub(top, #epoch_dash + 1) or match(top, '%-(%d+)$')
   local position = epoch_dash .. format('%d', n + 1)
   local expires = message.expires_at ~= '-'
-  if same_epoch and not expires then
+  if same_epoch and not expires and state == '-' then
     call('XADD', history, 'MAXLEN', '~', ARGV[4], position, 'm', message.payload)
   else
     local entry = {'m', message.payload}
     if expires then
       entry[3], entry[4] = 'x', message.expires_at
+    end
+    if state ~= '-' then
+      -- Which state it ends: whoever reads it here must not show a value that is still on its way on the bus.
+      entry[#entry + 1] = 's'
+      entry[#entry + 1] = state
     end
     if not same_epoch then
       -- The first of its epoch names the one before it: what came between, and was forgotten, is seen to be missing.
@@ -269,7 +283,8 @@ local function publish(message)
     local position = done[1]
     local kept = position ~= '-' and redis.call('XRANGE', message.history, position, position)
     if kept and kept[1] then
-      deliver(message, message.where, envelope('e', message, position, '-', kept[1][2][2]))
+      local ended = kept_field(kept[1], 's') or '-'
+      deliver(message, message.where, envelope('e', message, position, ended, kept_field(kept[1], 'm')))
     end
     return {'again', position, done[2], done[3]}
   end
@@ -283,7 +298,7 @@ local function publish(message)
     end
   end
   if kind ~= 's' then
-    position = append(message)
+    position = append(message, state)
     places, online = deliver(message, message.where, envelope('e', message, position, state, message.payload))
   end
   online = online and 1 or 0

@@ -148,10 +148,12 @@ class MemoryHistory:
         self.page = 256
         self.gate: asyncio.Event | None = None
 
-    def append(self, payload: bytes, expires_at: int | None = None) -> Position:
+    def append(
+        self, payload: bytes, expires_at: int | None = None, ends: tuple[int, Position] | None = None
+    ) -> Position:
         before, self.top = self.top, Position(self.epoch, self.newest.n + 1)
         first_of_its_epoch = before is not None and before.epoch != self.epoch
-        self.entries.append(Entry(self.top, payload, expires_at, before if first_of_its_epoch else None))
+        self.entries.append(Entry(self.top, payload, expires_at, before if first_of_its_epoch else None, ends))
         return self.top
 
     def trim(self, keep: int) -> None:

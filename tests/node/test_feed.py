@@ -501,6 +501,22 @@ async def test_a_state_after_the_end_is_not_shown_and_a_newcomer_does_not_see_th
     assert transport.texts == ["{}"]
 
 
+@pytest.mark.parametrize("known", [True, False])
+async def test_progress_that_history_has_overtaken_is_not_shown_after_the_end(stage: Stage, known: bool) -> None:
+    stage.open()
+    _, transport = stage.join()
+    if known:
+        stage.feed.hear_state(5, Position(1, 1), b'{"progress":1', 2e9)
+    end = stage.history.append(b'{"ended":5', ends=(5, Position(1, 3)))
+    stage.feed.compare(end)
+    await stage.settled()
+    stage.feed.hear_state(5, Position(1, 2), b'{"progress":2', 2e9)
+    assert [text for text in transport.texts if "progress" not in text] == ['{"ended":5,"id":"u.Nw.1-1"}']
+    assert transport.texts[-1].startswith('{"ended"')
+    stage.feed.hear_state(5, Position(1, 4), b'{"progress":0', 2e9)  # a newer start
+    assert transport.texts[-1] == '{"progress":0}'
+
+
 async def test_a_newcomer_gets_every_active_state_in_the_order_of_change(stage: Stage) -> None:
     stage.open()
     for video, n in ((1, 1), (2, 2), (3, 3), (1, 4)):

@@ -78,6 +78,18 @@ async def test_the_first_event_of_an_epoch_names_the_one_before_it(
     assert not second.follows(Position(first.epoch - 1, first.n))
 
 
+async def test_the_end_of_a_transcode_names_the_state_that_it_ends(press: Press, history: History) -> None:
+    await press(
+        Item(kind="s", video="7", state="5 a 60000"),
+        Item(video="7", state="6 f 60000"),
+        Item(),
+        Item(video="7", state="4 f 60000"),  # late: a newer state stands, and this ends nothing
+    )
+    page = await history.read(SHARED_TAG, "admin", Position(0, 0))
+    ((_, revision),) = await history.tops(SHARED_TAG, ["admin"])
+    assert [entry.ends for entry in page.entries] == [(7, revision), None, None]
+
+
 async def test_a_position_is_good_while_everything_after_it_is_there(
     press: Press, history: History, link: RedisLink, keys: Keys
 ) -> None:

@@ -520,6 +520,16 @@ async def test_an_owners_state_goes_to_the_owners_nodes_and_table(
     assert await link.send("EXISTS", keys.all_states.table) == 0
 
 
+async def test_a_repeated_end_of_a_transcode_still_names_what_it_ends(press: Press, keys: Keys, ear: Ear) -> None:
+    """A node may have missed the first call's publish: the event alone would leave the video active there."""
+    await ear.listen(keys.admin_channel)
+    end = Item(video="7", state="6 f 60000", operation="op", owner="7")
+    await press(end)
+    await press(end)
+    first, again = [message.state for message in await ear.envelopes()]
+    assert first == again != b"-"
+
+
 async def test_a_repeated_state_with_its_key_is_answered_and_not_applied_again(press: Press) -> None:
     item = Item('{"progress":5', kind="s", operation="op", video="1", state="5 a 60000")
     (first,) = await press(item)
