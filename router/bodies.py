@@ -98,8 +98,10 @@ class MessageRequest(_Request):
 
 
 class Batch(BaseModel):
+    """A batch some of whose items may be anything: each is judged by itself."""
+
     model_config = ConfigDict(extra="forbid")
-    items: list[dict[str, Any]] = Field(min_length=1, max_length=BATCH_MAX)
+    items: list[Any] = Field(min_length=1, max_length=BATCH_MAX)
 
 
 class Published(BaseModel):

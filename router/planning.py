@@ -50,7 +50,7 @@ class Planner:
         """Raises ``ValidationError`` or ``InvalidMessage``."""
         return self._plan(self._one.validate_python(parse(body)))
 
-    def read_many(self, body: bytes) -> tuple[list[dict[str, Any]], list[Plan | Exception]]:
+    def read_many(self, body: bytes) -> tuple[list[Any], list[Plan | Exception]]:
         """Return the items as they came, and a plan for each, or what is wrong with it.
 
         Raises:

@@ -201,6 +201,16 @@ async def test_a_bad_item_is_reported_at_its_place_and_harms_no_other(router: ht
     assert len({result["id"] for result in results if result["status"] == 202}) == 3
 
 
+@pytest.mark.parametrize("odd", [5, None, "x", [], [1], True])
+@pytest.mark.parametrize(("path", "good"), [("notifications", SYSTEM), ("messages", CUSTOM)])
+async def test_an_item_that_is_no_object_harms_no_other(
+    router: httpx.AsyncClient, path: str, good: dict[str, Any], odd: Any
+) -> None:
+    items = [good, odd, {**good, "idempotency_key": "k"}]
+    answer = await router.post(f"/{path}/batch", json={"items": items})
+    assert [result["status"] for result in answer.json()["results"]] == [202, 422, 202]
+
+
 async def test_items_with_keys_of_their_own_are_done_once_each(router: httpx.AsyncClient) -> None:
     items = [{**CUSTOM, "idempotency_key": f"k{number}"} for number in range(3)]
     first = (await router.post("/messages/batch", json={"items": items})).json()["results"]
