@@ -149,6 +149,30 @@ async def test_of_a_wrong_audience_the_one_thing_that_is_wrong_is_told(
         assert error["loc"] == ["body", field, *where]
 
 
+@pytest.mark.parametrize(
+    ("fields", "where"),
+    [
+        ('"v":1e999', ["v"]),
+        ('"v":[0,{"w":-1E+400}]', ["v", "1", "w"]),
+        (f'"v":1{"0" * 309}.0', ["v"]),
+    ],
+)
+async def test_a_number_too_large_for_any_browser_is_422(
+    router: httpx.AsyncClient, fields: str, where: list[str]
+) -> None:
+    body = f'{{"audience":"all","message":{{"type":"x",{fields}}}}}'
+    single = await router.post("/messages", content=body)
+    assert single.status_code == 422, single.text
+    assert single.json()["detail"][0]["loc"] == ["body", "message", *where]
+    batch = await router.post("/messages/batch", content=f'{{"items":[{body},{json.dumps(CUSTOM)}]}}')
+    assert [result["status"] for result in batch.json()["results"]] == [422, 202]
+
+
+async def test_infinity_is_a_word_like_any_other(router: httpx.AsyncClient) -> None:
+    words = {"type": "x", "a": "Infinity", "b": ["-Infinity", "NaN"], "c": 'Infinity"', "NaN": 1e300}
+    await published(await router.post("/messages", json={"audience": "all", "message": words}))
+
+
 async def test_a_type_that_is_missing_or_unknown_is_told_with_those_there_are(router: httpx.AsyncClient) -> None:
     results = await router.post("/notifications/batch", json={"items": [{"type": "x"}, {"message": "x"}]})
     (unknown,), (missing,) = (result["detail"] for result in results.json()["results"])
