@@ -45,7 +45,9 @@ class NodeSettings(CommonSettings):
     )
 
     heartbeat_timeout: float = Field(75, gt=0, description="Seconds without a frame after which a client is a zombie.")
-    heartbeat_interval: float = Field(30, gt=0, description="Seconds between heartbeats, as clients are told.")
+    heartbeat_interval: float = Field(
+        30, gt=0, description="Seconds between heartbeats, as clients are told; shorter than the timeout."
+    )
     max_connections_per_user: int = Field(20, ge=1, description="Connections of one user, over all nodes.")
     commands_per_second: int = Field(20, ge=1, description="Commands of one user per second.")
     frame_max_bytes: int = Field(4096, ge=128, description="Largest frame a client may send.")
@@ -72,4 +74,14 @@ class NodeSettings(CommonSettings):
     def _tokens_can_be_judged(self) -> Self:
         if not self.has_jwt:
             raise ValueError("JWT_SECRET, JWT_PUBLIC_KEY or JWT_JWKS_URL must be set: no token could be judged")
+        return self
+
+    @model_validator(mode="after")
+    def _heartbeats_keep_a_client_alive(self) -> Self:
+        # Else every client that does as the first frame says is closed with 4408, comes back, and again.
+        if self.heartbeat_interval >= self.heartbeat_timeout:
+            raise ValueError(
+                f"HEARTBEAT_INTERVAL ({self.heartbeat_interval:g} s) must be shorter than "
+                f"HEARTBEAT_TIMEOUT ({self.heartbeat_timeout:g} s)"
+            )
         return self

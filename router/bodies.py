@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
 from shared.errors import InvalidUserId
 from shared.ids import user_id
@@ -48,7 +48,22 @@ class Users(BaseModel):
     users: list[UserId] = Field(min_length=1, max_length=USERS_MAX, examples=[[7, 8]])
 
 
-Audience = Literal["admin", "all"] | Users
+_AUDIENCES: Final[dict[type, str]] = {dict: "Users", Users: "Users", str: "Name"}
+
+
+def _kind_of_audience(value: Any) -> str | None:
+    return _AUDIENCES.get(type(value))
+
+
+# Told apart by us: pydantic would try both, and report of each why it is not that one.
+Audience = Annotated[
+    Annotated[Literal["admin", "all"], Tag("Name")] | Annotated[Users, Tag("Users")],
+    Discriminator(
+        _kind_of_audience,
+        custom_error_type="audience",
+        custom_error_message="Input should be 'admin', 'all' or an object with users",
+    ),
+]
 
 
 class _Request(BaseModel):
@@ -98,8 +113,10 @@ class MessageRequest(_Request):
 
 
 class Batch(BaseModel):
+    """A batch some of whose items may be anything: each is judged by itself."""
+
     model_config = ConfigDict(extra="forbid")
-    items: list[dict[str, Any]] = Field(min_length=1, max_length=BATCH_MAX)
+    items: list[Any] = Field(min_length=1, max_length=BATCH_MAX)
 
 
 class Published(BaseModel):

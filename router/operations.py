@@ -74,10 +74,19 @@ def made_key() -> str:
     return f"op-{random.getrandbits(96):024x}"  # belongs to its caller alone
 
 
-def check_key(key: str) -> str:
+def key_in_header(key: str) -> str:
     """Return the key; raises ``InvalidMessage`` for one that is empty, too long or not printable ASCII."""
+    return _checked(key, "Idempotency-Key", "header")
+
+
+def key_in_body(key: str) -> str:
+    """As ``key_in_header``."""
+    return _checked(key, "idempotency_key", "body")
+
+
+def _checked(key: str, field: str, part: str) -> str:
     if not 0 < len(key) <= KEY_MAX_LENGTH or not key.isascii() or not key.isprintable():
-        raise InvalidMessage("Idempotency-Key", f"1 to {KEY_MAX_LENGTH} printable ASCII characters")
+        raise InvalidMessage(field, f"1 to {KEY_MAX_LENGTH} printable ASCII characters", part)
     return key
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import from_json
+from pydantic_core import ErrorDetails, from_json
 
 from router import bodies
 from router.publish_call import Target
@@ -50,7 +50,7 @@ class Planner:
         """Raises ``ValidationError`` or ``InvalidMessage``."""
         return self._plan(self._one.validate_python(parse(body)))
 
-    def read_many(self, body: bytes) -> tuple[list[dict[str, Any]], list[Plan | Exception]]:
+    def read_many(self, body: bytes) -> tuple[list[Any], list[Plan | Exception]]:
         """Return the items as they came, and a plan for each, or what is wrong with it.
 
         Raises:
@@ -120,15 +120,16 @@ def parse(body: bytes) -> Any:
 def explain(exc: ValidationError | InvalidMessage) -> list[dict[str, Any]]:
     """Return what is wrong in FastAPI's form: where, and why."""
     if isinstance(exc, InvalidMessage):
-        return [{"type": "value_error", "loc": ["body", *filter(None, exc.field.split("."))], "msg": exc.reason}]
-    return [
-        {
-            "type": error["type"],
-            "loc": ["body", *_path(error["loc"])],
-            "msg": error["msg"].removeprefix("Value error, "),
-        }
-        for error in exc.errors(include_url=False, include_context=False, include_input=False)
-    ]
+        return [{"type": "value_error", "loc": [exc.part, *filter(None, exc.field.split("."))], "msg": exc.reason}]
+    return [_explain(error) for error in exc.errors(include_url=False, include_context=False, include_input=False)]
+
+
+def _explain(error: ErrorDetails) -> dict[str, Any]:
+    kind, loc, message = error["type"], ["body", *_path(error["loc"])], error["msg"].removeprefix("Value error, ")
+    if kind in _WITHOUT_TYPE:  # pydantic lays it to the object whose ``type`` it is
+        kind, message = _WITHOUT_TYPE[kind]
+        loc.append("type")
+    return {"type": kind, "loc": loc, "msg": message}
 
 
 def _path(loc: tuple[int | str, ...]) -> list[int | str]:
@@ -136,5 +137,9 @@ def _path(loc: tuple[int | str, ...]) -> list[int | str]:
     return [part for part in loc if part not in _MODEL_NAMES]
 
 
-_MODEL_NAMES: Final = frozenset({*TYPED, "Users", "literal['admin','all']", "str", "int", "float"})
+_MODEL_NAMES: Final = frozenset({*TYPED, "Users", "Name", "str", "int", "float"})
+_WITHOUT_TYPE: Final = {
+    "union_tag_not_found": ("missing", "Field required"),
+    "union_tag_invalid": ("literal_error", f"Input should be one of {', '.join(map(repr, TYPED))}"),
+}
 _BATCH: Final = TypeAdapter(bodies.Batch)

@@ -13,7 +13,17 @@ from router import bodies
 from router.callers import Caller, Callers
 from router.lean_route import Call
 from router.metrics import RouterMetrics
-from router.operations import KeyReused, Operation, Origin, check_key, claim, digest_of, made_key, traceparent
+from router.operations import (
+    KeyReused,
+    Operation,
+    Origin,
+    claim,
+    digest_of,
+    key_in_body,
+    key_in_header,
+    made_key,
+    traceparent,
+)
 from router.planning import MessageTooLarge, Plan, Planner, explain
 from router.publisher import Order, Outcome, Publisher
 from shared.errors import InvalidMessage, RealtimeError, RedisError, RedisRefused
@@ -95,10 +105,7 @@ class PublishApi:
     async def _single(self, call: Call, planner: Planner) -> tuple[int, bytes]:
         caller = await self._callers.allow(call.header(b"authorization"), "publish")
         plan = planner.read_one(call.body)
-        given = call.header(b"idempotency-key")
-        given = plan.key if given is None else given
-        key = check_key(given) if given is not None else made_key()
-        operation = Operation(caller.name, key, digest_of(call.path, call.body), explicit=given is not None)
+        operation = _operation(caller, call, plan.key)
         origin = Origin(traceparent(call.header(b"traceparent")), self._rising_us())
         order = Order(planner.make(plan, origin.now_us), plan.targets, operation, origin, plan.owner)
         try:
@@ -107,7 +114,7 @@ class PublishApi:
             (outcome,) = await self._publisher.publish([order])
         except RedisError as exc:
             self._metrics.unavailable += 1
-            raise PublishUnavailable(key, refused=isinstance(exc, RedisRefused)) from exc
+            raise PublishUnavailable(operation.key, refused=isinstance(exc, RedisRefused)) from exc
         if isinstance(outcome, KeyReused):
             raise outcome
         self._metrics.count_publish(order.message.type)
@@ -124,9 +131,7 @@ class PublishApi:
     async def _batch(self, call: Call, planner: Planner) -> tuple[int, bytes]:
         caller = await self._callers.allow(call.header(b"authorization"), "publish")
         items, plans = planner.read_many(call.body)
-        given = call.header(b"idempotency-key")
-        key = check_key(given) if given is not None else made_key()
-        whole = Operation(caller.name, key, digest_of(call.path, call.body), explicit=given is not None)
+        whole = _operation(caller, call)
         results: list[dict[str, Any]] = [{}] * len(plans)
         orders: dict[int, Order] = {}  # by the item's index
         try:
@@ -154,7 +159,7 @@ class PublishApi:
             outcomes = await self._publisher.publish(list(orders.values()))
         except RedisError as exc:
             self._metrics.unavailable += 1
-            raise PublishUnavailable(key, refused=isinstance(exc, RedisRefused)) from exc
+            raise PublishUnavailable(whole.key, refused=isinstance(exc, RedisRefused)) from exc
         for (index, order), outcome in zip(orders.items(), outcomes, strict=True):
             if isinstance(outcome, KeyReused):
                 results[index] = _REUSED
@@ -198,9 +203,19 @@ def _check_volume(orders: Iterable[Order]) -> None:
 _REUSED: Final = {"status": 409, "detail": str(KeyReused())}
 
 
+def _operation(caller: Caller, call: Call, in_body: str | None = None) -> Operation:
+    """Return the call's operation: under the key in its header, else the one in its body, else a fresh one."""
+    digest, in_header = digest_of(call.path, call.body), call.header(b"idempotency-key")
+    if in_header is not None:
+        return Operation(caller.name, key_in_header(in_header), digest, explicit=True)
+    if in_body is not None:
+        return Operation(caller.name, key_in_body(in_body), digest, explicit=True)
+    return Operation(caller.name, made_key(), digest, explicit=False)
+
+
 def _item_operation(caller: Caller, path: str, key: str, item: dict[str, Any]) -> Operation:
     body = to_json({name: value for name, value in item.items() if name != "idempotency_key"})
-    return Operation(caller.name, check_key(key), digest_of(path, body), explicit=True)
+    return Operation(caller.name, key_in_body(key), digest_of(path, body), explicit=True)
 
 
 def _answer(outcome: Outcome, order: Order) -> dict[str, Any]:

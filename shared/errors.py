@@ -38,10 +38,11 @@ class InvalidMessage(RealtimeError):
     Attributes:
         field: dotted path of the offending field, as the caller wrote it, for example ``message.progress``.
         reason: what is wrong with it.
+        part: ``body``, or ``header`` if it is one.
     """
 
-    def __init__(self, field: str, reason: str) -> None:
-        self.field, self.reason = field, reason
+    def __init__(self, field: str, reason: str, part: str = "body") -> None:
+        self.field, self.reason, self.part = field, reason, part
         super().__init__(field, reason)
 
     def __str__(self) -> str:

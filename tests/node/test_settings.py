@@ -66,6 +66,16 @@ def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, va
         read_settings(NodeSettings)
 
 
+@pytest.mark.parametrize(("interval", "timeout"), [("", "30"), ("", "4"), ("75", ""), ("5", "5")])
+def test_heartbeats_that_come_too_late_to_count_do_not_start(
+    monkeypatch: pytest.MonkeyPatch, interval: str, timeout: str
+) -> None:
+    monkeypatch.setenv("HEARTBEAT_INTERVAL", interval)
+    monkeypatch.setenv("HEARTBEAT_TIMEOUT", timeout)
+    with pytest.raises(SettingsError, match=r"HEARTBEAT_INTERVAL .* HEARTBEAT_TIMEOUT"):
+        read_settings(NodeSettings)
+
+
 @pytest.mark.parametrize("text", ["https://a.example.com,http://b:5173", '["https://a.example.com","http://b:5173"]'])
 def test_origins_are_written_with_commas_or_as_json(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("BACKEND_CORS_ORIGINS", text)

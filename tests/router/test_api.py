@@ -98,8 +98,10 @@ async def test_the_callers_trace_goes_on(router: httpx.AsyncClient) -> None:
         ("notifications", {**SYSTEM, "expires_at": "soon"}, ["body", "expires_at"]),
         ("notifications", {**SYSTEM, "target": {"users": []}}, ["body", "target", "users"]),
         ("notifications", {**SYSTEM, "id": "x"}, ["body", "id"]),
-        ("notifications", {"message": "x"}, ["body"]),
-        ("notifications", {"type": "connected"}, ["body"]),
+        ("notifications", {"message": "x"}, ["body", "type"]),
+        ("notifications", {"type": "connected"}, ["body", "type"]),
+        ("notifications", {"type": None}, ["body", "type"]),
+        ("notifications", {**SYSTEM, "idempotency_key": "钥匙"}, ["body", "idempotency_key"]),
         ("messages", {"audience": "everyone", "message": {"type": "x"}}, ["body", "audience"]),
         ("messages", {"message": {"type": "x"}}, ["body", "audience"]),
         ("messages", {"audience": "all"}, ["body", "message"]),
@@ -120,6 +122,63 @@ async def test_what_is_invalid_is_422_and_names_the_field(
     answer = await router.post(f"/{path}", json=body)
     assert answer.status_code == 422, answer.text
     assert where in [error["loc"] for error in answer.json()["detail"]]
+
+
+@pytest.mark.parametrize(
+    ("audience", "where"),
+    [
+        ("everyone", []),
+        ("7", []),
+        (7, []),
+        (["admin"], []),
+        ({}, ["users"]),
+        ({"users": 7}, ["users"]),
+        ({"users": ["a b"]}, ["users", 0]),
+        ({"users": [7, None]}, ["users", 1]),
+        ({"users": [7], "admin": True}, ["admin"]),
+    ],
+)
+async def test_of_a_wrong_audience_the_one_thing_that_is_wrong_is_told(
+    router: httpx.AsyncClient, audience: Any, where: list[Any]
+) -> None:
+    for path, body, field in (
+        ("messages", {"audience": audience, "message": {"type": "x"}}, "audience"),
+        ("notifications", {**SYSTEM, "target": audience}, "target"),
+    ):
+        (error,) = (await router.post(f"/{path}", json=body)).json()["detail"]
+        assert error["loc"] == ["body", field, *where]
+
+
+@pytest.mark.parametrize(
+    ("fields", "where"),
+    [
+        ('"v":1e999', ["v"]),
+        ('"v":[0,{"w":-1E+400}]', ["v", "1", "w"]),
+        (f'"v":1{"0" * 309}.0', ["v"]),
+    ],
+)
+async def test_a_number_too_large_for_any_browser_is_422(
+    router: httpx.AsyncClient, fields: str, where: list[str]
+) -> None:
+    body = f'{{"audience":"all","message":{{"type":"x",{fields}}}}}'
+    single = await router.post("/messages", content=body)
+    assert single.status_code == 422, single.text
+    assert single.json()["detail"][0]["loc"] == ["body", "message", *where]
+    batch = await router.post("/messages/batch", content=f'{{"items":[{body},{json.dumps(CUSTOM)}]}}')
+    assert [result["status"] for result in batch.json()["results"]] == [422, 202]
+
+
+async def test_infinity_is_a_word_like_any_other(router: httpx.AsyncClient) -> None:
+    words = {"type": "x", "a": "Infinity", "b": ["-Infinity", "NaN"], "c": 'Infinity"', "NaN": 1e300}
+    await published(await router.post("/messages", json={"audience": "all", "message": words}))
+
+
+async def test_a_type_that_is_missing_or_unknown_is_told_with_those_there_are(router: httpx.AsyncClient) -> None:
+    results = await router.post("/notifications/batch", json={"items": [{"type": "x"}, {"message": "x"}]})
+    (unknown,), (missing,) = (result["detail"] for result in results.json()["results"])
+    assert unknown["loc"] == missing["loc"] == ["body", "type"]
+    assert "'system_message'" in unknown["msg"]
+    assert missing["msg"] == "Field required"
 
 
 @pytest.mark.parametrize(
@@ -164,6 +223,14 @@ async def test_another_callers_key_is_another_key(router: httpx.AsyncClient) -> 
 async def test_a_key_that_is_none_is_422(router: httpx.AsyncClient, key: str) -> None:
     answer = await router.post("/messages", json=CUSTOM, headers=[(b"Idempotency-Key", key.encode())])
     assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"] == ["header", "Idempotency-Key"]
+
+
+async def test_an_items_key_that_is_none_is_422_at_its_place(router: httpx.AsyncClient) -> None:
+    items = [{**CUSTOM, "idempotency_key": "钥匙"}, CUSTOM]
+    bad, good = (await router.post("/messages/batch", json={"items": items})).json()["results"]
+    assert (bad["status"], good["status"]) == (422, 202)
+    assert bad["detail"][0]["loc"] == ["body", "idempotency_key"]
 
 
 async def test_without_redis_it_is_503_with_a_key_that_completes_it(keys: Keys) -> None:
@@ -199,6 +266,16 @@ async def test_a_bad_item_is_reported_at_its_place_and_harms_no_other(router: ht
     results = answer.json()["results"]
     assert [result["status"] for result in results] == [202, 422, 202, 422, 202]
     assert len({result["id"] for result in results if result["status"] == 202}) == 3
+
+
+@pytest.mark.parametrize("odd", [5, None, "x", [], [1], True])
+@pytest.mark.parametrize(("path", "good"), [("notifications", SYSTEM), ("messages", CUSTOM)])
+async def test_an_item_that_is_no_object_harms_no_other(
+    router: httpx.AsyncClient, path: str, good: dict[str, Any], odd: Any
+) -> None:
+    items = [good, odd, {**good, "idempotency_key": "k"}]
+    answer = await router.post(f"/{path}/batch", json={"items": items})
+    assert [result["status"] for result in answer.json()["results"]] == [202, 422, 202]
 
 
 async def test_items_with_keys_of_their_own_are_done_once_each(router: httpx.AsyncClient) -> None:

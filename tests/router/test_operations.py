@@ -12,9 +12,10 @@ from router.operations import (
     KeyReused,
     Operation,
     Origin,
-    check_key,
     claim,
     digest_of,
+    key_in_body,
+    key_in_header,
     made_key,
     traceparent,
 )
@@ -93,19 +94,21 @@ async def test_a_claim_holds_for_a_day(link: RedisLink, keys: Keys) -> None:
 
 @pytest.mark.parametrize("key", ["x", "x" * KEY_MAX_LENGTH, "a key with spaces", "{}\"'"])
 def test_printable_ascii_is_a_key(key: str) -> None:
-    assert check_key(key) == key
+    assert key_in_header(key) == key_in_body(key) == key
 
 
 @pytest.mark.parametrize("key", ["", "x" * (KEY_MAX_LENGTH + 1), "钥匙", "a\nb", "\x7f", "é"])
 def test_anything_else_is_no_key(key: str) -> None:
     with pytest.raises(InvalidMessage, match="Idempotency-Key"):
-        check_key(key)
+        key_in_header(key)
+    with pytest.raises(InvalidMessage, match="idempotency_key"):
+        key_in_body(key)
 
 
 def test_made_keys_are_keys_and_never_the_same() -> None:
     made = {made_key() for _ in range(1000)}
     assert len(made) == 1000
-    assert all(check_key(key) == key for key in made)
+    assert all(key_in_header(key) == key for key in made)
 
 
 def test_a_digest_tells_bodies_and_paths_apart() -> None:

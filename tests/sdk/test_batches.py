@@ -14,6 +14,7 @@ REFUSED_PROGRESS = {
     "status": 422,
     "detail": [{"type": "less_than_equal", "loc": ["body", "progress"], "msg": "Input should be at most 100"}],
 }
+RECEIVED = {"status": 202, **RECEIPT}
 
 
 @pytest.fixture
@@ -57,6 +58,20 @@ def test_each_item_gets_its_receipt_or_its_error(service: SyncNotificationServic
     assert isinstance(bad.error, InvalidMessage)
     assert bad.error.field == "progress"
     assert isinstance(reused.error, KeyReused)
+
+
+@pytest.mark.parametrize("path", ["notifications", "messages"])
+@pytest.mark.parametrize("odd", [5, None, "x", []])
+def test_an_item_that_is_no_object_harms_no_other(
+    service: SyncNotificationService, router: Router, path: str, odd: object
+) -> None:
+    router.answers(results({"status": 422, "detail": [{"type": "x", "loc": ["body"], "msg": "no object"}]}, RECEIVED))
+    send = service.notify_batch if path == "notifications" else service.send_batch
+    bad, good = send([odd, {"type": "system_message", "message": "hello"}])  # type: ignore[list-item]  # on purpose
+    (asked,) = router.asked
+    assert asked.body["items"][0] == odd
+    assert (bad.status, bad.idempotency_key) == (422, "")
+    assert (good.status, good.idempotency_key) == (202, asked.body["items"][1]["idempotency_key"])
 
 
 def test_a_batch_is_retried_with_the_same_keys(service: SyncNotificationService, router: Router) -> None:

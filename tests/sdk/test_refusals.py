@@ -59,6 +59,7 @@ async def test_each_refusal_has_its_error_that_says_what_the_router_said(
         ([{"type": "x", "loc": ["body", "progress"], "msg": "at most 100"}], "progress", "at most 100"),
         ([{"type": "x", "loc": ["body", "message", "level"], "msg": "unknown"}], "message.level", "unknown"),
         ([{"type": "x", "loc": ["body"], "msg": "not JSON"}], "", "not JSON"),
+        ([{"type": "x", "loc": ["header", "Idempotency-Key"], "msg": "too long"}], "Idempotency-Key", "too long"),
         ("progress: at most 100", "progress", "at most 100"),
         ("no idea what this is", "", "no idea what this is"),
     ],

@@ -106,7 +106,7 @@ def _detail(body: object) -> str:
 def _complaint(error: object) -> str:
     if not isinstance(error, dict):
         return str(error)
-    field = ".".join(str(part) for part in error.get("loc", ()) if part not in ("body", "path"))
+    field = ".".join(str(part) for part in error.get("loc", ()) if part not in ("body", "header", "path"))
     return f"{field}: {error.get('msg', 'is invalid')}" if field else str(error.get("msg", "invalid"))
 
 

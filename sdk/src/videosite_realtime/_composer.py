@@ -63,10 +63,10 @@ class Composer:
         return self._publish("/api/v1/messages", self._stamped(fields, message), key)
 
     def notifications(self, items: Iterable[Fields]) -> PublishBatch:
-        return self._batch("/api/v1/notifications/batch", (self._stamped(item, item) for item in items))
+        return self._batch("/api/v1/notifications/batch", items, lambda item: item)
 
     def messages(self, items: Iterable[Fields]) -> PublishBatch:
-        return self._batch("/api/v1/messages/batch", (self._stamped(item, item.get("message")) for item in items))
+        return self._batch("/api/v1/messages/batch", items, lambda item: item.get("message"))
 
     def _notification(self, fields: Fields, key: str | None) -> Publish:
         return self._publish("/api/v1/notifications", self._stamped(fields, fields), key)
@@ -74,11 +74,17 @@ class Composer:
     def _publish(self, path: str, fields: Fields, key: str | None) -> Publish:
         return Publish(path, _encode(fields), self._new_key() if key is None else _header_safe(key))
 
-    def _batch(self, path: str, items: Iterable[Fields]) -> PublishBatch:
-        keyed = [{**item, "idempotency_key": item.get("idempotency_key") or self._new_key()} for item in items]
+    def _batch(self, path: str, items: Iterable[Fields], message: Callable[[Fields], object]) -> PublishBatch:
+        # What is no object can bear no key; the router refuses it at its place.
+        keyed = [
+            self._keyed(self._stamped(item, message(item))) if isinstance(item, Mapping) else item for item in items
+        ]
         if not 1 <= len(keyed) <= BATCH_MAX:
             raise InvalidMessage(422, f"items: a batch has 1 to {BATCH_MAX:,} items, this one {len(keyed):,}")
         return PublishBatch(path, _encode({"items": keyed}))
+
+    def _keyed(self, item: Fields) -> Fields:
+        return {**item, "idempotency_key": item.get("idempotency_key") or self._new_key()}
 
     def _stamped(self, fields: Fields, message: object) -> Fields:
         """Return ``fields`` without what was not given, and with a transcode message's time unless it has one."""

@@ -153,7 +153,7 @@ def refused(status: int, detail: Any) -> Refused:
 def _field_and_reason(detail: Any) -> tuple[str, str]:
     """Read "field: reason", or FastAPI's list of ``{"loc": […], "msg": …}``, of which the first counts."""
     if isinstance(detail, list) and detail and isinstance(detail[0], dict):
-        path = [str(part) for part in detail[0].get("loc", ()) if part != "body"]
+        path = [str(part) for part in detail[0].get("loc", ()) if part not in ("body", "header")]
         return ".".join(path), str(detail[0].get("msg", ""))
     field, colon, reason = str(detail).partition(": ")
     return (field, reason) if colon and " " not in field else ("", str(detail))

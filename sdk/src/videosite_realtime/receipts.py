@@ -38,7 +38,7 @@ class ItemResult:
 
     Attributes:
         status: HTTP status it would have had alone.
-        idempotency_key: the item's own.
+        idempotency_key: the item's own; empty if the item was no object and so could have none.
     """
 
     status: int

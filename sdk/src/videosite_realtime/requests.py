@@ -60,7 +60,8 @@ class PublishBatch:
     idempotency_key: ClassVar[None] = None
 
     def read(self, answer: Any) -> list[ItemResult]:
-        keys = [item["idempotency_key"] for item in json.loads(self.body)["items"]]
+        items = json.loads(self.body)["items"]
+        keys = [item["idempotency_key"] if isinstance(item, dict) else "" for item in items]
         pairs = zip(answer["results"], keys, strict=True)
         return [ItemResult.from_answer(result, key) for result, key in pairs]
 
