@@ -57,8 +57,10 @@ async def test_a_node_that_slept_through_its_clearing_comes_back_under_a_new_id_
         cluster.user("alice", node=awake) as alice_too,
         cluster.user("bob", node=sleeper) as bob,
         cluster.admin("root", node=sleeper) as page,
+        cluster.user("carol", node=sleeper) as carol,
+        cluster.user("carol", node=sleeper) as carol_too,
         cluster.user("zombie", node=sleeper) as zombie,
-        beating([alice, alice_too, bob, page]),
+        beating([alice, alice_too, bob, carol, page]),
     ):
         old_id, awake_id = await id_of(cluster, sleeper.name), await id_of(cluster, awake.name)
         sent = {audience: [await send(cluster, audience)] for audience in ("alice", "bob", "admin", "all")}
@@ -71,6 +73,9 @@ async def test_a_node_that_slept_through_its_clearing_comes_back_under_a_new_id_
             ids.append(await send(cluster, audience))
         waiting = asyncio.create_task(arrive(cluster, "dora"))  # the kernel accepts it, the node does not read it yet
 
+        # Something to write down when it wakes up, while its old id is the only one that it has.
+        carol_too.connection.transport.abort()
+
         sleeper.resume()
 
         async with await waiting as dora:
@@ -82,7 +87,12 @@ async def test_a_node_that_slept_through_its_clearing_comes_back_under_a_new_id_
             new_id = await id_of(cluster, sleeper.name)
             assert new_id != old_id
             assert old_id not in await registry.node_ids()
-            expected = {"alice": {awake_id: 1, new_id: 1}, "bob": {new_id: 1}, "dora": {new_id: 1}}
+            expected = {
+                "alice": {awake_id: 1, new_id: 1},
+                "bob": {new_id: 1},
+                "carol": {new_id: 1},
+                "dora": {new_id: 1},
+            }
             assert {user: places for user, places in (await registry.users()).items() if user != "zombie"} == expected
             assert (await zombie.closed())[0] == 4408, "who says nothing is closed all the same"
             for audience, client in (("alice", alice), ("bob", bob), ("admin", page), ("dora", dora)):
