@@ -6,13 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
-from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Request, Response, Security
 from pydantic_core import from_json
 
+from shared.asgi import BEARER
 from shared.auth import Principal, TokenVerifier, bearer_token
 from shared.cluster import list_nodes
 from shared.errors import InvalidToken, KeysUnavailable
 from shared.keys import Keys
+from shared.messages import SystemMessage
 from shared.redis_link import RedisLink
 from shared.states import read_state, read_states
 from shared.stats import Counters
@@ -45,20 +47,21 @@ class RestApi:
     def routes(self) -> APIRouter:
         routes = APIRouter(prefix="/api/v1")
         logged_in, admin = Depends(self._principal), Depends(self._admin)
+        token = Security(BEARER)
 
         @routes.get("/ws/stats", tags=["cluster"])
         async def stats() -> dict[str, int]:
             """Return the four counters of the whole cluster."""
             return self._stats().as_json()
 
-        @routes.get("/transcodes", tags=["transcodes"])
+        @routes.get("/transcodes", tags=["transcodes"], dependencies=[token])
         async def transcodes(principal: Principal = logged_in) -> dict[str, Any]:
             """Return the newest states: an admin's of all videos, a user's of its own."""
             k = self._keys
             table = k.all_states if principal.is_admin else k.user_states(principal.user_id)
             return {"transcodes": [state.message() for state in await read_states(self._link, table)]}
 
-        @routes.get("/transcodes/{video_id}", tags=["transcodes"])
+        @routes.get("/transcodes/{video_id}", tags=["transcodes"], dependencies=[token])
         async def transcode(video_id: int, principal: Principal = logged_in) -> dict[str, Any]:
             """Return the newest state of one video; 404 for those that are not the caller's."""
             k = self._keys
@@ -68,12 +71,18 @@ class RestApi:
                 raise HTTPException(404, f"no transcode of video {video_id} is known")
             return state.message()
 
-        @routes.get("/admin/nodes", tags=["admin"], dependencies=[admin])
+        @routes.get("/admin/nodes", tags=["admin"], dependencies=[token, admin])
         async def nodes() -> dict[str, Any]:
             """Return every live node with its counters."""
             return {"nodes": await list_nodes(self._link, self._keys)}
 
-        @routes.post("/admin/system-messages", tags=["admin"], dependencies=[admin])
+        @routes.post(
+            "/admin/system-messages",
+            tags=["admin"],
+            dependencies=[Security(BEARER, scopes=["publish"]), admin],
+            status_code=202,
+            openapi_extra={"requestBody": _system_message_body()},
+        )
         async def system_messages(request: Request) -> Response:
             """Publish a `system_message` (message, level, target) with the caller's own token, scope `publish`."""
             return await self._forward(request)
@@ -116,3 +125,13 @@ class RestApi:
             raise HTTPException(503, "the router does not answer just now", _RETRY_AFTER) from exc
         kept = {name: answer.headers[name] for name in _RETURNED_HEADERS if name in answer.headers}
         return Response(answer.content, answer.status_code, kept)
+
+
+def _system_message_body() -> dict[str, Any]:
+    """Return what OpenAPI shows of a body that is the router's to judge: a node cannot import its model."""
+    properties = SystemMessage.model_json_schema()["properties"]
+    users = {"type": "object", "properties": {"users": {"type": "array", "items": {}}}, "required": ["users"]}
+    target = {"anyOf": [{"type": "string", "enum": ["admin", "all"]}, users], "default": "admin"}
+    shown = {"message": properties["message"], "level": properties["level"], "target": target, "expires_at": {}}
+    schema = {"type": "object", "required": ["message"], "properties": shown}
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
