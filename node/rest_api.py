@@ -6,13 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
-from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Request, Response, Security
 from pydantic_core import from_json, to_json
 
+from shared.asgi import BEARER
 from shared.auth import Principal, TokenVerifier, bearer_token
 from shared.cluster import list_nodes
 from shared.errors import InvalidToken, KeysUnavailable
 from shared.keys import Keys, StateKeys
+from shared.messages import SystemMessage
 from shared.redis_link import RedisLink
 from shared.states import read_state, transcodes_json
 from shared.stats import Counters
@@ -45,18 +47,19 @@ class RestApi:
     def routes(self) -> APIRouter:
         routes = APIRouter(prefix="/api/v1")
         logged_in, admin = Depends(self._principal), Depends(self._admin)
+        token = Security(BEARER)
 
         @routes.get("/ws/stats", tags=["cluster"])
         async def stats() -> dict[str, int]:
             """Return the four counters of the whole cluster."""
             return self._stats().as_json()
 
-        @routes.get("/transcodes", tags=["transcodes"])
+        @routes.get("/transcodes", tags=["transcodes"], dependencies=[token])
         async def transcodes(principal: Principal = logged_in) -> Response:
             """Return the newest states: an admin's of all videos, a user's of its own."""
             return _json(await transcodes_json(self._link, self._states_for(principal)))
 
-        @routes.get("/transcodes/{video_id}", tags=["transcodes"])
+        @routes.get("/transcodes/{video_id}", tags=["transcodes"], dependencies=[token])
         async def transcode(video_id: int, principal: Principal = logged_in) -> Response:
             """Return the newest state of one video; 404 for those that are not the caller's."""
             state = await read_state(self._link, self._states_for(principal), video_id)
@@ -64,12 +67,18 @@ class RestApi:
                 raise HTTPException(404, f"no transcode of video {video_id} is known")
             return _json(state.json)
 
-        @routes.get("/admin/nodes", tags=["admin"], dependencies=[admin])
+        @routes.get("/admin/nodes", tags=["admin"], dependencies=[token, admin])
         async def nodes() -> dict[str, Any]:
             """Return every live node with its counters."""
             return {"nodes": await list_nodes(self._link, self._keys)}
 
-        @routes.post("/admin/system-messages", tags=["admin"], dependencies=[admin])
+        @routes.post(
+            "/admin/system-messages",
+            tags=["admin"],
+            dependencies=[Security(BEARER, scopes=["publish"]), admin],
+            status_code=202,
+            openapi_extra={"requestBody": _system_message_body()},
+        )
         async def system_messages(request: Request) -> Response:
             """Publish a `system_message` (message, level, target) with the caller's own token, scope `publish`."""
             return await self._forward(request)
@@ -119,3 +128,13 @@ class RestApi:
 
 def _json(body: bytes) -> Response:
     return Response(body, media_type="application/json")
+
+
+def _system_message_body() -> dict[str, Any]:
+    """Return what OpenAPI shows of a body that is the router's to judge: a node cannot import its model."""
+    properties = SystemMessage.model_json_schema()["properties"]
+    users = {"type": "object", "properties": {"users": {"type": "array", "items": {}}}, "required": ["users"]}
+    target = {"anyOf": [{"type": "string", "enum": ["admin", "all"]}, users], "default": "admin"}
+    shown = {"message": properties["message"], "level": properties["level"], "target": target, "expires_at": {}}
+    schema = {"type": "object", "required": ["message"], "properties": shown}
+    return {"required": True, "content": {"application/json": {"schema": schema}}}

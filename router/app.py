@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Security
 from fastapi.responses import PlainTextResponse, Response
 
 from router import bodies
@@ -13,7 +13,7 @@ from router.cluster_api import ClusterApi
 from router.lean_route import Handler, LeanRoute
 from router.metrics import RouterMetrics
 from router.publish_api import PublishApi
-from shared.asgi import NO_TELEMETRY, ASGIApp, Receive, Scope, Send
+from shared.asgi import BEARER, NO_TELEMETRY, ASGIApp, Receive, Scope, Send
 from shared.version import VERSION
 
 _DESCRIPTION = """\
@@ -22,6 +22,8 @@ Transcoders and other producers call this service; it reaches people's browsers 
 Every call carries `Authorization: Bearer` with a service key, or with a JWT that has the scope: `publish` for posts,
 `read` for reads, `admin` for deletes. A publish answers 202 once the message can no longer be lost. With an
 `Idempotency-Key` (24 hours, per caller) a repeated call returns the first answer and sends nothing twice.
+
+A fraction with more digits than a double has is rounded; of a name that an object has twice, the last one counts.
 """
 
 _PUBLISH_ERRORS: dict[int | str, dict[str, Any]] = {
@@ -87,6 +89,7 @@ def _add_publishing(app: FastAPI, api: PublishApi, body_max_bytes: int) -> dict[
             tags=["publish"],
             responses=_PUBLISH_ERRORS,
             openapi_extra=_IDEMPOTENCY_HEADER,
+            dependencies=[Security(BEARER, scopes=["publish"])],
         )
         app.router.routes.append(route)
         lean[route.path] = route

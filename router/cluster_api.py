@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response, Security, params
 from pydantic_core import to_json
 
 from router import bodies
 from router.callers import Caller, Callers, Scope
 from shared import envelope
+from shared.asgi import BEARER
 from shared.caretaker import Caretaker
 from shared.cluster import Places, list_nodes, user_places
 from shared.errors import InvalidUserId
@@ -34,7 +34,7 @@ class ClusterApi:
 
     def routes(self) -> APIRouter:
         routes = APIRouter(prefix="/api/v1", responses=_REFUSALS)
-        read, admin = [Depends(self._require("read"))], [Depends(self._require("admin"))]
+        read, admin = self._require("read"), self._require("admin")
         get, delete = routes.get, routes.delete
         get("/stats", response_model=bodies.Counts, dependencies=read, tags=["cluster"])(self.stats)
         get("/nodes", response_model=bodies.Nodes, dependencies=read, tags=["cluster"])(self.nodes)
@@ -51,11 +51,11 @@ class ClusterApi:
         get("/transcodes/{video_id}", dependencies=read, tags=["transcodes"], responses=_NOT_FOUND)(self.transcode)
         return routes
 
-    def _require(self, scope: Scope) -> Callable[[Request], Awaitable[Caller]]:
+    def _require(self, scope: Scope) -> list[params.Depends]:
         async def require(request: Request) -> Caller:
             return await self._callers.allow(request.headers.get("authorization"), scope)
 
-        return require
+        return [Security(BEARER, scopes=[scope]), Depends(require)]
 
     async def stats(self) -> dict[str, int]:
         """Return the four counters of the whole cluster."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
+from fastapi.security import HTTPBearer
 from fastapi.telemetry import TelemetryConfig
 
 Scope = MutableMapping[str, Any]
@@ -15,3 +16,8 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # FastAPI's own telemetry would put a span as long as the connection on every socket.
 NO_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False}
+
+# What OpenAPI shows of credentials, with ``Security(BEARER, scopes=…)``: it lets everybody pass, judging them is ours.
+BEARER: Final = HTTPBearer(
+    scheme_name="Bearer", description="A JWT; a router takes a service key too.", auto_error=False
+)

@@ -33,6 +33,25 @@ async def test_an_admin_with_the_scope_publish_sends_a_system_message(cluster: C
             assert (message["message"], message["id"]) == ("全体", answer.json()["id"])
 
 
+async def test_the_nodes_openapi_page_shows_who_may_call_and_what_a_system_message_is(cluster: Cluster) -> None:
+    document = (await cluster.node.get("/openapi.json")).json()
+    router = (await cluster.router.read("/openapi.json"))["components"]["schemas"]["SystemNotification"]
+    post = document["paths"][MESSAGES]["post"]
+    body = post["requestBody"]["content"]["application/json"]["schema"]
+    assert post["requestBody"]["required"]
+    assert set(post["responses"]) == {"202"}
+    assert body["required"] == [name for name in router["required"] if name != "type"]
+    for name, field in body["properties"].items():
+        assert field.get("enum") == router["properties"][name].get("enum"), name
+        assert field.get("default") == router["properties"][name].get("default"), name
+    (scheme,) = document["components"]["securitySchemes"]
+    assert post["security"] == [{scheme: ["publish"]}]
+    assert [document["paths"][path]["get"].get("security") for path in (NODES, "/api/v1/ws/stats")] == [
+        [{scheme: []}],
+        None,
+    ]
+
+
 async def test_it_can_send_nothing_but_a_system_message(cluster: Cluster) -> None:
     bearer = cluster.tokens.admin(scope="publish")
     body = {"type": "transcode_failed", "video_id": 1, "title": "t", "error": "e"}

@@ -411,6 +411,16 @@ async def test_openapi_documents_every_call(router: httpx.AsyncClient) -> None:
             assert {"409", "413", "422"} <= set(operation["responses"])
 
 
+async def test_openapi_says_with_what_credential_and_scope_each_call_is_made(router: httpx.AsyncClient) -> None:
+    document = (await router.get("http://router/openapi.json")).json()
+    (name, scheme), *others = document["components"]["securitySchemes"].items()
+    assert (scheme["type"], scheme["scheme"], others) == ("http", "bearer", [])
+    for method, called, scope in CALLS:
+        path = called.replace("/7/", "/{user_id}/").replace("/transcodes/1", "/transcodes/{video_id}")
+        operation = document["paths"][f"/api/v1{path}"][method.lower()]
+        assert operation["security"] == [{name: [scope]}], path
+
+
 def resolved(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     name = schema.get("$ref", "").rpartition("/")[2]
     found: dict[str, Any] = document["components"]["schemas"].get(name, schema)
