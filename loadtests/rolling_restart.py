@@ -11,33 +11,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import os
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 
-from tests.support.cluster import Cluster, Node
+from loadtests.stage import SERVER_CORE, on_core, stage
+from tests.support.cluster import Node
 from tests.support.follower import Follower, followers
-from tests.support.redis_server import RedisServer
 from tests.support.traffic import Traffic, assert_nothing_lost_or_doubled
 
-SERVER_CORE, CLIENT_CORE = 0, 1
 STEP = 0.25  # s
 BAR = 60  # characters
-
-
-@contextlib.contextmanager
-def on_core(core: int) -> Iterator[None]:
-    """What is started inside runs on this core."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 async def restart(node: Node, clients: list[Follower]) -> None:
@@ -62,14 +45,8 @@ async def restart(node: Node, clients: list[Follower]) -> None:
         print(f"{step * STEP:6.2f} s {count:5} {'█' * round(count / fullest * BAR)}")
 
 
-async def measure(options: argparse.Namespace, scratch: Path) -> None:
-    with on_core(SERVER_CORE):
-        redis = RedisServer(scratch / "redis")
-        await redis.start()
-        cluster = Cluster(redis, scratch, DRAIN_SECONDS=str(options.drain), LOG_LEVEL="WARNING")
-        await cluster.start(nodes=options.nodes, routers=2)
-    os.sched_setaffinity(0, {CLIENT_CORE})
-    try:
+async def measure(options: argparse.Namespace) -> None:
+    async with stage(nodes=options.nodes, routers=2, DRAIN_SECONDS=str(options.drain)) as cluster:
         admins = options.clients // 20
         users = options.clients - admins
         async with followers(cluster, users=users, admins=admins) as clients:
@@ -80,14 +57,9 @@ async def measure(options: argparse.Namespace, scratch: Path) -> None:
                     await restart(node, clients)
                 await traffic.more(10)
             await assert_nothing_lost_or_doubled(traffic, clients)
-        deliveries = sum(len(ids) for client in clients for ids in client.ids.values())
-        print(
-            f"\n{traffic.accepted} messages answered 202, {deliveries} deliveries of events to {len(clients)} clients"
-        )
-        print("lost 0, doubled 0, out of order 0, told of a gap 0")
-    finally:
-        await cluster.close()
-        await redis.end()
+    deliveries = sum(len(ids) for client in clients for ids in client.ids.values())
+    print(f"\n{traffic.accepted} messages answered 202, {deliveries} deliveries of events to {len(clients)} clients")
+    print("lost 0, doubled 0, out of order 0, told of a gap 0")
 
 
 def main() -> None:
@@ -97,8 +69,7 @@ def main() -> None:
     parser.add_argument("--drain", type=float, default=5)
     parser.add_argument("--pause", type=float, default=0.3, help="s between two messages of each of three publishers")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        asyncio.run(measure(options, Path(scratch)))
+    asyncio.run(measure(options))
 
 
 if __name__ == "__main__":

@@ -17,17 +17,15 @@ import asyncio
 import contextlib
 import os
 import re
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from loadtests.rolling_restart import CLIENT_CORE, SERVER_CORE, on_core
+from loadtests.stage import stage
 from tests.support.client import dial
 from tests.support.cluster import Cluster
-from tests.support.redis_server import RedisServer
 from tests.support.slow_client import SlowClient, pss_kib
 
 BATCHES = 50  # per second
@@ -68,7 +66,7 @@ class Run:
             due = time.monotonic()
             while not self._stopping:
                 if self.rate:
-                    answer = await self._batch(http, headers, self.rate // BATCHES)
+                    answer = await self._batch(http, headers, max(self.rate // BATCHES, 1))
                 due = max(due + 1 / BATCHES, time.monotonic() - 1)
                 await asyncio.sleep(max(due - time.monotonic(), 0))
             self.last.set_result(int(answer[-1]["id"].rpartition("-")[2]))
@@ -167,21 +165,12 @@ async def measure(run: Run) -> None:
     assert wrong == 0
 
 
-async def start(options: argparse.Namespace, scratch: Path) -> None:
-    with on_core(SERVER_CORE):
-        redis = RedisServer(scratch / "redis")
-        await redis.start()
-        timeout = str(options.seconds * 2 + options.settle)
-        env = {"HISTORY_LENGTH_SHARED": "200000", "SLOW_CLIENT_TIMEOUT": timeout, "HEARTBEAT_TIMEOUT": "3600"}
-        cluster = Cluster(redis, scratch, LOG_LEVEL="WARNING", **env)
-        await cluster.start()
-    os.sched_setaffinity(0, {CLIENT_CORE})
-    try:
+async def start(options: argparse.Namespace) -> None:
+    timeout = str(options.seconds * 2 + options.settle)
+    env = {"HISTORY_LENGTH_SHARED": "200000", "SLOW_CLIENT_TIMEOUT": timeout, "HEARTBEAT_TIMEOUT": "3600"}
+    async with stage(**env) as cluster:
         with contextlib.suppress(asyncio.CancelledError):
             await measure(Run(cluster, options))
-    finally:
-        await cluster.close()
-        await redis.end()
 
 
 def main() -> None:
@@ -192,8 +181,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=6)
     parser.add_argument("--settle", type=float, default=3, help="s for the clients to fill what they have")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        asyncio.run(start(options, Path(scratch)))
+    asyncio.run(start(options))
 
 
 if __name__ == "__main__":

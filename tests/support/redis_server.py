@@ -36,7 +36,14 @@ def binary(flavour: Flavour) -> str:
 class RedisServer(Process):
     """A server on a port of its own that finds its data again when it is started again."""
 
-    def __init__(self, directory: Path, *, appendfsync: Fsync = "everysec", flavour: Flavour | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        appendfsync: Fsync = "everysec",
+        flavour: Flavour | None = None,
+        persistent: bool = True,
+    ) -> None:
         self.port = free_port()
         self.url = f"redis://{LOOPBACK}:{self.port}/0"
         directory.mkdir(parents=True, exist_ok=True)
@@ -45,7 +52,7 @@ class RedisServer(Process):
             "bind": LOOPBACK,
             "port": str(self.port),
             "dir": str(directory),
-            "appendonly": "yes",
+            "appendonly": "yes" if persistent else "no",
             "appendfsync": appendfsync,
             "save": "",
             "maxmemory-policy": "noeviction",
