@@ -20,7 +20,7 @@ AUDIENCE = {"users": [USER]}
 
 @pytest.fixture
 async def cluster(new_cluster) -> Cluster:
-    return await new_cluster(nodes=2, HISTORY_LENGTH="1", HEARTBEAT_TIMEOUT="30")
+    return await new_cluster(nodes=2, HISTORY_LENGTH="1")
 
 
 @pytest.fixture
