@@ -18,6 +18,7 @@ from pydantic_core import PydanticUndefined
 
 from node.settings import NodeSettings
 from router.settings import RouterSettings
+from shared.http_protocol import REQUEST_TIMEOUT
 from shared.settings import CommonSettings
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -35,7 +36,7 @@ _GROUPS: Final = (
     ("Logs", ("log_",)),
 )
 
-_SETTINGS_INTRO: Final = """\
+_SETTINGS_INTRO: Final = f"""\
 # Settings
 
 <!-- Written by docs/generate.py from the settings' models (make docs). Do not edit. -->
@@ -48,6 +49,9 @@ At least:
 - a node needs one of `JWT_SECRET`, `JWT_PUBLIC_KEY` and `JWT_JWKS_URL` (one only);
 - a router needs `ROUTER_API_KEYS`, or one of those three;
 - both need the same `REDIS_URL` and `REDIS_PREFIX`.
+
+No setting: a request has {REQUEST_TIMEOUT:g} s to arrive whole, from the connection or its first byte; then the
+connection ends.
 
 [.env.example](../.env.example) has the same settings to copy from. What the command line and the SDK read is told in
 [cli/README.md](../cli/README.md) and [sdk/README.md](../sdk/README.md).

@@ -28,6 +28,7 @@ from shared import logs
 from shared.asgi import ASGIApp
 from shared.auth import TokenVerifier
 from shared.caretaker import Caretaker
+from shared.close_codes import CloseCode
 from shared.durability import refuse_unsafe_server
 from shared.errors import SettingsError
 from shared.keys import Keys
@@ -57,6 +58,7 @@ async def build(settings: NodeSettings) -> AsyncIterator[Node]:
     scripts = Scripts(keys)
     verifier = TokenVerifier.from_settings(settings)
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(verifier.aclose)
         link = await stack.enter_async_context(
             RedisLink(settings.redis_url, name="vsrt-node", timeout=settings.redis_timeout, prepare=scripts.prepare)
         )
@@ -87,7 +89,9 @@ async def build(settings: NodeSettings) -> AsyncIterator[Node]:
             heartbeat_timeout=settings.heartbeat_timeout,
             slow_client_timeout=settings.slow_client_timeout,
         )
-        user_check = user_check_from(settings)
+        user_check = user_check_from(
+            settings, lambda user, verdict: hub.end_user(user, CloseCode.FORBIDDEN, verdict.value)
+        )
         stack.push_async_callback(user_check.aclose)
         rest = RestApi(hub.stats, verifier, link, keys, router_url=settings.router_url)
         stack.push_async_callback(rest.aclose)

@@ -31,9 +31,6 @@ def create_app(
         telemetry=NO_TELEMETRY,
         max_body_size=body_max_bytes,
     )
-    app.add_middleware(
-        CORSMiddleware, allow_origins=origins, allow_credentials=True, allow_methods=["*"], allow_headers=["*"]
-    )
     app.include_router(rest.routes())
     app.include_router(health)
 
@@ -41,14 +38,36 @@ def create_app(
     async def away(_: Request, exc: RedisError) -> JSONResponse:
         return JSONResponse({"detail": str(exc)}, 503, {"Retry-After": "2"})
 
+    # Around FastAPI, not among its middleware: else its own 413 and 500 are a CORS error to the page that asked.
+    http = CORSMiddleware(
+        _without_large_bodies(app, body_max_bytes),
+        allow_origins=origins,
+        allow_credentials=True,
+        allow_methods=["*"],
+        allow_headers=["*"],
+    )
+
     async def with_sockets(scope: Scope, receive: Receive, send: Send) -> None:
         # Upgrades go straight to the handshake: FastAPI's layers and dependencies would be a fifth of its cost.
         if scope["type"] == "websocket":
             await handshake(scope, receive, send)
         else:
-            await app(scope, receive, send)
+            await http(scope, receive, send)
 
     return with_sockets
+
+
+def _without_large_bodies(app: ASGIApp, limit: int) -> ASGIApp:
+    """Refuse an announced body beyond the limit in JSON, as FastAPI does one that comes in chunks."""
+
+    async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+        announced = dict(scope["headers"]).get(b"content-length", b"0")
+        if announced.isdigit() and int(announced) > limit:
+            await JSONResponse({"detail": f"the body is larger than {limit} bytes"}, 413)(scope, receive, send)
+        else:
+            await app(scope, receive, send)
+
+    return refuse
 
 
 def create_management_app(health: APIRouter) -> FastAPI:

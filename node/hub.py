@@ -163,10 +163,12 @@ class Hub:
         else:
             logger.warning("unknown order on the bus", extra={"order": str(order)[:80]})
 
-    def end_user(self, user: str) -> None:
-        """Close every connection of a user, on both endpoints, on behalf of an administrator."""
+    def end_user(
+        self, user: str, code: CloseCode = CloseCode.UNAUTHENTICATED, reason: str = "ended by an administrator"
+    ) -> None:
+        """Close every connection of a user, on both endpoints; unless told otherwise, on behalf of an administrator."""
         for session in self.connections.sessions_of(user):
-            session.close(CloseCode.UNAUTHENTICATED, "ended by an administrator")
+            session.close(code, reason)
 
     # --- the end
 

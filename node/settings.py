@@ -65,7 +65,12 @@ class NodeSettings(CommonSettings):
     user_check_url: str | None = Field(
         None, pattern=r"^https?://", description="`GET <url>/<user_id>`: 200 exists, 404 unknown, 403 blocked."
     )
-    user_check_ttl: float = Field(60, ge=0, description="Seconds for which an answer of the user check holds.")
+    user_check_ttl: float = Field(
+        60,
+        ge=0,
+        description="Seconds for which an answer of the user check holds; then it still lets in at once, while it is "
+        "asked anew. With 0, everybody waits for a new one.",
+    )
     user_check_strangers: Literal["refuse", "accept"] = Field(
         "refuse", description="What happens to users never seen before while the user check is down."
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
+from collections.abc import Callable
 from enum import Enum
 from typing import Final, Protocol
 from urllib.parse import quote
@@ -11,18 +13,21 @@ from urllib.parse import quote
 import httpx
 
 from node.settings import NodeSettings
+from shared.single_flight import SingleFlight
 
 logger = logging.getLogger(__name__)
 
 _REMEMBERED: Final = 100_000  # answers kept; the oldest go first
-_TIMEOUT: Final = 3.0  # s
+_AT_ONCE: Final = 50  # questions under way; more wait for their turn
+_TIMEOUT: Final = 3.0  # s for a connection, or for the next bytes of an answer
+_PATIENCE: Final = 10.0  # s for a question, its turn included: a handshake waits for it
 
 
 class Verdict(Enum):
     WELCOME = "welcome"
     UNKNOWN = "user unknown"
     BLOCKED = "user blocked"
-    UNCERTAIN = "user check is down"
+    UNCERTAIN = "user check does not answer"
 
 
 class UserCheck(Protocol):
@@ -42,30 +47,50 @@ class ClaimsOnly:
 
 
 class HttpUserCheck:
-    """Asks ``GET <url>/<user_id>``: 200 exists, 404 unknown, 403 blocked.
+    """Asks ``GET <url>/<user_id>``: 200 exists, 404 unknown, 403 blocked. Equal questions are asked once at a time.
 
-    Answers hold for ``ttl`` seconds; while the endpoint is down the last known answer holds, and strangers are let in
-    or not (``strangers``).
+    an answer within ``ttl`` seconds ....... holds
+    an older one, welcome .................. lets in at once, while it is asked anew; ``dismiss`` if that was wrong
+    an older one, unknown or blocked ....... is asked anew, and waited for: a client that is told so never comes back
+    a ``ttl`` of 0 ......................... every answer is waited for
+    no answer .............................. the last known one holds, and ``strangers`` tells what becomes of others
+
+    Args:
+        dismiss: told who was let in and should not have been, and why.
     """
 
     _ANSWERS: Final = {200: Verdict.WELCOME, 404: Verdict.UNKNOWN, 403: Verdict.BLOCKED}
 
-    def __init__(self, url: str, ttl: float, strangers: Verdict) -> None:
-        self._url, self._ttl, self._strangers = url.rstrip("/"), ttl, strangers
+    def __init__(
+        self, url: str, ttl: float, strangers: Verdict, dismiss: Callable[[str, Verdict], None] = lambda *_: None
+    ) -> None:
+        self._url, self._ttl, self._strangers, self._dismiss = url.rstrip("/"), ttl, strangers, dismiss
         self._known: dict[str, tuple[float, Verdict]] = {}
-        self._client = httpx.AsyncClient(timeout=_TIMEOUT)
+        self._asking: SingleFlight[str, Verdict | None] = SingleFlight(self._ask, "user check")
+        self._turns = asyncio.Semaphore(_AT_ONCE)  # httpx's own pool would fail those who wait
+        self._client = httpx.AsyncClient(timeout=_TIMEOUT, limits=httpx.Limits(max_connections=_AT_ONCE))
 
     async def __call__(self, user_id: str) -> Verdict:
-        known = self._known.get(user_id)
-        if known is not None and time.monotonic() - known[0] < self._ttl:
-            return known[1]
+        since, known = self._known.get(user_id, (float("-inf"), None))
+        if known is not None and time.monotonic() - since < self._ttl:
+            return known
+        if known is Verdict.WELCOME and self._ttl > 0:
+            self._asking.start(user_id)
+            return known
+        return await self._asking.answer(user_id) or known or self._strangers
+
+    async def _ask(self, user_id: str) -> Verdict | None:
         try:
-            response = await self._client.get(f"{self._url}/{quote(user_id, safe='')}")
+            async with asyncio.timeout(_PATIENCE), self._turns:
+                response = await self._client.get(f"{self._url}/{quote(user_id, safe='')}")
             verdict = self._ANSWERS[response.status_code]
-        except (httpx.HTTPError, KeyError) as exc:
+        except (httpx.HTTPError, KeyError, TimeoutError) as exc:
             logger.warning("user check failed", extra={"error": repr(exc)})
-            return known[1] if known is not None else self._strangers
+            return None
+        _, before = self._known.get(user_id, (0, None))
         self._remember(user_id, verdict)
+        if before is Verdict.WELCOME and verdict is not Verdict.WELCOME:
+            self._dismiss(user_id, verdict)
         return verdict
 
     def _remember(self, user_id: str, verdict: Verdict) -> None:
@@ -75,11 +100,12 @@ class HttpUserCheck:
         self._known[user_id] = (time.monotonic(), verdict)
 
     async def aclose(self) -> None:
+        await self._asking.aclose()
         await self._client.aclose()
 
 
-def user_check_from(settings: NodeSettings) -> UserCheck:
+def user_check_from(settings: NodeSettings, dismiss: Callable[[str, Verdict], None]) -> UserCheck:
     if settings.user_check_url is None:
         return ClaimsOnly()
     strangers = Verdict.WELCOME if settings.user_check_strangers == "accept" else Verdict.UNCERTAIN
-    return HttpUserCheck(settings.user_check_url, settings.user_check_ttl, strangers)
+    return HttpUserCheck(settings.user_check_url, settings.user_check_ttl, strangers, dismiss)

@@ -44,7 +44,10 @@ async def build(settings: RouterSettings) -> AsyncIterator[ASGIApp]:
         caretaker = Caretaker(link, scripts, keys)
         await stack.enter_async_context(running(caretaker.run(), "caretaker"))
         metrics = RouterMetrics(link)
-        callers = Callers(settings.api_keys, TokenVerifier.from_settings(settings) if settings.has_jwt else None)
+        verifier = TokenVerifier.from_settings(settings) if settings.has_jwt else None
+        if verifier is not None:
+            stack.push_async_callback(verifier.aclose)
+        callers = Callers(settings.api_keys, verifier)
         publisher = Publisher(
             link,
             scripts,

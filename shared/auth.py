@@ -8,7 +8,6 @@ token without ``aud`` pass); the token's length bounded; ``kid`` looked up by us
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from jose.exceptions import ExpiredSignatureError, JOSEError, JWTClaimsError
 from shared.errors import InvalidToken, InvalidUserId, KeysUnavailable, SettingsError
 from shared.ids import user_id
 from shared.settings import CommonSettings
+from shared.single_flight import SingleFlight
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,8 @@ TOKEN_MAX_BYTES: Final = 3 * 1024
 _FOREVER: Final = 253402300800  # the year 10000: what lies beyond is no time
 _KEY_TYPES: Final = {"RS": "RSA", "ES": "EC"}
 _JWKS_RETRY: Final = 10.0  # s between fetches; an unknown kid may not be used to hammer the issuer
-_JWKS_TTL: Final = 3600.0  # s after which keys are fetched again, so that a withdrawn key dies
+_JWKS_REFRESH: Final = 2700.0  # s after which keys are fetched again, while the known ones serve
+_JWKS_TTL: Final = 3600.0  # s after which keys that nobody has tried to fetch again are not trusted unseen
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class KeySource(Protocol):
     async def key_for(self, token: str) -> Key:
         """Return the key that must have signed this token; raises ``InvalidToken``."""
 
+    async def aclose(self) -> None: ...
+
 
 class FixedKey:
     """One key for every token, made once: python-jose would try to read it as JSON at each of them."""
@@ -63,41 +66,57 @@ class FixedKey:
     async def key_for(self, token: str) -> Key:
         return self._key
 
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
 
 class JwksKeys:
-    """Public keys from an issuer's JWKS, by ``kid``; fetched when an unknown one comes, at most every ten seconds."""
+    """Public keys from an issuer's JWKS, by ``kid``; fetched at most every ten seconds.
+
+    an unknown ``kid``                          waits for a fetch
+    a known one, fetched within 45 minutes      is served
+    a known one, older                          is served, while the keys are fetched in the background
+    a known one, not even tried for an hour     waits for a fetch: a withdrawn key dies within the hour
+
+    So an issuer that hangs is waited for once at most, and known keys hold as long as it does not answer.
+    """
 
     def __init__(self, url: str, algorithm: str) -> None:
         self._url, self._algorithm = url, algorithm
         self._keys: dict[str, Key] = {}
         self._fetched, self._tried = float("-inf"), float("-inf")
-        self._lock = asyncio.Lock()
+        self._fetching: SingleFlight[str, None] = SingleFlight(self._fetch, "jwks")
 
     async def key_for(self, token: str) -> Key:
         kid = jwt.get_unverified_header(token).get("kid")
         if not isinstance(kid, str):
             raise InvalidToken("names no key")
-        if kid not in self._keys or time.monotonic() - self._fetched > _JWKS_TTL:
-            await self._refresh()
+        now = time.monotonic()
+        if kid not in self._keys or now - self._tried > _JWKS_TTL:
+            await self._fetching.answer(self._url)
+        elif now - self._fetched > _JWKS_REFRESH and now - self._tried >= _JWKS_RETRY:
+            self._fetching.start(self._url)
         if kid not in self._keys:
             if self._fetched == float("-inf"):
                 raise KeysUnavailable(f"no keys from {self._url} yet")
             raise InvalidToken("signed by an unknown key")
         return self._keys[kid]
 
-    async def _refresh(self) -> None:
-        async with self._lock:
-            now = time.monotonic()
-            if now - self._tried < _JWKS_RETRY:
-                return
-            self._tried = now
-            try:
-                keys = (await _fetch_json(self._url))["keys"]
-                self._keys = {key["kid"]: jwk.construct(key, self._algorithm) for key in keys if self._usable(key)}
-            except (httpx.HTTPError, JOSEError, ValueError, KeyError, TypeError, AttributeError) as exc:
-                logger.warning("jwks cannot be read; known keys hold", extra={"url": self._url, "error": repr(exc)})
-                return
-            self._fetched = time.monotonic()
+    async def aclose(self) -> None:
+        await self._fetching.aclose()
+
+    async def _fetch(self, url: str) -> None:
+        now = time.monotonic()
+        if now - self._tried < _JWKS_RETRY:
+            return
+        self._tried = now
+        try:
+            keys = (await _fetch_json(url))["keys"]
+            self._keys = {key["kid"]: jwk.construct(key, self._algorithm) for key in keys if self._usable(key)}
+        except (httpx.HTTPError, JOSEError, ValueError, KeyError, TypeError, AttributeError) as exc:
+            logger.warning("jwks cannot be read; known keys hold", extra={"url": url, "error": repr(exc)})
+            return
+        self._fetched = time.monotonic()
 
     def _usable(self, key: dict[str, Any]) -> bool:
         return (
@@ -142,6 +161,9 @@ class TokenVerifier:
             except (JOSEError, ValueError) as exc:
                 raise SettingsError(f"JWT_PUBLIC_KEY is no public key for {settings.algorithm}") from exc
         return cls(keys, settings.algorithm, settings.jwt_issuer, settings.jwt_audience)
+
+    async def aclose(self) -> None:
+        await self._keys.aclose()
 
     async def verify(self, token: str) -> Principal:
         """Return whom the token speaks for.

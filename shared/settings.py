@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from redis.asyncio.connection import parse_url
 
@@ -62,6 +62,10 @@ def _readable_address(url: str) -> str:
     return url
 
 
+def _upper(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) else value
+
+
 class CommonSettings(CsvSettings):
     """What a node and a router both need."""
 
@@ -101,7 +105,7 @@ class CommonSettings(CsvSettings):
     message_max_bytes: int = Field(64 * 1024, ge=256, description="Largest message, bytes of JSON.")
     http_body_max_bytes: int = Field(Megabyte, ge=1024, description="Largest HTTP body.")
 
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)] = Field(
         "INFO", description="Least level that is logged."
     )
     log_format: Literal["auto", "json", "text"] = Field(

@@ -7,7 +7,7 @@ import pytest
 import videosite_realtime_cli
 from videosite_realtime_cli import client, identity
 
-from shared import ids
+from shared import ids, settings
 from shared.close_codes import CloseCode
 
 PACKAGE = Path(videosite_realtime_cli.__file__).parent
@@ -27,6 +27,10 @@ def test_our_own_faults_are_not_repeated(code):
 def test_forbidden_and_unauthenticated_are_told_apart():
     assert CloseCode.FORBIDDEN in client.STOPPING
     assert client.NEW_TOKEN == CloseCode.UNAUTHENTICATED
+
+
+def test_a_secret_is_as_long_as_the_services_want_it():
+    assert identity.SECRET_MIN_BYTES == settings.SECRET_MIN_BYTES
 
 
 def test_a_user_id_is_what_the_cluster_takes_for_one():

@@ -52,6 +52,24 @@ def test_an_unknown_scope_is_named(command, secret):
     assert "unknown scope 'fly'" in result.stderr
 
 
+@pytest.mark.parametrize("scope", ["", "  "])
+@pytest.mark.parametrize("whose", [("service",), ("admin", "1"), ("user", "7")])
+def test_a_token_that_may_do_nothing_is_not_minted(command, secret, whose, scope):
+    result = command("token", *whose, "--scope", scope, env={"JWT_SECRET": secret})
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "publish, read, admin" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("short", ["short", "x" * 31])
+@pytest.mark.parametrize("algorithm", ["HS256", "HS512"])
+def test_a_secret_that_no_node_takes_signs_nothing(command, short, algorithm):
+    result = command("token", "user", "7", "--jwt-secret", short, "--jwt-algorithm", algorithm)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "JWT_SECRET is shorter than 32 bytes" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
 def test_what_is_no_user_id_is_named(command, secret):
     result = command("token", "user", "7 8", env={"JWT_SECRET": secret})
     assert result.exit_code == 1

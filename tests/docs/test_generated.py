@@ -15,8 +15,11 @@ from videosite_realtime_cli.main import app as command_line
 
 from docs import generate
 from node.settings import NodeSettings
+from node.user_check import Verdict
+from router.operations import MADE_KEY_TTL_MS
 from router.settings import RouterSettings
 from shared.close_codes import CloseCode
+from shared.http_protocol import REQUEST_TIMEOUT
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_OURS = {".venv", "node_modules", "dist", "build"}
@@ -177,6 +180,23 @@ def test_troubleshooting_explains_every_close_code():
     named = set(map(int, re.findall(r"\b(10\d\d|44\d\d)\b", prose(ROOT / "docs" / "troubleshooting.md"))))
     assert {int(code) for code in CloseCode} - {CloseCode.NORMAL} <= named
     assert named <= {int(code) for code in CloseCode} | BROWSERS_OWN
+
+
+def test_troubleshooting_names_the_reasons_that_nodes_give():
+    page = text(ROOT / "docs" / "troubleshooting.md")
+    named = set()
+    for title in ("4401 again and again", "4403", "4429"):
+        section = page.partition(f"## {title}\n")[2].partition("\n## ")[0]
+        named |= {name.removeprefix("token ") for name in re.findall(r"`([a-z]+(?: [a-z]+)+)`", section)}
+    sources = "".join(text(path) for path in [*(ROOT / "node").glob("*.py"), ROOT / "shared" / "auth.py"])
+    assert {verdict.value for verdict in Verdict if verdict not in (Verdict.WELCOME, Verdict.UNCERTAIN)} <= named
+    assert [reason for reason in named if f'"{reason}"' not in sources] == []
+
+
+def test_troubleshooting_tells_how_long_a_made_key_is_remembered():
+    page = " ".join(text(ROOT / "docs" / "troubleshooting.md").split())
+    assert f"A key that the router made is remembered for {MADE_KEY_TTL_MS // 60_000} minutes" in page
+    assert f"longer than {REQUEST_TIMEOUT:g} s to arrive" in page
 
 
 def test_metrics_in_pages_exist():

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.client import Client
 from tests.support.http_stub import HttpStub
 
 
@@ -38,6 +39,17 @@ async def test_an_answer_that_has_aged_is_asked_for_anew(new_cluster, platform: 
     async with cluster.user("7"):
         pass
     platform.answers["/users/7"] = 403
+    assert (await cluster.refusal(cluster.tokens.user("7")))[0] == 4403
+
+
+async def test_who_came_in_by_an_aged_answer_is_closed_by_the_new_one(new_cluster, platform: HttpStub) -> None:
+    cluster = await new_cluster(routers=0, USER_CHECK_URL=f"{platform.url}/users", USER_CHECK_TTL="0.001")
+    async with cluster.user("7") as first:
+        platform.answers["/users/7"] = 403
+        # The answer may come before the second one's welcome.
+        async with await Client.open(cluster.node.socket_url(token=cluster.tokens.user("7"))) as second:
+            for browser in (first, second):
+                assert await browser.closed() == (4403, "user blocked")
     assert (await cluster.refusal(cluster.tokens.user("7")))[0] == 4403
 
 

@@ -45,12 +45,16 @@ class Issuer:
     Attributes:
         published: the answer's body; by default a JWKS of nothing.
         fetched: how often it was asked.
+        answers: while it is not set, the issuer hangs.
+        left: how many hung up before they had an answer.
     """
 
     def __init__(self) -> None:
         self.published: Any = {"keys": []}
         self.status = "200 OK"
-        self.fetched = 0
+        self.fetched = self.left = 0
+        self.answers = asyncio.Event()
+        self.answers.set()
         self.url = ""
 
     def publish(self, *keys: dict[str, Any]) -> None:
@@ -69,9 +73,23 @@ class Issuer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         self.fetched += 1
+        if not await self._is_to_answer(reader):
+            self.left += 1
+            writer.close()
+            return
         body = self.published if isinstance(self.published, bytes) else json.dumps(self.published).encode()
         head = f"HTTP/1.1 {self.status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         writer.write(head.encode() + body)
         await writer.drain()
         writer.close()
         await writer.wait_closed()
+
+    async def _is_to_answer(self, reader: asyncio.StreamReader) -> bool:
+        """Wait until it does not hang any more; False if the caller hung up before."""
+        if self.answers.is_set():
+            return True
+        gone, freed = asyncio.create_task(reader.read()), asyncio.create_task(self.answers.wait())
+        await asyncio.wait({gone, freed}, return_when=asyncio.FIRST_COMPLETED)
+        gone.cancel()
+        freed.cancel()
+        return self.answers.is_set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable
@@ -16,6 +17,8 @@ from shared.errors import InvalidToken, KeysUnavailable, SettingsError
 from shared.settings import CommonSettings
 from tests.shared.issuer import Issuer, SigningKey
 from tests.shared.tokens import SECRET, b64, claims, hmac_token, unsigned_token
+from tests.support.clock import clock_of
+from tests.support.waiting import at_once, until
 
 RSA, EC = SigningKey("rsa-1"), SigningKey("ec-1", "ES256")
 
@@ -287,20 +290,7 @@ async def issuer(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Issuer]:
 def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Set the verifier's clock forward."""
 
-    class Clock:
-        ahead = 0.0
-        time = staticmethod(time.time)
-
-        def monotonic(self) -> float:
-            return time.monotonic() + self.ahead
-
-    clock = Clock()
-    monkeypatch.setattr(auth, "time", clock)
-
-    def forward(seconds: float) -> None:
-        clock.ahead += seconds
-
-    return forward
+    return clock_of(auth, monkeypatch).forward
 
 
 def by_jwks(issuer: Issuer, algorithm: str = "RS256") -> TokenVerifier:
@@ -367,6 +357,49 @@ async def test_known_keys_hold_while_the_issuer_is_down(issuer: Issuer, later: C
     later(3601)
     assert (await verifier.verify(RSA.sign(claims()))).user_id == "7"
     assert issuer.fetched == 2
+
+
+async def test_an_aged_key_serves_while_it_is_fetched_anew(issuer: Issuer, later: Callable[[float], None]) -> None:
+    issuer.publish(RSA.as_jwk())
+    verifier = by_jwks(issuer)
+    await verifier.verify(RSA.sign(claims()))
+    fresh = SigningKey("rsa-2")
+    issuer.publish(fresh.as_jwk())
+    issuer.answers.clear()  # it hangs
+    later(2701)
+    for _ in range(50):
+        assert at_once(verifier.verify(RSA.sign(claims()))).user_id == "7"
+    await until(lambda: issuer.fetched == 2)
+    assert at_once(verifier.verify(RSA.sign(claims()))).user_id == "7"
+    stranger = asyncio.create_task(verifier.verify(fresh.sign(claims())))
+    issuer.answers.set()
+    assert (await stranger).user_id == "7", "who comes with an unknown key waits for the fetch that is under way"
+    assert await refused(RSA.sign(claims()), verifier) == "signed by an unknown key"
+    assert issuer.fetched == 2
+
+
+async def test_an_issuer_that_stays_away_is_waited_for_once(issuer: Issuer, later: Callable[[float], None]) -> None:
+    issuer.publish(RSA.as_jwk())
+    verifier = by_jwks(issuer)
+    await verifier.verify(RSA.sign(claims()))
+    issuer.status = "503 Service Unavailable"
+    later(3601)
+    await verifier.verify(RSA.sign(claims()))
+    for fetched in (3, 4, 5):
+        later(11)
+        await until(lambda n=fetched: at_once(verifier.verify(RSA.sign(claims()))) and issuer.fetched == n)
+
+
+async def test_a_verifier_that_is_closed_asks_nobody(issuer: Issuer, later: Callable[[float], None]) -> None:
+    issuer.publish(RSA.as_jwk())
+    verifier = by_jwks(issuer)
+    await verifier.verify(RSA.sign(claims()))
+    issuer.answers.clear()
+    later(2701)
+    at_once(verifier.verify(RSA.sign(claims())))
+    await until(lambda: issuer.fetched == 2)
+    await verifier.aclose()
+    await until(lambda: issuer.left == 1)
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,11 @@ def test_without_any_setting_the_defaults_are_those_of_the_specification(monkeyp
     assert not settings.has_jwt
 
 
+@pytest.mark.parametrize("level", ["info", "Info", "INFO"])
+def test_a_log_level_is_written_as_every_platform_writes_it(monkeypatch: pytest.MonkeyPatch, level: str) -> None:
+    assert read(monkeypatch, LOG_LEVEL=level).log_level == "INFO"
+
+
 @pytest.mark.parametrize("name", sorted(name.upper() for name in CommonSettings.model_fields))
 def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     assert read(monkeypatch, **{name: ""}) == CommonSettings()

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
+import time
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 from tests.support.ports import LOOPBACK, free_port
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 256  # a crowd is what some tests are about
 
 
 class HttpStub:
@@ -19,6 +26,11 @@ class HttpStub:
         self.answers: dict[str, int | tuple[int, Any]] = {}
         self.otherwise: int | tuple[int, Any] = 404
         self.asked: list[str] = []
+        self.open = threading.Event()  # while it is not set, questions wait for their answer
+        self.open.set()
+        self.delay = 0.0  # s that an answer takes
+        self.under_way = self.most_at_once = 0
+        self._counting = threading.Lock()
         self._server: ThreadingHTTPServer | None = None
         self._thread: threading.Thread | None = None
 
@@ -34,7 +46,13 @@ class HttpStub:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                with stub.counted():
+                    self.answer()
+
+            def answer(self) -> None:
                 stub.asked.append(self.path)
+                stub.open.wait()
+                time.sleep(stub.delay)
                 answer = stub.answers.get(self.path, stub.otherwise)
                 status, content = answer if isinstance(answer, tuple) else (answer, {})
                 body = json.dumps(content).encode()
@@ -46,12 +64,24 @@ class HttpStub:
             def log_message(self, format: str, *args: object) -> None:
                 """Say nothing."""
 
-        self._server = ThreadingHTTPServer((LOOPBACK, self.port), Handler)
+        self._server = _Server((LOOPBACK, self.port), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()
 
+    @contextlib.contextmanager
+    def counted(self) -> Iterator[None]:
+        with self._counting:
+            self.under_way += 1
+            self.most_at_once = max(self.most_at_once, self.under_way)
+        try:
+            yield
+        finally:
+            with self._counting:
+                self.under_way -= 1
+
     def stop(self) -> None:
         """Refuse connections from now on."""
+        self.open.set()
         if self._server is not None and self._thread is not None:
             self._server.shutdown()
             self._thread.join()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -44,3 +44,14 @@ async def until_equal(look: Callable[[], T | Awaitable[T]], wanted: T, *, timeou
         return True
 
     await until(equal, timeout=timeout)
+
+
+def at_once(work: Coroutine[Any, Any, T]) -> T:
+    """Return what ``work`` gives without waiting for anything; an ``AssertionError`` if it waits."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        value: T = done.value
+        return value
+    work.close()
+    raise AssertionError("it waits")

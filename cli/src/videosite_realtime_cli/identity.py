@@ -23,6 +23,7 @@ from jose.exceptions import JOSEError
 
 from videosite_realtime_cli.errors import BadInput
 
+SECRET_MIN_BYTES = 32
 SCOPES = ("publish", "read", "admin")
 USER_ID = re.compile(r"[A-Za-z0-9_:@-]{1,128}")
 
@@ -46,8 +47,10 @@ class Signer:
         """Return the JWT of these claims, valid from now for ``lifetime``.
 
         Raises:
-            BadInput: this secret cannot sign by this algorithm.
+            BadInput: this secret cannot sign by this algorithm, or is one that no node starts with.
         """
+        if self.algorithm.startswith("HS") and len(self.secret.encode()) < SECRET_MIN_BYTES:
+            raise BadInput(f"JWT_SECRET is shorter than {SECRET_MIN_BYTES} bytes: no node takes tokens signed with it")
         now = int(time.time())
         whole = dict(claims, iat=now, exp=now + int(lifetime.total_seconds()))
         whole |= {name: value for name, value in (("iss", self.issuer), ("aud", self.audience)) if value}
@@ -99,6 +102,8 @@ def duration(text: str) -> timedelta:
 
 def _optional(username: str | None, scope: str | None) -> dict[str, object]:
     scopes = (scope or "").split()
+    if scope is not None and not scopes:
+        raise BadInput(f"a scope is empty: name some of {', '.join(SCOPES)}")
     unknown = [each for each in scopes if each not in SCOPES]
     if unknown:
         raise BadInput(f"unknown scope {unknown[0]!r}: there are {', '.join(SCOPES)}")

@@ -139,7 +139,8 @@ class NotificationService:
 
         Args:
             items: the fields of one message each, such as ``{"type": "transcode_progress", "video_id": 123, …}``, with
-                ``user_id`` or ``target``, ``expires_at`` and ``idempotency_key`` if wanted. A bad one harms no other.
+                ``user_id`` or ``target``, ``expires_at`` and ``idempotency_key`` if wanted. A bad one harms no other,
+                unless it cannot be written as JSON: then nothing is sent.
         """
         return await self._do(self._compose.notifications(items))
 
@@ -148,7 +149,8 @@ class NotificationService:
 
         Args:
             items: ``{"audience": "admin" | "all" | {"users": […]}, "message": {"type": …}}`` each, with ``expires_at``
-                and ``idempotency_key`` if wanted. A bad one harms no other.
+                and ``idempotency_key`` if wanted. A bad one harms no other, unless it cannot be written as JSON: then
+                nothing is sent.
         """
         return await self._do(self._compose.messages(items))
 

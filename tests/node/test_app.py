@@ -1,0 +1,65 @@
+"""The node's HTTP side as a browser's page from elsewhere sees it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import APIRouter, Request
+
+from node.app import create_app
+from node.rest_api import RestApi
+
+PAGE = "https://admin.example.com"
+LIMIT = 1000
+
+
+@pytest.fixture
+async def page() -> AsyncIterator[httpx.AsyncClient]:
+    """A page of another origin that calls a node, one of whose routes fails."""
+    routes = APIRouter()
+
+    @routes.get("/fails")
+    async def fails() -> None:
+        raise RuntimeError("nobody foresaw this")
+
+    @routes.post("/reads")
+    async def reads(request: Request) -> int:
+        return len(await request.body())
+
+    nothing: Any = None
+    rest = RestApi(nothing, nothing, nothing, nothing, router_url=None)
+    app = create_app(nothing, rest, routes, origins=[PAGE], body_max_bytes=LIMIT)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://node", headers={"Origin": PAGE}) as client:
+        yield client
+
+
+async def in_chunks(size: int) -> AsyncIterator[bytes]:
+    for _ in range(size):
+        yield b"x"
+
+
+async def test_a_body_up_to_the_limit_is_read(page: httpx.AsyncClient) -> None:
+    for body in (b"x" * LIMIT, in_chunks(LIMIT)):
+        assert (await page.post("/reads", content=body)).json() == LIMIT
+
+
+async def test_a_page_can_read_why_its_body_is_refused(page: httpx.AsyncClient) -> None:
+    for body in (b"x" * (LIMIT + 1), in_chunks(LIMIT + 1)):
+        answer = await page.post("/reads", content=body)
+        assert (answer.status_code, list(answer.json())) == (413, ["detail"])
+        assert answer.headers["access-control-allow-origin"] == PAGE
+
+
+async def test_a_page_can_read_that_the_node_failed(page: httpx.AsyncClient) -> None:
+    answer = await page.get("/fails")
+    assert answer.status_code == 500
+    assert answer.headers["access-control-allow-origin"] == PAGE
+
+
+async def test_a_page_from_elsewhere_cannot(page: httpx.AsyncClient) -> None:
+    answer = await page.get("/fails", headers={"Origin": "https://evil.example.com"})
+    assert "access-control-allow-origin" not in answer.headers
