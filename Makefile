@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PAGE := admin-frontend/dist/index.html
+PAGE_SOURCES := $(shell find admin-frontend -name node_modules -prune -o -name dist -prune -o -type f -print 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test soak docs clean
+.PHONY: help setup page run check test soak docs clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,7 +22,13 @@ $(READY): pyproject.toml sdk/pyproject.toml cli/pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,dev]' -e ./sdk -e './cli'
 	@touch $@
 
-run: $(READY)  ## the whole product locally, at work on a real transcode; Ctrl-C stops it
+page: $(PAGE)  ## the admin page, built with Node 20 or later; left out where there is none
+
+$(PAGE): $(PAGE_SOURCES)
+	@if command -v npm >/dev/null; then cd admin-frontend && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build; \
+		else echo "the admin page is left out: it needs Node.js 20 or later to be built"; fi
+
+run: $(READY) page  ## the whole product locally, at work on a real transcode; Ctrl-C stops it
 	@$(BIN)/videosite-realtime up --demo
 
 check: $(READY)  ## lint, format, types and layers
@@ -36,4 +44,4 @@ docs: $(READY)  ## regenerate what is generated: the settings' table and .env.ex
 	$(BIN)/python docs/generate.py
 
 clean:  ## remove what set-up and tests made
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .run
+	rm -rf $(VENV) admin-frontend/node_modules admin-frontend/dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .run

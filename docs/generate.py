@@ -29,7 +29,7 @@ _GROUPS: Final = (
     ("Redis", ("redis_",)),
     ("Tokens", ("jwt_",)),
     ("Router", ("router_host", "router_port", "router_api_keys")),
-    ("Node", ("node_", "backend_", "router_url", "drain_")),
+    ("Node", ("node_", "backend_", "router_url", "drain_", "admin_")),
     ("Clients", ("heartbeat_", "connection_", "max_connections_", "commands_", "frame_", "slow_")),
     ("User check", ("user_check_",)),
     ("History and messages", ("history_", "state_", "message_", "http_")),

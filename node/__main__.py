@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from node.admin_page import BUILT, AdminPage, not_built
 from node.app import create_app, create_management_app, health_routes
 from node.bus import Bus
 from node.drain import Drain, DrainingServer
@@ -102,6 +103,7 @@ async def build(settings: NodeSettings) -> AsyncIterator[Node]:
             handshake,
             rest,
             health,
+            _admin_page(settings),
             origins=settings.backend_cors_origins,
             body_max_bytes=settings.http_body_max_bytes,
         )
@@ -114,6 +116,13 @@ async def build(settings: NodeSettings) -> AsyncIterator[Node]:
         ):
             await stack.enter_async_context(running(work, name))
         yield Node(app, create_management_app(health), hub, membership)
+
+
+def _admin_page(settings: NodeSettings) -> ASGIApp:
+    directory = settings.admin_page_dir
+    if directory is None and not (BUILT / "index.html").exists():
+        return not_built
+    return AdminPage(directory or BUILT)
 
 
 def _why_not_ready(membership: Membership, bus: Bus, link: RedisLink) -> str | None:

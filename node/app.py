@@ -22,7 +22,13 @@ NotReady = Callable[[], str | None]
 
 
 def create_app(
-    handshake: Handshake, rest: RestApi, health: APIRouter, *, origins: list[str], body_max_bytes: int
+    handshake: Handshake,
+    rest: RestApi,
+    health: APIRouter,
+    page: ASGIApp,
+    *,
+    origins: list[str],
+    body_max_bytes: int,
 ) -> ASGIApp:
     app = FastAPI(
         title="VideoSite Realtime: connection node",
@@ -33,6 +39,13 @@ def create_app(
     )
     app.include_router(rest.routes())
     app.include_router(health)
+    not_found = app.router.default
+
+    async def page_or_not_found(scope: Scope, receive: Receive, send: Send) -> None:
+        await (not_found if scope["path"].startswith("/api/") else page)(scope, receive, send)
+
+    # Not mounted at "/": that would be a match for every path, and a wrong method of a call no longer 405.
+    app.router.default = page_or_not_found
 
     @app.exception_handler(RedisError)
     async def away(_: Request, exc: RedisError) -> JSONResponse:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import socket
+from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -38,6 +39,9 @@ class NodeSettings(CommonSettings):
     )
     router_url: str | None = Field(
         None, pattern=r"^https?://", description="Where `/api/v1/admin/system-messages` is forwarded to."
+    )
+    admin_page_dir: Path | None = Field(
+        None, description="Where the built admin page lies. Default: `admin-frontend/dist` beside `node`, once built."
     )
     backend_cors_origins: Origins = Field(
         default_factory=list,

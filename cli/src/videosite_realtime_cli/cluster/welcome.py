@@ -22,8 +22,12 @@ _LIFETIME = timedelta(days=1)
 _EXAMPLE = {"type": "system_message", "message": "hello", "level": "info", "target": "all"}
 
 
-def welcome(console: Console, plan: Plan, redis_url: str, logs: Path, *, embedded: bool) -> None:
-    """Print it. Nothing is wrapped or cut: tokens and commands are there to be copied."""
+def welcome(console: Console, plan: Plan, redis_url: str, logs: Path, *, embedded: bool, page: bool) -> None:
+    """Print it. Nothing is wrapped or cut: tokens and commands are there to be copied.
+
+    Args:
+        page: whether the nodes serve the admin page.
+    """
     count = f"{counted(plan.options.nodes, 'node')}, {counted(plan.options.routers, 'router')}"
     _print(console, Text.assemble(("VideoSite Realtime is up", "bold green"), f": {count}. Ctrl-C stops it."))
     management = ", ".join(f"{name} {url}" for name, url in plan.management_urls.items())
@@ -39,6 +43,8 @@ def welcome(console: Console, plan: Plan, redis_url: str, logs: Path, *, embedde
     )
     user = plan.signer.mint(identity.user(DEMO_USER), _LIFETIME)
     admin = plan.signer.mint(identity.admin("1", scope="publish"), _LIFETIME)
+    # After the #: a browser keeps it to itself, and no log shows it.
+    _section(console, {"page": f"{plan.node_url}/#token={admin}" if page else "not built: make page (Node.js 20)"})
     _section(
         console,
         {

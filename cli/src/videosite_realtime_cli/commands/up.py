@@ -74,7 +74,8 @@ async def _run(plan: Plan, environment: Mapping[str, str], console: Console, *, 
                 await stack.enter_async_context(crew.running(parts(plan, redis_url, environment, client)))
             with console.status("waiting until all are ready…"):
                 await crew.all_ready()
-            welcome(console, plan, redis_url, logs, embedded=not environment.get("REDIS_URL"))
+            page = await _serves_page(client, plan.node_url)
+            welcome(console, plan, redis_url, logs, embedded=not environment.get("REDIS_URL"), page=page)
             if demo:
                 await stack.enter_async_context(_demo(plan, crew, environment, console))
             stack.enter_context(
@@ -87,6 +88,13 @@ async def _run(plan: Plan, environment: Mapping[str, str], console: Console, *, 
                     console.print("\nstopping; Ctrl-C again to stop at once", style="dim")
     except StopAsked:
         console.print("stopped", style="dim")
+
+
+async def _serves_page(client: httpx.AsyncClient, node_url: str) -> bool:
+    try:
+        return (await client.get(node_url)).is_success
+    except httpx.HTTPError:
+        return False  # a node that has just died; the crew is about to say so
 
 
 @asynccontextmanager
