@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from math import ceil
 from typing import Final
 
 from node.hub import Hub
@@ -48,7 +47,7 @@ class Drain:
         left = self._left(ends_at)
         while sessions and not self._hurry.is_set():
             # By the clock, not by counted slices: a node that is busy must not drain for longer.
-            stay = ceil(self.total * left)
+            stay = int(self.total * left)
             self._send_away(sessions[stay:], self._seconds * _RETRY_SPREAD)
             del sessions[stay:]
             if sessions:

@@ -50,7 +50,7 @@ class PublishUnavailable(RealtimeError):
 
 
 class VolumeTooLarge(RealtimeError):
-    """A batch's messages, counted once for each user they go to, are too much for one call."""
+    """A call's messages, counted once for each user they go to, are too much."""
 
     def __init__(self, volume: int) -> None:
         self.volume = volume
@@ -108,6 +108,7 @@ class PublishApi:
         operation = _operation(caller, call, plan.key)
         origin = Origin(traceparent(call.header(b"traceparent")), self._rising_us())
         order = Order(planner.make(plan, origin.now_us), plan.targets, operation, origin, plan.owner)
+        _check_volume([order])
         try:
             if operation.explicit:
                 await self._claim(order, plan, planner)

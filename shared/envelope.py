@@ -17,7 +17,7 @@ state      ``<video_id>@<revision>`` that this message set, or ``-``
 payload    of events and states: the JSON object without its closing brace, so that a node appends the id
 ========== ===========================================================================================
 
-The script that publishes joins ``head``, the position and ``tail`` (see ``lua/publish.lua``): text, so that
+The script that publishes writes it (``lua/publish.lua``): text, so that
 ``redis-cli subscribe`` shows what goes on, and nothing on the way has to be parsed as JSON.
 """
 

@@ -28,9 +28,9 @@
 -- of what a message costs.
 
 local FIRST_KEY, FIRST_ARG = 4, 6
-local call, format, match, sub = redis.call, string.format, string.match, string.sub
+local call, format, gmatch, match, sub = redis.call, string.format, string.gmatch, string.match, string.sub
 
-local clock = redis.call('TIME')
+local clock = call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local deadline = tonumber(ARGV[1])
 if deadline > 0 and now > deadline then
@@ -92,8 +92,8 @@ do
   for i, message in ipairs(messages) do
     fields[i + 1], users[i] = message.stream, message.where
   end
-  local known = redis.call('HMGET', seq, unpack(fields))
-  local places = shared and {} or redis.call('HMGET', KEYS[2], unpack(users))
+  local known = call('HMGET', seq, unpack(fields))
+  local places = shared and {} or call('HMGET', KEYS[2], unpack(users))
   epoch = known[1]
   for i, message in ipairs(messages) do
     tops[message.stream] = known[i + 1]
@@ -101,15 +101,15 @@ do
   end
 end
 if not epoch then
-  epoch = string.format('%.0f', now)
-  redis.call('HSET', seq, '#epoch', epoch, '#birth', epoch)
+  epoch = format('%.0f', now)
+  call('HSET', seq, '#epoch', epoch, '#birth', epoch)
 end
 
 local live_nodes, totals
 local function shared_audience(stream)
   if not live_nodes then
-    live_nodes = redis.call('ZCOUNT', KEYS[2], now, '+inf')
-    totals = redis.call('HMGET', KEYS[3], 'user', 'admin')
+    live_nodes = call('ZCOUNT', KEYS[2], now, '+inf')
+    totals = call('HMGET', KEYS[3], 'user', 'admin')
   end
   local admins = tonumber(totals[2] or 0)
   local reached = stream == 'admin' and admins or admins + tonumber(totals[1] or 0)
@@ -130,7 +130,7 @@ local function deliver(message, channel, envelope)
   local there = channels_of[places]
   if not there then
     there = {}
-    for node in string.gmatch(places, ' ([^ =]+)=') do
+    for node in gmatch(places, ' ([^ =]+)=') do
       there[#there + 1] = ARGV[3] .. node
     end
     channels_of[places] = there
@@ -147,14 +147,14 @@ local function load_record(operation)
   if operation.ttl == 0 or operation.fresh then
     return
   end
-  local record = redis.call('GET', operation.key)
+  local record = call('GET', operation.key)
   if not record then
     return
   end
-  local digest, lines = string.match(record, '^([^\n]*)\n(.*)$')
+  local digest, lines = match(record, '^([^\n]*)\n(.*)$')
   operation.conflict = digest ~= operation.digest
   operation.lines = {record}
-  for name, position, online, places in string.gmatch(lines, '([^ ]+) ([^ ]+) (%d) ([^\n]*)\n') do
+  for name, position, online, places in gmatch(lines, '([^ ]+) ([^ ]+) (%d) ([^\n]*)\n') do
     operation.done[name] = {position, tonumber(online), places}
   end
 end
@@ -181,14 +181,14 @@ end
 -- A record is "<revision> <stamp> <expires> <a|f> <owner>\n<payload>".
 local function put_state(message)
   local keys, video = message.states, message.video
-  local stamp, mark, ttl = string.match(message.how, '^(%d+) (%a) (%d+)$')
+  local stamp, mark, ttl = match(message.how, '^(%d+) (%a) (%d+)$')
   -- A producer whose clock runs ahead must not silence the others: nothing is newer than now.
   local now_us = clock[1] * 1000000 + clock[2]
   local ahead = tonumber(stamp) > now_us
   stamp = math.min(tonumber(stamp), now_us)
-  local record = redis.call('HGET', keys.table, video)
+  local record = call('HGET', keys.table, video)
   if record then
-    local old_stamp, expires, old_mark = string.match(record, '^[^ ]+ (%d+) (%d+) (%a)')
+    local old_stamp, expires, old_mark = match(record, '^[^ ]+ (%d+) (%d+) (%a)')
     old_stamp, expires = tonumber(old_stamp), tonumber(expires)
     if expires > now then
       -- Equal stamps are a repetition, unless both were cut to now: then the later is the newer, but undoes no end.
@@ -202,23 +202,23 @@ local function put_state(message)
       end
     end
   end
-  local r = redis.call('HINCRBY', seq, '#rev', 1)
+  local r = call('HINCRBY', seq, '#rev', 1)
   local revision = epoch .. '-' .. r
-  redis.call('HSET', seq, 's:' .. message.stream, revision)
+  call('HSET', seq, 's:' .. message.stream, revision)
   local expires = now + tonumber(ttl)
-  redis.call('HSET', keys.table, video, table.concat({
-    revision, string.format('%.0f', stamp), string.format('%.0f', expires), mark == 'f' and 'f' or 'a', message.owner,
+  call('HSET', keys.table, video, table.concat({
+    revision, format('%.0f', stamp), format('%.0f', expires), mark == 'f' and 'f' or 'a', message.owner,
   }, ' ') .. '\n' .. message.payload)
-  redis.call('ZADD', keys.revisions, r, video)
-  redis.call('ZADD', keys.expiries, expires, video)
-  local dead = redis.call('ZRANGEBYSCORE', keys.expiries, '-inf', now, 'LIMIT', 0, 10)
+  call('ZADD', keys.revisions, r, video)
+  call('ZADD', keys.expiries, expires, video)
+  local dead = call('ZRANGEBYSCORE', keys.expiries, '-inf', now, 'LIMIT', 0, 10)
   if #dead > 0 then
-    redis.call('HDEL', keys.table, unpack(dead))
-    redis.call('ZREM', keys.revisions, unpack(dead))
-    redis.call('ZREM', keys.expiries, unpack(dead))
+    call('HDEL', keys.table, unpack(dead))
+    call('ZREM', keys.revisions, unpack(dead))
+    call('ZREM', keys.expiries, unpack(dead))
   end
   for _, key in pairs(keys) do
-    redis.call('PEXPIRE', key, 86400000)
+    call('PEXPIRE', key, 86400000)
   end
   return revision
 end
@@ -245,26 +245,21 @@ local function append(message, state)
   local same_epoch = sub(top, 1, #epoch_dash) == epoch_dash
   local n = same_epoch and sub(top, #epoch_dash + 1) or match(top, '%-(%d+)$')
   local position = epoch_dash .. format('%d', n + 1)
-  local expires = message.expires_at ~= '-'
-  if same_epoch and not expires and state == '-' then
-    call('XADD', history, 'MAXLEN', '~', ARGV[4], position, 'm', message.payload)
-  else
-    local entry = {'m', message.payload}
-    if expires then
-      entry[3], entry[4] = 'x', message.expires_at
-    end
-    if state ~= '-' then
-      -- Which state it ends: whoever reads it here must not show a value that is still on its way on the bus.
-      entry[#entry + 1] = 's'
-      entry[#entry + 1] = state
-    end
-    if not same_epoch then
-      -- The first of its epoch names the one before it: what came between, and was forgotten, is seen to be missing.
-      entry[#entry + 1] = 'p'
-      entry[#entry + 1] = top
-    end
-    call('XADD', history, 'MAXLEN', '~', ARGV[4], position, unpack(entry))
+  local entry = {'m', message.payload}
+  if message.expires_at ~= '-' then
+    entry[3], entry[4] = 'x', message.expires_at
   end
+  if state ~= '-' then
+    -- Which state it ends: whoever reads it here must not show a value that is still on its way on the bus.
+    entry[#entry + 1] = 's'
+    entry[#entry + 1] = state
+  end
+  if not same_epoch then
+    -- The first of its epoch names the one before it: what came between, and was forgotten, is seen to be missing.
+    entry[#entry + 1] = 'p'
+    entry[#entry + 1] = top
+  end
+  call('XADD', history, 'MAXLEN', '~', ARGV[4], position, unpack(entry))
   call('PEXPIRE', history, ARGV[5])
   tops[stream] = position
   moved[#moved + 1] = message.stream
@@ -281,7 +276,7 @@ local function publish(message)
   if done then
     -- The first call may have died before its publish was heard: say it again, receivers drop what they have.
     local position = done[1]
-    local kept = position ~= '-' and redis.call('XRANGE', message.history, position, position)
+    local kept = position ~= '-' and call('XRANGE', message.history, position, position)
     if kept and kept[1] then
       local ended = kept_field(kept[1], 's') or '-'
       deliver(message, message.where, envelope('e', message, position, ended, kept_field(kept[1], 'm')))
@@ -317,15 +312,15 @@ for _, message in ipairs(messages) do
   results[#results + 1] = result
 end
 if #moved > 0 then
-  redis.call('HSET', seq, unpack(moved))
+  call('HSET', seq, unpack(moved))
 end
 for _, operation in pairs(operations) do
   if operation.changed then
-    redis.call('SET', operation.key, table.concat(operation.lines), 'PX', operation.ttl)
+    call('SET', operation.key, table.concat(operation.lines), 'PX', operation.ttl)
   end
 end
 for _, channel in ipairs(channels) do
-  redis.call('PUBLISH', channel, table.concat(parcels[channel]))
+  call('PUBLISH', channel, table.concat(parcels[channel]))
 end
 if failure then
   return type(failure) == 'table' and failure or redis.error_reply(failure)

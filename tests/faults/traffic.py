@@ -231,9 +231,7 @@ class Traffic:
         routers, ports = self._stage.cluster.routers, self._stage.producers_ports
         audiences = Audiences(self._users, self._broadcasts, self._dice)
         producers: list[Producer] = []
-        for number, (keys, many) in enumerate(
-            [(True, False)] * 3 + [(False, False)] * 2 + [(True, True), (False, True)]
-        ):
+        for number, (keys, many) in enumerate(_WRITERS):
             courier = await stack.enter_async_context(Courier(routers, ports=ports))
             producers.append(Writer(f"writer-{number}", courier, audiences, self._record, keys=keys, many=many))
         services = [

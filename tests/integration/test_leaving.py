@@ -65,6 +65,13 @@ async def test_clients_of_a_drained_node_are_spread_over_its_drain_and_beyond(ne
         assert max(told) - min(told) > 1.5
 
 
+async def test_a_node_with_few_clients_does_not_wait_for_the_end_of_its_drain(new_cluster) -> None:
+    cluster: Cluster = await new_cluster(routers=0, DRAIN_SECONDS="60")
+    async with cluster.user("alice") as alice:
+        assert await cluster.node.terminate(timeout=30) == 0
+        assert (await alice.closed())[0] == 1012
+
+
 async def test_those_sent_away_in_a_hurry_come_back_over_what_was_left_of_the_drain(new_cluster) -> None:
     cluster: Cluster = await new_cluster(routers=0, DRAIN_SECONDS="60")
     async with AsyncExitStack() as stack:

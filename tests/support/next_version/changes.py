@@ -19,9 +19,9 @@ ENVELOPE = os.environ.get("NEXT_ENVELOPE", "1")
 _SCRIPTS = {
     "publish": (
         ("return '1 ' .. kind", f"return '{ENVELOPE} ' .. kind"),
-        ("    .. '\\n' .. payload\nend", "    .. ' zone-a\\n' .. payload\nend"),
+        (".. state .. '\\n' .. payload\nend", ".. state .. ' zone-a\\n' .. payload\nend"),
         ("message.owner,\n  }, ' ')", "message.owner, 'zone-a',\n  }, ' ')"),
-        ("  redis.call('XADD',", "  entry[#entry + 1], entry[#entry + 2] = 'z', 'zone-a'\n  redis.call('XADD',"),
+        ("  call('XADD',", "  entry[#entry + 1], entry[#entry + 2] = 'z', 'zone-a'\n  call('XADD',"),
     ),
     "register": ((".. own .. count)", ".. own .. count .. ';zone-a muted')"),),
     "clear_node": (),
