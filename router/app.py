@@ -30,7 +30,10 @@ _PUBLISH_ERRORS: dict[int | str, dict[str, Any]] = {
     401: {"model": bodies.Refusal, "description": "No or a wrong credential"},
     403: {"model": bodies.Refusal, "description": "The scope `publish` is missing"},
     409: {"model": bodies.Refusal, "description": "The idempotency key was used with another body"},
-    413: {"model": bodies.Refusal, "description": "Body or message too large, or a batch that would be kept in too many copies (64 MiB)"},
+    413: {
+        "model": bodies.Refusal,
+        "description": "Body or message too large, or a batch that would be kept in too many copies (64 MiB)",
+    },
     422: {"model": bodies.Refusal, "description": "Invalid; names the field"},
     503: {"model": bodies.Unavailable, "description": "Redis does not answer: nothing was lost, send it again"},
 }
