@@ -74,7 +74,10 @@ class Up:
         self.lines: list[str] = []
 
     def until_line(self, text: str) -> None:
+        """Read until it has said this; the parts' logs and its own words come in no order that is promised."""
         assert self.process.stdout is not None
+        if any(text in line for line in self.lines):
+            return
         for line in self.process.stdout:
             self.lines.append(line)
             if text in line:
