@@ -67,7 +67,7 @@ class CatchUp:
         for index, feed in enumerate(session.feeds):
             if feed.states is not None:
                 for change, frame in feed.states.after(states_seen[index], time.time()):
-                    session.write(frame)
+                    feed.write_to(session, frame)
                     states_seen[index] = change
                     if not session.writable:  # one value may wait in its buffer, not one of every video
                         return False
@@ -118,7 +118,7 @@ class CatchUp:
             return 0
         entries, cursor = found
         for position, frame in entries:
-            session.write(frame)
+            feed.write_to(session, frame)
             cursors[index] = position
             if not session.writable:
                 return 0

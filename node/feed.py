@@ -18,13 +18,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Coroutine
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from node.frames import text_frame
 from node.history import Entry, History
 from node.state_table import StateTable
+from node.tail import Tail
 from shared.errors import RedisError
 from shared.ids import Position, event_id
 
@@ -35,7 +35,6 @@ logger = logging.getLogger(__name__)
 
 _RETRY: Final = 0.5  # s between attempts to read history while Redis is away
 _OVERTAKEN: Final = 600.0  # s; no publish is on its way on the bus for as long
-_TAIL: Final = 512  # newest frames of a shared stream kept in memory: returning clients need not read Redis
 
 
 class FeedCounters(Protocol):
@@ -219,11 +218,16 @@ class Feed:
                 written += 1
         return written
 
+    def write_to(self, session: Session, frame: bytes) -> None:
+        """Write a frame to a session that catches up."""
+        self._counters.delivered += 1
+        session.write(frame)
+
     async def read_after(self, position: Position, count: int) -> tuple[list[tuple[Position, bytes]], Position] | None:
         """Return frames after a position, and the position they lead to; None if history does not reach back to it.
 
         Args:
-            count: of how many events at most, where they have to be read.
+            count: of how many events at most.
 
         Raises:
             RedisError: history cannot be read just now.
@@ -250,7 +254,7 @@ class SharedFeed(Feed):
 
     def __init__(self, stream: str, tag: str, history: History, counters: FeedCounters, spawn: Spawn) -> None:
         super().__init__(stream, tag, history, counters, spawn)
-        self._tail: deque[tuple[Position, bytes, int | None]] = deque(maxlen=_TAIL)
+        self._tail = Tail()
 
     def _no_sessions(self) -> dict[Session, None]:
         return {}
@@ -262,27 +266,19 @@ class SharedFeed(Feed):
         self.sessions.pop(session, None)  # type: ignore[attr-defined]  # a dict here
 
     def _remember(self, position: Position, frame: bytes, expires_at: int | None) -> None:
-        self._tail.append((position, frame, expires_at))
+        self._tail.append(position, frame, expires_at)
 
     def _resync(self, position: Position) -> None:
         self._tail.clear()
         super()._resync(position)
 
     async def read_after(self, position: Position, count: int) -> tuple[list[tuple[Position, bytes]], Position] | None:
-        from_memory = self._tail_after(position)
-        if from_memory is not None:
-            return from_memory, self.position
-        return await super().read_after(position, count)
+        from_memory = self._tail.after(position, count, time.time() * 1000)
+        if from_memory is None:
+            return await super().read_after(position, count)
+        frames, leads_to = from_memory
+        # What came after the newest frame, if anything, was over when it came.
+        return frames, self.position if leads_to == self._tail.newest else leads_to
 
     async def is_good(self, since: Position) -> bool:
-        return any(since == known[0] for known in self._tail) or await super().is_good(since)
-
-    def _tail_after(self, position: Position) -> list[tuple[Position, bytes]] | None:
-        if all(position != known[0] for known in self._tail):
-            return None
-        now = time.time() * 1000
-        return [
-            (known, frame)
-            for known, frame, expires_at in self._tail
-            if known > position and (expires_at is None or expires_at > now)
-        ]
+        return since in self._tail or await super().is_good(since)

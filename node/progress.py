@@ -45,6 +45,8 @@ class Progress:
 
     async def tend(self) -> None:
         """Stop listening a while after the last admin has gone."""
+        if not self._listening and not self._lock.locked():
+            self._admins.states = None  # of a value that came after the last admin had gone
         if not self._listening or self._admins.sessions:
             self._idle_since = None
             return

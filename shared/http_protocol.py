@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 REQUEST_TIMEOUT: Final = 30.0  # s from the connection, or a request's first byte, to its last
 HEAD_MAX_BYTES: Final = 64 * 1024  # a token has 3 KiB, all cookies of a site rarely more than 16
+_LINGER: Final = 1.0  # s for a refused client to read why
 _TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
@@ -23,6 +24,7 @@ class DeadlineProtocol(HttpToolsProtocol):
 
     request_timeout = REQUEST_TIMEOUT
     _incomplete = False
+    _refused = False
     _fruitless = 0  # bytes since the parser last had a whole head, a piece of body or the end of a request
     _deadline: asyncio.TimerHandle | None = None
 
@@ -61,9 +63,14 @@ class DeadlineProtocol(HttpToolsProtocol):
 
     def _refuse(self) -> None:
         """End a head, a trailer or a chunk's extension that does not end by itself."""
+        if self._refused:
+            return
+        self._refused = True
         if self.cycle is None or self.cycle.response_complete:
             self.transport.write(_TOO_LARGE)
-        self.transport.close()
+        # Closed at once, with bytes of the client's unread, the kernel would reset it and the answer be lost.
+        self.transport.pause_reading()
+        self.loop.call_later(_LINGER, self.transport.abort)
 
     def _stop_waiting(self) -> None:
         if self._deadline is not None:

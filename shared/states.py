@@ -59,7 +59,8 @@ async def changed_since(link: RedisLink, keys: StateKeys, revision: int) -> Asyn
             return
         videos = [video for video, _ in found]
         records = await link.send("HMGET", keys.table, *videos)
-        yield [parse_record(video, found) for video, found in zip(videos, records, strict=True) if found is not None]
+        found_records = zip(videos, records, strict=True)
+        yield [parse_record(video, record) for video, record in found_records if record is not None]
         if len(found) < _PAGE:
             return
         revision = int(found[-1][1])

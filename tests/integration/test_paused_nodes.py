@@ -49,7 +49,7 @@ async def id_of(cluster: Cluster, name: str) -> str:
 async def test_a_node_that_slept_through_its_clearing_comes_back_under_a_new_id_with_all_its_sockets(
     new_cluster,
 ) -> None:
-    cluster: Cluster = await new_cluster(nodes=2, HEARTBEAT_TIMEOUT=str(HEARTBEAT_TIMEOUT))
+    cluster: Cluster = await new_cluster(nodes=2, HEARTBEAT_TIMEOUT=str(HEARTBEAT_TIMEOUT), HEARTBEAT_INTERVAL="1")
     sleeper, awake = cluster.nodes
     async with (
         Registry.of(cluster) as registry,

@@ -11,6 +11,7 @@ import pytest
 
 from node import catch_up as catch_up_module
 from node import feed as feed_module
+from node import tail as tail_module
 from node.feed import Feed, SharedFeed
 from node.frames import text_frame
 from node.session import Phase, Session
@@ -346,9 +347,10 @@ async def test_a_returning_client_gets_what_it_missed_and_then_what_comes(kind: 
     assert seen(transport) == [3, 4, 5, 6]
 
 
-async def test_a_shared_streams_tail_is_read_from_memory(stage: Stage) -> None:
+async def test_a_shared_streams_tail_is_read_from_memory(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = Stage(SharedFeed)
     stage.open()
+    monkeypatch.setattr(tail_module, "_EVENTS_MAX", 512)
     positions = [stage.publish() for _ in range(600)]
     _, transport = stage.join(positions[-100])
     await stage.settled()
@@ -358,6 +360,18 @@ async def test_a_shared_streams_tail_is_read_from_memory(stage: Stage) -> None:
     await stage.settled()
     assert seen(older) == list(range(12, 601))
     assert stage.history.reads > 0
+
+
+async def test_an_event_that_was_over_when_it_came_leaves_no_hole_behind_the_tail(stage: Stage) -> None:
+    stage = Stage(SharedFeed)
+    stage.open()
+    first = stage.publish()
+    stage.publish(expires_at=1)
+    _, transport = stage.join(first)
+    await stage.settled()
+    assert seen(transport) == []
+    stage.publish()
+    assert seen(transport) == [3]
 
 
 async def test_a_client_that_knows_more_than_our_bus_told_us_makes_the_feed_read(stage: Stage) -> None:

@@ -105,16 +105,13 @@ async def test_what_has_no_end_is_ended(
     monkeypatch.setattr(DeadlineProtocol, "request_timeout", 60)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(begun)
-    sent = 0
-    with contextlib.suppress(ConnectionError):
-        while sent < 64 * HEAD_MAX_BYTES:
-            writer.write(b"a" * 4096)
-            await writer.drain()
-            sent += 4096
-    assert sent < 64 * HEAD_MAX_BYTES, "it was taken without end"
+    if begun.endswith(b"X: ") and begun.count(b"HTTP/1.1") == 2:
+        await reader.readuntil(b"\r\n\r\n")  # the answer to the first request
+    writer.write(b"a" * (3 * HEAD_MAX_BYTES))
+    if answer:
+        assert (await asyncio.wait_for(reader.readline(), 10)).startswith(b"HTTP/1.1 " + answer)
     with contextlib.suppress(ConnectionResetError):
-        said = await asyncio.wait_for(reader.read(), 10)
-        assert answer in said.rpartition(b"HTTP/1.1 ")[2]
+        assert answer or await asyncio.wait_for(reader.read(), 10) == b""
     writer.close()
 
 
