@@ -54,7 +54,8 @@ class Scripts:
             await self._teach(wire)
 
     async def _teach(self, to: Wire | RedisLink) -> None:
-        await asyncio.gather(*(to.send(b"EVAL", _RAISE_EPOCH.source, 1, self._keys.seq(tag)) for tag in TAGS))
+        run = _run_id(await to.send(b"INFO", b"server"))
+        await asyncio.gather(*(to.send(b"EVAL", _RAISE_EPOCH.source, 1, self._keys.seq(tag), run) for tag in TAGS))
         await asyncio.gather(*(to.send(b"SCRIPT", b"LOAD", script.source) for script in _ALL))
 
     async def run(self, link: RedisLink, script: Script, keys: Sequence[str], args: Sequence[Argument]) -> Reply:
@@ -79,6 +80,12 @@ class Scripts:
         again = [link.send(*c) if _is_unknown(f) else f for c, f in zip(commands, futures, strict=True)]
         await _all_done(again)
         return [future.result() for future in again]
+
+
+def _run_id(info: bytes | str) -> str:
+    """Return the server's own name for its life from this start on."""
+    text = info.decode() if isinstance(info, bytes) else info
+    return next(line.partition(":")[2] for line in text.splitlines() if line.startswith("run_id:"))
 
 
 async def _all_done(futures: Iterable[asyncio.Future[Reply]]) -> None:

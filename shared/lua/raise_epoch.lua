@@ -3,14 +3,18 @@
 -- are loaded, so that no append can come in between. The numbering of events goes on across epochs.
 --
 -- KEYS  seq:{t}
+-- ARGV  the server's run id
 --
--- Returns the new epoch: ms of the server's clock, never below the last. Not seconds: everybody who finds out at the same
--- time raises it by one, and an epoch that runs ahead of the clock would be issued again by a server that forgot it too.
+-- Returns the epoch: ms of the server's clock, never below the last. A crowd that finds out at the same time raises it
+-- once: raised by each, it would run ahead of the clock, and be issued again by a server that starts anew and empty.
 
 local seq = KEYS[1]
+if redis.call('HGET', seq, '#run') == ARGV[1] then
+  return tonumber(redis.call('HGET', seq, '#epoch'))
+end
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local epoch = math.max(now, tonumber(redis.call('HGET', seq, '#epoch') or 0) + 1)
-redis.call('HSET', seq, '#epoch', string.format('%.0f', epoch))
+redis.call('HSET', seq, '#epoch', string.format('%.0f', epoch), '#run', ARGV[1])
 redis.call('HSETNX', seq, '#birth', string.format('%.0f', epoch))
 return epoch
