@@ -1,0 +1,97 @@
+import {
+  browserEnvironment,
+  type BrowserEnvironment,
+  type NotificationItem,
+  NotificationStore,
+  RealtimeClient,
+  type RealtimeOptions,
+  Tabs,
+  type TranscodeState,
+  TranscodePolling,
+  TranscodeStore,
+} from '../realtime';
+import { PerFrame } from './perFrame';
+
+export interface SessionOptions extends RealtimeOptions {
+  /** Whose history it is. */
+  userKey: string;
+}
+
+/** Everything that one page shares: the connection, what it brought, and the other tabs. */
+export class Session {
+  readonly client: RealtimeClient;
+  readonly transcodes = new TranscodeStore();
+  /** The transcodes as they are painted. */
+  readonly frames = new PerFrame<ReadonlyMap<number, TranscodeState>>(this.transcodes);
+  readonly tabs: Tabs;
+  readonly notifications: NotificationStore;
+  readonly polling: TranscodePolling;
+  readonly #environment: BrowserEnvironment;
+  readonly #toasts = new Set<(item: NotificationItem) => void>();
+  readonly #end: (() => void)[] = [];
+  #unseen: NotificationItem[] = [];
+  #watchers = 0;
+
+  constructor(options: SessionOptions) {
+    const { userKey } = options;
+    this.#environment = options.environment ?? browserEnvironment();
+    this.client = new RealtimeClient(options);
+    this.tabs = new Tabs(`vsrt:${userKey}`);
+    this.notifications = new NotificationStore({ userKey, tabs: this.tabs });
+    this.polling = new TranscodePolling(this.client, this.transcodes);
+    this.#end.push(
+      this.client.on('message', (message) => {
+        this.transcodes.apply(message);
+        const item = this.notifications.add(message);
+        if (item) this.#arrived(item);
+      }),
+      this.#environment.subscribe((event) => {
+        if (event === 'visible') this.#seen();
+      }),
+    );
+  }
+
+  /** Keep the transcodes fresh by polling for as long as anybody shows them. */
+  watchTranscodes(): () => void {
+    this.#watchers += 1;
+    if (this.#watchers === 1) this.polling.start();
+    return () => {
+      this.#watchers -= 1;
+      if (this.#watchers === 0) this.polling.stop();
+    };
+  }
+
+  /** Hear of the notifications that this tab, and no other of this browser, has to show. */
+  onToast(listener: (item: NotificationItem) => void): () => void {
+    this.#toasts.add(listener);
+    return () => {
+      this.#toasts.delete(listener);
+    };
+  }
+
+  close(): void {
+    for (const end of this.#end) end();
+    this.polling.stop();
+    this.client.disconnect();
+    this.tabs.close();
+  }
+
+  #arrived(item: NotificationItem): void {
+    // A toast in a hidden tab would be over before anybody looks. It waits; if a tab that is seen shows it, it is not
+    // shown again.
+    if (this.#environment.visible) void this.#show(item);
+    else this.#unseen.push(item);
+  }
+
+  #seen(): void {
+    const waiting = this.#unseen;
+    this.#unseen = [];
+    const unread = new Set(this.notifications.snapshot.items.filter((item) => !item.read).map((item) => item.id));
+    for (const item of waiting) if (unread.has(item.id)) void this.#show(item);
+  }
+
+  async #show(item: NotificationItem): Promise<void> {
+    if (!(await this.tabs.claim(item.id))) return;
+    for (const listener of [...this.#toasts]) listener(item);
+  }
+}

@@ -1,0 +1,104 @@
+import { useCallback, useEffect, useMemo, useState } from 'react';
+
+import { fetchCounts, fetchNodes } from '../../api/cluster';
+import type { Preferences } from '../../app/preferences';
+import type { Claims } from '../../app/token';
+import { storedToken } from '../../app/token';
+import { useNotifications } from '../../hooks/useNotifications';
+import { usePolled } from '../../hooks/usePolled';
+import { useMessages } from '../../i18n';
+import { Address } from '../../realtime';
+import styles from './AdminPage.module.css';
+import { Banner } from './Banner';
+import { Composer } from './Composer';
+import { useSending } from './Composer/useSending';
+import { Counters } from './Counters';
+import { Header } from './Header';
+import { History } from './History';
+import { Nodes } from './Nodes';
+import { Transcodes } from './Transcodes';
+
+const COUNTERS_EVERY = 5000; // ms
+const NODES_EVERY = 5000; // ms
+const HISTORY = 'history';
+
+interface Props {
+  claims: Claims | null;
+  preferences: Preferences;
+  onSignOut: () => void;
+}
+
+/** Everything an administrator watches, on one page. */
+export function AdminPage({ claims, preferences, onSignOut }: Props) {
+  const { page, notifications } = useMessages();
+  const address = useMemo(() => new Address(import.meta.env.VITE_WS_URL), []);
+  const counters = usePolled(
+    useCallback((signal: AbortSignal) => fetchCounts(address, signal), [address]),
+    COUNTERS_EVERY,
+  );
+  const nodes = usePolled(
+    useCallback((signal: AbortSignal) => fetchNodes(address, storedToken(), signal), [address]),
+    NODES_EVERY,
+  );
+  const sender = useSending(address, storedToken);
+  const [composing, setComposing] = useState(false);
+  useTitle();
+
+  return (
+    <div className={styles['page']}>
+      <a className={styles['skip']} href="#main">
+        {page.skip}
+      </a>
+      <Header
+        claims={claims}
+        preferences={preferences}
+        onCompose={() => {
+          setComposing(true);
+        }}
+        onViewAll={showHistory}
+        onSignOut={onSignOut}
+      />
+      <main id="main" className={styles['main']} tabIndex={-1}>
+        <Banner onChangeToken={onSignOut} />
+        <div className={styles['grid']}>
+          <div className={styles['counters']}>
+            <Counters stats={counters} interval={COUNTERS_EVERY} />
+          </div>
+          <div className={styles['transcodes']}>
+            <Transcodes />
+          </div>
+          <aside className={styles['aside']} aria-label={notifications.title}>
+            <History id={HISTORY} />
+          </aside>
+          <div className={styles['nodes']}>
+            <Nodes nodes={nodes} />
+          </div>
+        </div>
+      </main>
+      <Composer
+        open={composing}
+        onClose={() => {
+          setComposing(false);
+        }}
+        sender={sender}
+        stats={counters.data}
+      />
+    </div>
+  );
+}
+
+function showHistory(): void {
+  const history = document.getElementById(HISTORY);
+  history?.scrollIntoView({ block: 'start' });
+  history?.focus({ preventScroll: true });
+}
+
+/** The number of unread notifications in the tab's title, for whoever looks elsewhere. */
+function useTitle(): void {
+  const { unread } = useNotifications();
+  const { page } = useMessages();
+  useEffect(() => {
+    const title = `${page.title} · VideoSite`;
+    document.title = unread > 0 ? `(${unread > 99 ? '99+' : unread}) ${title}` : title;
+  }, [unread, page]);
+}
