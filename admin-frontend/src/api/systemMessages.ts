@@ -45,7 +45,12 @@ export async function sendSystemMessage(
   idempotencyKey: string,
 ): Promise<Receipt> {
   const headers = { 'Idempotency-Key': idempotencyKey };
-  return (await call(address.http('admin/system-messages'), { method: 'POST', token, body: draft, headers })) as Receipt;
+  return (await call(address.http('admin/system-messages'), {
+    method: 'POST',
+    token,
+    body: draft,
+    headers,
+  })) as Receipt;
 }
 
 export function refusalOf(error: unknown): Refusal {
@@ -80,7 +85,8 @@ function complaintsOf(detail: unknown): { fields: Partial<Record<Field, string>>
     const { loc, msg } = (typeof each === 'object' && each !== null ? each : { msg: each }) as Record<string, unknown>;
     const text = typeof msg === 'string' ? msg : JSON.stringify(each);
     const field = Array.isArray(loc) ? loc.find(isField) : undefined;
-    if (field) fields[field] = text; // the last one: of a union, the first ones only say what else it could be
+    if (field)
+      fields[field] = text; // the last one: of a union, the first ones only say what else it could be
     else texts.push(text);
   }
   return { fields, text: texts.join('; ') };

@@ -1,7 +1,7 @@
 /** What useSyncExternalStore reads. */
 export interface Store<T> {
   readonly snapshot: T;
-  subscribe(listener: () => void): () => void;
+  readonly subscribe: (listener: () => void) => () => void;
 }
 
 /**

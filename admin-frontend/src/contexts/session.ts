@@ -10,11 +10,17 @@ import {
   TranscodePolling,
   TranscodeStore,
 } from '../realtime';
+import { Observable } from '../realtime/observable';
 import { PerFrame } from './perFrame';
 
 export interface SessionOptions extends RealtimeOptions {
   /** Whose history it is. */
   userKey: string;
+}
+
+export interface PolledState {
+  loaded: boolean;
+  failed: boolean;
 }
 
 /** Everything that one page shares: the connection, what it brought, and the other tabs. */
@@ -26,6 +32,8 @@ export class Session {
   readonly tabs: Tabs;
   readonly notifications: NotificationStore;
   readonly polling: TranscodePolling;
+  /** Whether polling has told everything there is, and whether it last failed. */
+  readonly polled = new Observable<PolledState>({ loaded: false, failed: false });
   readonly #environment: BrowserEnvironment;
   readonly #toasts = new Set<(item: NotificationItem) => void>();
   readonly #end: (() => void)[] = [];
@@ -38,8 +46,14 @@ export class Session {
     this.client = new RealtimeClient(options);
     this.tabs = new Tabs(`vsrt:${userKey}`);
     this.notifications = new NotificationStore({ userKey, tabs: this.tabs });
-    this.polling = new TranscodePolling(this.client, this.transcodes);
+    this.polling = new TranscodePolling({ client: this.client, store: this.transcodes });
     this.#end.push(
+      this.polling.on('polled', () => {
+        this.polled.value = { loaded: true, failed: false };
+      }),
+      this.polling.on('error', () => {
+        this.polled.value = { ...this.polled.value, failed: true };
+      }),
       this.client.on('message', (message) => {
         this.transcodes.apply(message);
         const item = this.notifications.add(message);
@@ -73,6 +87,7 @@ export class Session {
     for (const end of this.#end) end();
     this.polling.stop();
     this.client.disconnect();
+    this.notifications.close();
     this.tabs.close();
   }
 

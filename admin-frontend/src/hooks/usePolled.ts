@@ -3,16 +3,16 @@ import { useCallback, useEffect, useRef, useState } from 'react';
 export interface Polled<T> {
   /** What was last read; it stays while reading fails. */
   data: T | null;
-  /** When that was, ms since the Unix epoch. */
-  at: number | null;
+  /** What was read lately, oldest first. */
+  past: readonly T[];
   /** Why the last attempt failed; null when it did not. */
   error: unknown;
   refresh: () => void;
 }
 
-/** Read something every `interval` ms while the page is seen, and at once when it is seen again. */
-export function usePolled<T>(read: (signal: AbortSignal) => Promise<T>, interval: number): Polled<T> {
-  const [state, setState] = useState<Omit<Polled<T>, 'refresh'>>({ data: null, at: null, error: null });
+/** Read something every `interval` ms while the page is seen, and at once when it is seen again; keep the last few. */
+export function usePolled<T>(read: (signal: AbortSignal) => Promise<T>, interval: number, kept = 1): Polled<T> {
+  const [state, setState] = useState<Omit<Polled<T>, 'refresh'>>({ data: null, past: [], error: null });
   const poke = useRef<() => void>(() => undefined);
 
   useEffect(() => {
@@ -27,7 +27,9 @@ export function usePolled<T>(read: (signal: AbortSignal) => Promise<T>, interval
       reading = true;
       try {
         const data = await read(signal);
-        if (!signal.aborted) setState({ data, at: Date.now(), error: null });
+        if (!signal.aborted) {
+          setState(({ past }) => ({ data, past: [...past, data].slice(-kept), error: null }));
+        }
       } catch (error) {
         if (!signal.aborted) setState((last) => ({ ...last, error }));
       }
@@ -43,7 +45,7 @@ export function usePolled<T>(read: (signal: AbortSignal) => Promise<T>, interval
       stop.abort();
       clearTimeout(timer);
     };
-  }, [read, interval]);
+  }, [read, interval, kept]);
 
   const refresh = useCallback(() => {
     poke.current();

@@ -19,7 +19,10 @@ export function describe({ message, type, title, text }: NotificationItem, say: 
     return { title: say.message.complete, text: [nameOf(message, say), ...facts].join(' · ') };
   }
   if (isMessage(message, 'transcode_failed')) {
-    return { title: say.message.failed, text: `${nameOf(message, say)} · ${message.error || say.message.unknownError}` };
+    return {
+      title: say.message.failed,
+      text: `${nameOf(message, say)} · ${message.error || say.message.unknownError}`,
+    };
   }
   if (isMessage(message, 'system_message')) return { title: say.message.system, text: message.message };
   return { title: title ?? type, text };

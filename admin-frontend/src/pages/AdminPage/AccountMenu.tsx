@@ -1,4 +1,11 @@
-import { DesktopOutlined, KeyOutlined, LogoutOutlined, MoonOutlined, SunOutlined, TranslationOutlined } from '@ant-design/icons';
+import {
+  DesktopOutlined,
+  KeyOutlined,
+  LogoutOutlined,
+  MoonOutlined,
+  SunOutlined,
+  TranslationOutlined,
+} from '@ant-design/icons';
 import { Button, Dropdown, type MenuProps } from 'antd';
 
 import type { Claims } from '../../app/token';
@@ -68,7 +75,7 @@ export function AccountMenu({ claims, preferences, onSignOut }: Props) {
         aria-haspopup="menu"
         icon={
           <span className={styles['avatar']} aria-hidden>
-            {[...name][0]}
+            {Array.from(name)[0]}
           </span>
         }
       />

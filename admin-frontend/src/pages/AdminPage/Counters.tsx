@@ -1,5 +1,4 @@
 import { Skeleton } from 'antd';
-import { useEffect, useState } from 'react';
 
 import type { Polled } from '../../hooks/usePolled';
 import { useFormat, useMessages } from '../../i18n';
@@ -8,18 +7,17 @@ import styles from './Counters.module.css';
 import { Sparkline } from './Sparkline';
 
 const COUNTERS = ['total_users', 'total_user_connections', 'total_admin_connections', 'total_connections'] as const;
-const KEPT = 60; // values; at one in 5 s, five minutes
 
 interface Props {
   stats: Polled<ConnectionStats>;
   interval: number;
+  kept: number;
 }
 
 /** The four counters of the cluster, each with how it went since the page was opened. */
-export function Counters({ stats, interval }: Props) {
+export function Counters({ stats, interval, kept }: Props) {
   const { cluster } = useMessages();
   const format = useFormat();
-  const past = usePast(stats);
   const labels: Record<(typeof COUNTERS)[number], string> = {
     total_users: cluster.users,
     total_user_connections: cluster.userConnections,
@@ -27,7 +25,7 @@ export function Counters({ stats, interval }: Props) {
     total_connections: cluster.connections,
   };
   const stale = stats.error !== null;
-  const minutes = Math.round((KEPT * interval) / 60_000);
+  const minutes = Math.round((kept * interval) / 60_000);
   return (
     <section aria-label={cluster.title} className={styles['counters']} data-stale={stale || undefined}>
       {COUNTERS.map((counter) => (
@@ -45,8 +43,8 @@ export function Counters({ stats, interval }: Props) {
             )}
             <Sparkline
               className={styles['spark']}
-              values={past.map((counts) => counts[counter])}
-              capacity={KEPT}
+              values={stats.past.map((counts) => counts[counter])}
+              capacity={kept}
               label={`${labels[counter]}: ${cluster.trend(minutes)}`}
             />
           </div>
@@ -54,12 +52,4 @@ export function Counters({ stats, interval }: Props) {
       ))}
     </section>
   );
-}
-
-function usePast({ data, at }: Polled<ConnectionStats>): readonly ConnectionStats[] {
-  const [past, setPast] = useState<readonly ConnectionStats[]>([]);
-  useEffect(() => {
-    if (data) setPast((before) => [...before, data].slice(-KEPT));
-  }, [data, at]);
-  return past;
 }

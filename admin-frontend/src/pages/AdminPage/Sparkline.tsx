@@ -24,7 +24,13 @@ export function Sparkline({ values, capacity, label, className }: Props) {
   const line = points.map(([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`).join(' ');
   const [firstX] = points[0] ?? [0];
   return (
-    <svg className={className} viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={label}>
+    <svg
+      className={className}
+      viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
+      preserveAspectRatio="none"
+      role="img"
+      aria-label={label}
+    >
       <polygon points={`${firstX.toFixed(1)},${HEIGHT} ${line} ${WIDTH},${HEIGHT}`} />
       <polyline points={line} vectorEffect="non-scaling-stroke" />
     </svg>

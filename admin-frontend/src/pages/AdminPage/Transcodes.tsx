@@ -6,10 +6,10 @@ import { Panel } from '../../components/Panel';
 import { TranscodeStatus } from '../../components/TranscodeStatus';
 import type { PhaseFilter } from '../../components/TranscodeStatus/order';
 import { useConnection } from '../../hooks/useConnection';
-import { useTranscodePolling } from '../../hooks/useTranscodePolling';
 import { type Transcodes as All, useTranscodeSelection } from '../../hooks/useTranscodes';
 import { useUpdateRate } from '../../hooks/useUpdateRate';
 import { useFormat, useMessages } from '../../i18n';
+import { DOWN_MS } from '../../realtime/polling';
 import styles from './AdminPage.module.css';
 
 const PHASES = ['all', 'active', 'complete', 'failed'] as const;
@@ -20,7 +20,7 @@ export function Transcodes() {
   const format = useFormat();
   const [phase, setPhase] = useState<PhaseFilter>('all');
   const [query, setQuery] = useState('');
-  const counts = useTranscodeSelection(useMemo(counting, []));
+  const counts = useTranscodeSelection(useMemo(() => counting(), []));
   return (
     <Panel
       title={transcodes.title}
@@ -63,12 +63,11 @@ export function Transcodes() {
 function Feed() {
   const { transcodes } = useMessages();
   const { snapshot } = useConnection();
-  const { interval } = useTranscodePolling();
   const rate = useUpdateRate();
   if (snapshot.state !== 'open') {
     return (
       <span className={styles['feed']} data-feed="polling">
-        {transcodes.polling(interval / 1000)}
+        {transcodes.polling(DOWN_MS / 1000)}
       </span>
     );
   }

@@ -19,6 +19,7 @@ import { Nodes } from './Nodes';
 import { Transcodes } from './Transcodes';
 
 const COUNTERS_EVERY = 5000; // ms
+const COUNTERS_KEPT = 60; // five minutes
 const NODES_EVERY = 5000; // ms
 const HISTORY = 'history';
 
@@ -31,10 +32,11 @@ interface Props {
 /** Everything an administrator watches, on one page. */
 export function AdminPage({ claims, preferences, onSignOut }: Props) {
   const { page, notifications } = useMessages();
-  const address = useMemo(() => new Address(import.meta.env.VITE_WS_URL), []);
+  const address = useMemo(() => new Address(import.meta.env['VITE_WS_URL'] as string | undefined), []);
   const counters = usePolled(
     useCallback((signal: AbortSignal) => fetchCounts(address, signal), [address]),
     COUNTERS_EVERY,
+    COUNTERS_KEPT,
   );
   const nodes = usePolled(
     useCallback((signal: AbortSignal) => fetchNodes(address, storedToken(), signal), [address]),
@@ -62,7 +64,7 @@ export function AdminPage({ claims, preferences, onSignOut }: Props) {
         <Banner onChangeToken={onSignOut} />
         <div className={styles['grid']}>
           <div className={styles['counters']}>
-            <Counters stats={counters} interval={COUNTERS_EVERY} />
+            <Counters stats={counters} interval={COUNTERS_EVERY} kept={COUNTERS_KEPT} />
           </div>
           <div className={styles['transcodes']}>
             <Transcodes />

@@ -117,7 +117,7 @@ function Form({ draft, onChange, onSent, sender: { sending, send, reset }, stats
               id={ids.users}
               mode="tags"
               open={false}
-              suffixIcon={null}
+              suffix={null}
               tokenSeparators={[' ', ',', '，', ';', '\n']}
               maxCount={USERS_MAX}
               placeholder={composer.usersPlaceholder}
@@ -185,7 +185,11 @@ function Form({ draft, onChange, onSent, sender: { sending, send, reset }, stats
   );
 }
 
-function targetHint(kind: TargetKind, stats: ConnectionStats | null, composer: ReturnType<typeof useMessages>['composer']) {
+function targetHint(
+  kind: TargetKind,
+  stats: ConnectionStats | null,
+  composer: ReturnType<typeof useMessages>['composer'],
+) {
   if (kind === 'users') return composer.targetHints.users;
   const count = kind === 'admin' ? stats?.total_admin_connections : stats?.total_connections;
   return composer.targetHints[kind](count ?? null);

@@ -1,6 +1,12 @@
 import { useCallback, useRef, useState } from 'react';
 
-import { type Receipt, type Refusal, refusalOf, sendSystemMessage, type SystemMessageDraft } from '../../../api/systemMessages';
+import {
+  type Receipt,
+  type Refusal,
+  refusalOf,
+  sendSystemMessage,
+  type SystemMessageDraft,
+} from '../../../api/systemMessages';
 import type { Address } from '../../../realtime';
 
 export type Sending =
