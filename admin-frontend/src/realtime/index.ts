@@ -1,5 +1,5 @@
 export { Address } from './address';
-export { systemClock, type Clock } from './clock';
+export { systemClock, type Clock, type TimerId } from './clock';
 export { CloseCode, CLOSE_CODES } from './closeCodes';
 export { RealtimeClient } from './client';
 export { browserEnvironment, type BrowserEnvironment, type EnvironmentEvent } from './environment';

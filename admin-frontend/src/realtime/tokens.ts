@@ -15,10 +15,13 @@ const PROVIDER_FAILED = 'provider_failed';
 // One that ends sooner would end while the handshake is under way.
 const NEAR_EXPIRY_MS = 10_000;
 
+// More than one: the stored one may still be the first that was refused.
+const REFUSED_KEPT = 10;
+
 /** Where tokens come from, and which of them are of no use any more. */
 export class Tokens {
   readonly #sources: TokenSources & Required<Pick<TokenSources, 'getToken'>>;
-  #refused: string | null = null;
+  readonly #refused = new Set<string>();
   #refreshing: Promise<string | null> | null = null;
 
   constructor(
@@ -68,11 +71,13 @@ export class Tokens {
 
   /** Never offer this token again: a node does not want it. */
   refuse(token: string): void {
-    this.#refused = token;
+    this.#refused.add(token);
+    const [oldest] = this.#refused;
+    if (this.#refused.size > REFUSED_KEPT && oldest !== undefined) this.#refused.delete(oldest);
   }
 
   #isUsable(token: string | null): token is string {
-    return token !== null && token !== '' && token !== this.#refused;
+    return token !== null && token !== '' && !this.#refused.has(token);
   }
 
   #endsWithin(token: string, ms: number): boolean {
