@@ -167,7 +167,7 @@ describe('a token that is about to expire', () => {
   const first = jwt({ exp: NOW + 600, n: 1 });
   const second = jwt({ exp: NOW + 1200, n: 2 });
   const refreshes = (): unknown[] =>
-    node.last.received.filter((text) => text !== 'ping').map((text) => JSON.parse(text));
+    node.last.received.filter((text) => text !== 'ping').map((text): unknown => JSON.parse(text));
 
   test('is replaced over the open connection a minute before', async () => {
     const options = { getToken: () => first, refreshAccessToken: async () => second };

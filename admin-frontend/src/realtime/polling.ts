@@ -52,6 +52,11 @@ export class TranscodePolling {
     return this.#events.on(event, listener);
   }
 
+  /** Whether an answer is awaited. */
+  get isAsking(): boolean {
+    return this.#asking !== null;
+  }
+
   start(): void {
     if (this.#stops.length > 0) return;
     const { client, environment } = this.#options;
