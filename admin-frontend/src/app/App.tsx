@@ -21,7 +21,12 @@ export function App() {
     document.documentElement.lang = preferences.locale;
   }, [preferences.locale]);
   return (
-    <ConfigProvider theme={theme} locale={preferences.locale === 'en' ? enUS : zhCN} wave={{ disabled: true }}>
+    <ConfigProvider
+      theme={theme}
+      locale={preferences.locale === 'en' ? enUS : zhCN}
+      wave={{ disabled: true }}
+      button={{ autoInsertSpace: false }}
+    >
       <LocaleProvider locale={preferences.locale}>
         <Ground mode={mode} />
         <Gate preferences={preferences} />

@@ -2,7 +2,8 @@ import { Button, notification } from 'antd';
 import { type ReactNode, useCallback, useEffect, useRef, useState } from 'react';
 
 import { LiveRegion } from '../components/LiveRegion';
-import { describe } from '../components/NotificationList/describe';
+import { describe, lineOf } from '../components/NotificationList/describe';
+import { useMedia } from '../hooks/useMedia';
 import { type Format, type Messages, useFormat, useMessages } from '../i18n';
 import type { NotificationItem } from '../realtime';
 import { useThemeVariables } from '../theme';
@@ -11,6 +12,13 @@ import { type ToastGroup, ToastGroups } from './toastGroups';
 import styles from './Toasts.module.css';
 
 const GATHER = 150; // ms in which a burst is gathered before it is shown
+const TOAST = {
+  title: { fontSize: 14, fontWeight: 600, lineHeight: '22px', marginBottom: 2 },
+  description: { fontSize: 13 },
+  icon: { fontSize: 18, lineHeight: '22px' },
+  close: { top: 12, insetInlineEnd: 12 },
+  actions: { marginTop: 4, marginInlineEnd: -6, marginBottom: -4 },
+} as const;
 const DURATION = { info: 6, success: 5, warning: 10, error: 10 }; // s
 
 /** Show new notifications as Ant Design toasts, grouped, and say them to screen readers, toasts or not. */
@@ -18,7 +26,12 @@ export function Toasts({ session }: { session: Session }) {
   const messages = useMessages();
   const format = useFormat();
   const variables = useThemeVariables();
-  const [api, holder] = notification.useNotification({ placement: 'bottomRight', stack: { threshold: 4 } });
+  const narrow = useMedia('(max-width: 640px)');
+  const [api, holder] = notification.useNotification({
+    placement: narrow ? 'top' : 'bottomLeft',
+    top: 64,
+    stack: false,
+  });
   const groups = useRef(new ToastGroups());
   const [said, setSaid] = useState('');
 
@@ -31,7 +44,7 @@ export function Toasts({ session }: { session: Session }) {
   const show = useCallback(
     (items: readonly NotificationItem[]) => {
       setSaid(announcement(items, messages, format));
-      if (session.notifications.snapshot.muted) return;
+      if (session.notifications.snapshot.muted || session.isRead) return;
       const changed = new Map(items.map((item) => groups.current.add(item)).map((group) => [group.key, group]));
       for (const group of changed.values()) {
         api[group.level]({
@@ -39,10 +52,12 @@ export function Toasts({ session }: { session: Session }) {
           title: titleOf(group, messages, format),
           description: <Lines group={group} messages={messages} format={format} />,
           duration: DURATION[group.level],
+          closable: { 'aria-label': messages.page.close },
           role: 'status',
           // The live region says it, in one sentence; the toast would say all of it once more.
           props: { 'aria-live': 'off' },
-          style: variables,
+          style: { ...variables, padding: '14px 16px', border: '1px solid var(--rt-border)' },
+          styles: TOAST,
           actions: (
             <Button size="small" type="text" onClick={mute}>
               {messages.toast.mute}
@@ -94,12 +109,12 @@ function useGathered(session: Session, show: (items: readonly NotificationItem[]
 function announcement(items: readonly NotificationItem[], messages: Messages, format: Format): string {
   const newest = items.at(-1);
   if (!newest) return '';
-  const { title, text } = describe(newest, messages, format);
-  return messages.notifications.arrived(items.length, `${title}, ${text}`);
+  const described = describe(newest, messages, format);
+  return messages.notifications.arrived(items.length, `${described.event}, ${lineOf(described)}`);
 }
 
 function titleOf({ kind, count, latest: [newest] }: ToastGroup, messages: Messages, format: Format): string {
-  if (count === 1 && newest) return describe(newest, messages, format).title;
+  if (count === 1 && newest) return describe(newest, messages, format).event;
   const { toast } = messages;
   const say = {
     transcode_complete: toast.complete,
@@ -110,14 +125,19 @@ function titleOf({ kind, count, latest: [newest] }: ToastGroup, messages: Messag
   return say[kind](count);
 }
 
+/** Always two lines: Ant Design does not move the other toasts when one of them grows. */
 function Lines({ group, messages, format }: { group: ToastGroup; messages: Messages; format: Format }): ReactNode {
-  const rest = group.count - group.latest.length;
+  const [newest, second] = group.latest.map((item) => lineOf(describe(item, messages, format)));
+  const rest = group.count - 2;
   return (
-    <ul className={styles['lines']}>
-      {group.latest.map((item) => (
-        <li key={item.id}>{describe(item, messages, format).text}</li>
-      ))}
-      {rest > 0 ? <li className={styles['rest']}>{messages.toast.more(rest)}</li> : null}
-    </ul>
+    <div className={styles['lines']} data-several={group.count > 1 || undefined}>
+      <div className={styles['line']}>{newest}</div>
+      {second === undefined ? null : (
+        <div className={styles['second']}>
+          <span className={styles['line']}>{second}</span>
+          {rest > 0 ? <span className={styles['rest']}>{messages.toast.more(rest)}</span> : null}
+        </div>
+      )}
+    </div>
   );
 }

@@ -5,6 +5,7 @@ import {
   NotificationStore,
   RealtimeClient,
   type RealtimeOptions,
+  systemClock,
   Tabs,
   type TranscodeState,
   TranscodePolling,
@@ -26,9 +27,9 @@ export interface PolledState {
 /** Everything that one page shares: the connection, what it brought, and the other tabs. */
 export class Session {
   readonly client: RealtimeClient;
-  readonly transcodes = new TranscodeStore();
+  readonly transcodes: TranscodeStore;
   /** The transcodes as they are painted. */
-  readonly frames = new PerFrame<ReadonlyMap<number, TranscodeState>>(this.transcodes);
+  readonly frames: PerFrame<ReadonlyMap<number, TranscodeState>>;
   readonly tabs: Tabs;
   readonly notifications: NotificationStore;
   readonly polling: TranscodePolling;
@@ -39,14 +40,18 @@ export class Session {
   readonly #end: (() => void)[] = [];
   #unseen: NotificationItem[] = [];
   #watchers = 0;
+  #readers = 0;
 
   constructor(options: SessionOptions) {
-    const { userKey } = options;
-    this.#environment = options.environment ?? browserEnvironment();
+    const { userKey, clock = systemClock, environment = browserEnvironment() } = options;
+    const shared = { clock, environment };
+    this.#environment = environment;
     this.client = new RealtimeClient(options);
-    this.tabs = new Tabs(`vsrt:${userKey}`);
-    this.notifications = new NotificationStore({ userKey, tabs: this.tabs });
-    this.polling = new TranscodePolling({ client: this.client, store: this.transcodes });
+    this.transcodes = new TranscodeStore(clock);
+    this.frames = new PerFrame(this.transcodes);
+    this.tabs = new Tabs(`vsrt:${userKey}`, shared);
+    this.notifications = new NotificationStore({ userKey, tabs: this.tabs, clock });
+    this.polling = new TranscodePolling({ client: this.client, store: this.transcodes, ...shared });
     this.#end.push(
       this.polling.on('polled', () => {
         this.polled.value = { loaded: true, failed: false };
@@ -72,6 +77,19 @@ export class Session {
     return () => {
       this.#watchers -= 1;
       if (this.#watchers === 0) this.polling.stop();
+    };
+  }
+
+  /** Whether somebody looks at the list of notifications: a toast would cover what it repeats. */
+  get isRead(): boolean {
+    return this.#readers > 0;
+  }
+
+  /** Say that the list is looked at, until the returned function is called. */
+  readNotifications(): () => void {
+    this.#readers += 1;
+    return () => {
+      this.#readers -= 1;
     };
   }
 

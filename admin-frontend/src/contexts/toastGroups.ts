@@ -11,7 +11,7 @@ export interface ToastGroup {
   latest: readonly NotificationItem[];
 }
 
-const SHOWN = 3;
+const SHOWN = 2;
 
 /**
  * Group what arrives, so that a burst becomes one toast that counts and not a wall of them: at any time there is at most

@@ -1,7 +1,8 @@
 import { BellOutlined, CheckOutlined, CloseOutlined, MutedOutlined, SoundOutlined } from '@ant-design/icons';
 import { Button, Segmented, Tooltip } from 'antd';
-import { type KeyboardEvent, useEffect, useId, useRef, useState } from 'react';
+import { type KeyboardEvent, type Ref, useEffect, useId, useState } from 'react';
 
+import { useSession } from '../../contexts/SessionContext';
 import { useNotificationActions, useNotifications } from '../../hooks/useNotifications';
 import { useNow } from '../../hooks/useNow';
 import { useMessages } from '../../i18n';
@@ -12,22 +13,21 @@ import styles from './NotificationBadge.module.css';
 const SHOWN = 50;
 
 interface Props {
+  ref: Ref<HTMLDivElement>;
   onClose: () => void;
   onViewAll?: () => void;
 }
 
-/** The history as a dialog: it takes the focus when it opens; Escape closes it. */
-export function NotificationPanel({ onClose, onViewAll }: Props) {
+/** The history as a dialog: Escape closes it. */
+export function NotificationPanel({ ref, onClose, onViewAll }: Props) {
   const { notifications, page } = useMessages();
   const { items, unread, muted } = useNotifications();
   const { markAsRead, setMuted } = useNotificationActions();
   const [onlyUnread, setOnlyUnread] = useState(false);
   const now = useNow(15_000);
-  const panel = useRef<HTMLDivElement>(null);
   const heading = useId();
-  useEffect(() => {
-    panel.current?.focus();
-  }, []);
+  const session = useSession();
+  useEffect(() => session?.readNotifications(), [session]);
   const closeOnEscape = (event: KeyboardEvent): void => {
     if (event.key !== 'Escape') return;
     event.stopPropagation();
@@ -37,7 +37,7 @@ export function NotificationPanel({ onClose, onViewAll }: Props) {
   const muteLabel = muted ? notifications.unmute : notifications.mute;
   return (
     <div
-      ref={panel}
+      ref={ref}
       className={styles['panel']}
       role="dialog"
       aria-labelledby={heading}

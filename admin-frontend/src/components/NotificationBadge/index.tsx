@@ -23,12 +23,17 @@ export default function NotificationBadge({ onViewAll }: NotificationBadgeProps)
   const [open, setOpen] = useState(false);
   const bell = useRef<HTMLButtonElement>(null);
 
+  const panelRef = useRef<HTMLDivElement>(null);
+  const takeFocus = (isOpen: boolean): void => {
+    if (isOpen) panelRef.current?.focus();
+  };
   const close = useCallback(() => {
     setOpen(false);
     bell.current?.focus();
   }, []);
   const panel = (
     <NotificationPanel
+      ref={panelRef}
       onClose={close}
       {...(onViewAll && {
         onViewAll: () => {
@@ -47,7 +52,7 @@ export default function NotificationBadge({ onViewAll }: NotificationBadgeProps)
       aria-haspopup="dialog"
       aria-expanded={open}
       icon={
-        <Badge count={unread} size="small" overflowCount={99} aria-hidden>
+        <Badge count={unread} size="small" overflowCount={99} offset={[unread > 9 ? 9 : 4, -3]} aria-hidden>
           <BellOutlined className={styles['icon'] ?? ''} />
         </Badge>
       }
@@ -64,6 +69,7 @@ export default function NotificationBadge({ onViewAll }: NotificationBadgeProps)
         {button}
         <Drawer
           open={open}
+          afterOpenChange={takeFocus}
           onClose={close}
           size="100%"
           closable={false}
@@ -81,6 +87,7 @@ export default function NotificationBadge({ onViewAll }: NotificationBadgeProps)
     <Popover
       open={open}
       onOpenChange={setOpen}
+      afterOpenChange={takeFocus}
       trigger="click"
       placement="bottomRight"
       arrow={false}

@@ -43,7 +43,9 @@ const Row = memo(function Row({ item, now }: { item: NotificationItem; now: numb
   const messages = useMessages();
   const format = useFormat();
   const { markAsRead, remove } = useNotificationActions();
-  const { title, text } = describe(item, messages, format);
+  const { event, subject, facts } = describe(item, messages, format);
+  const title = subject ?? event;
+  const text = subject === null ? facts : `${event} · ${facts}`;
   const read = useCallback(() => {
     markAsRead(item.id);
   }, [markAsRead, item.id]);

@@ -12,7 +12,7 @@ import { type PhaseFilter, ordering } from './order';
 import { TranscodeRow } from './TranscodeRow';
 import styles from './TranscodeStatus.module.css';
 
-const PAGE = 50;
+const ROWS = 50;
 
 export interface TranscodeStatusProps {
   /** Show this video alone; otherwise all that the token may see. */
@@ -21,18 +21,20 @@ export interface TranscodeStatusProps {
   phase?: PhaseFilter;
   /** Show only those whose number or title contains it. */
   query?: string;
+  /** Of each kind at first; the others on demand. Default 50. */
+  rows?: number;
 }
 
 /**
  * Where transcodes stand: live by WebSocket, polled over HTTP every 5 s while that is down, every 15 s while it is up.
  */
-export function TranscodeStatus({ videoId, phase = 'all', query = '' }: TranscodeStatusProps) {
+export function TranscodeStatus({ videoId, phase = 'all', query = '', rows = ROWS }: TranscodeStatusProps) {
   const variables = useThemeVariables();
   const polling = useTranscodePolling();
   return (
     <div className={styles['root']} style={variables}>
       {videoId === undefined ? (
-        <All phase={phase} query={query.trim().toLowerCase()} loaded={polling.loaded} failed={polling.failed} />
+        <All phase={phase} query={query.trim().toLowerCase()} rows={rows} {...polling} />
       ) : (
         <One videoId={videoId} loaded={polling.loaded} />
       )}
@@ -59,18 +61,19 @@ function One({ videoId, loaded }: { videoId: number; loaded: boolean }) {
 interface AllProps {
   phase: PhaseFilter;
   query: string;
+  rows: number;
   loaded: boolean;
   failed: boolean;
 }
 
-function All({ phase, query, loaded, failed }: AllProps) {
+function All({ phase, query, rows, loaded, failed }: AllProps) {
   const { transcodes } = useMessages();
   const { active, finished } = useTranscodeSelection(useMemo(() => ordering(phase, query), [phase, query]));
   if (active.length + finished.length > 0) {
     return (
       <>
-        <Section title={transcodes.active} ids={active} />
-        <Section title={transcodes.finished} ids={finished} />
+        <Section title={transcodes.active} ids={active} rows={rows} />
+        <Section title={transcodes.finished} ids={finished} rows={rows} />
       </>
     );
   }
@@ -83,9 +86,10 @@ function All({ phase, query, loaded, failed }: AllProps) {
   );
 }
 
-function Section({ title, ids }: { title: string; ids: readonly number[] }): ReactNode {
+function Section({ title, ids, rows }: { title: string; ids: readonly number[]; rows: number }): ReactNode {
   const { page } = useMessages();
-  const [limit, setLimit] = useState(PAGE);
+  const [more, setMore] = useState(0);
+  const limit = rows + more;
   const now = useNow(15_000);
   if (ids.length === 0) return null;
   return (
@@ -103,10 +107,10 @@ function Section({ title, ids }: { title: string; ids: readonly number[] }): Rea
           <Button
             type="text"
             onClick={() => {
-              setLimit(limit + PAGE * 2);
+              setMore(more + ROWS);
             }}
           >
-            {page.showMore(Math.min(ids.length - limit, PAGE * 2))}
+            {page.showMore(Math.min(ids.length - limit, ROWS))}
           </Button>
         </div>
       ) : null}

@@ -14,7 +14,7 @@ export function Banner({ onChangeToken }: { onChangeToken: () => void }) {
   const messages = useMessages();
   const { snapshot, retry } = useConnection();
   const text = explain(snapshot, messages);
-  const patient = usePatience(text !== null && snapshot.state === 'waiting');
+  const patient = usePatience(text !== null && (snapshot.state === 'waiting' || snapshot.state === 'connecting'));
   if (text === null || patient) return null;
   const { state, lastClose } = snapshot;
   const needsToken = state === 'stopped' && lastClose?.code === CloseCode.UNAUTHENTICATED;
@@ -40,7 +40,7 @@ export function Banner({ onChangeToken }: { onChangeToken: () => void }) {
   );
 }
 
-function explain({ state, lastClose }: ConnectionSnapshot, { connection }: Messages): string | null {
+function explain({ state, attempt, lastClose }: ConnectionSnapshot, { connection }: Messages): string | null {
   switch (state) {
     case 'waiting':
     case 'paused':
@@ -49,8 +49,10 @@ function explain({ state, lastClose }: ConnectionSnapshot, { connection }: Messa
     case 'stopped':
       if (lastClose?.code === CloseCode.UNAUTHENTICATED) return connection.explain.unauthenticated;
       return lastClose?.code === CloseCode.FORBIDDEN ? connection.explain.forbidden : connection.explain.stopped;
-    case 'idle':
     case 'connecting':
+      // Between two waits: the banner stays, or it would blink.
+      return attempt > 0 ? connection.explain.waiting : null;
+    case 'idle':
     case 'open':
       return null;
   }

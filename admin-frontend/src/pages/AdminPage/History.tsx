@@ -4,7 +4,7 @@ import { useDeferredValue, useMemo, useState } from 'react';
 
 import { EmptyState } from '../../components/EmptyState';
 import { NotificationList } from '../../components/NotificationList';
-import { describe, type Kind, kindOf } from '../../components/NotificationList/describe';
+import { describe, type Kind, kindOf, lineOf } from '../../components/NotificationList/describe';
 import { Panel } from '../../components/Panel';
 import { useNotificationActions, useNotifications } from '../../hooks/useNotifications';
 import { useNow } from '../../hooks/useNow';
@@ -160,8 +160,8 @@ function useFiltered(
       if (read !== 'all' && item.read !== (read === 'read')) return false;
       if (kind !== 'all' && kindOf(item) !== kind) return false;
       if (!wanted) return true;
-      const { title, text } = describe(item, messages, format);
-      return `${title} ${text}`.toLowerCase().includes(wanted);
+      const described = describe(item, messages, format);
+      return `${described.event} ${lineOf(described)}`.toLowerCase().includes(wanted);
     });
   }, [items, read, kind, query, messages, format]);
 }

@@ -1,6 +1,6 @@
 interface Props {
   values: readonly number[];
-  /** How many values the whole width stands for; a line that is still young begins further right. */
+  /** How many values the whole width stands for at most; a young line is stretched, a very young one begins further right. */
   capacity: number;
   label: string;
   className?: string | undefined;
@@ -8,17 +8,17 @@ interface Props {
 
 const WIDTH = 120;
 const HEIGHT = 32;
-const INSET = 2;
+const INSET = 1;
+const YOUNG = 12;
 
-/** How a number went, without axes: the number itself stands beside it. */
+/** How a number went, from zero up, without axes: the number itself stands beside it. */
 export function Sparkline({ values, capacity, label, className }: Props) {
   if (values.length < 2) return <svg className={className} viewBox={`0 0 ${WIDTH} ${HEIGHT}`} aria-hidden />;
-  const low = Math.min(...values);
-  const span = Math.max(...values) - low || 1;
-  const flat = values.every((value) => value === low);
+  const top = Math.max(...values, 1) * 1.15;
+  const places = Math.min(capacity, Math.max(values.length, YOUNG));
   const points = values.map((value, at) => {
-    const x = WIDTH - ((values.length - 1 - at) / (capacity - 1)) * WIDTH;
-    const y = flat ? HEIGHT / 2 : HEIGHT - INSET - ((value - low) / span) * (HEIGHT - 2 * INSET);
+    const x = WIDTH - ((values.length - 1 - at) / (places - 1)) * WIDTH;
+    const y = HEIGHT - INSET - (value / top) * (HEIGHT - INSET);
     return [x, y] as const;
   });
   const line = points.map(([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`).join(' ');

@@ -5,6 +5,7 @@ import { useDeferredValue, useMemo, useState } from 'react';
 import { Panel } from '../../components/Panel';
 import { TranscodeStatus } from '../../components/TranscodeStatus';
 import type { PhaseFilter } from '../../components/TranscodeStatus/order';
+import { useMedia } from '../../hooks/useMedia';
 import { useConnection } from '../../hooks/useConnection';
 import { type Transcodes as All, useTranscodeSelection } from '../../hooks/useTranscodes';
 import { useUpdateRate } from '../../hooks/useUpdateRate';
@@ -20,9 +21,11 @@ export function Transcodes() {
   const format = useFormat();
   const [phase, setPhase] = useState<PhaseFilter>('all');
   const [query, setQuery] = useState('');
+  const narrow = useMedia('(max-width: 1080px)');
   const counts = useTranscodeSelection(useMemo(() => counting(), []));
   return (
     <Panel
+      className={styles['board']}
       title={transcodes.title}
       note={<Feed />}
       filters={
@@ -54,7 +57,7 @@ export function Transcodes() {
         </>
       }
     >
-      <TranscodeStatus phase={phase} query={useDeferredValue(query)} />
+      <TranscodeStatus phase={phase} query={useDeferredValue(query)} rows={narrow ? 6 : 50} />
     </Panel>
   );
 }

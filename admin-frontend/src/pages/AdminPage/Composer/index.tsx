@@ -117,7 +117,7 @@ function Form({ draft, onChange, onSent, sender: { sending, send, reset }, stats
               id={ids.users}
               mode="tags"
               open={false}
-              suffix={null}
+              suffix={<span />}
               tokenSeparators={[' ', ',', '，', ';', '\n']}
               maxCount={USERS_MAX}
               placeholder={composer.usersPlaceholder}
