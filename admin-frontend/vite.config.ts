@@ -11,6 +11,20 @@ export default defineConfig(({ mode }) => {
     base: './',
     // The node's Origin check compares Origin with Host: both stay the browser's.
     server: { proxy: { '/api': { target: node, ws: true, changeOrigin: false } } },
-    build: { target: 'es2022', sourcemap: true },
+    build: {
+      target: 'es2022',
+      sourcemap: true,
+      chunkSizeWarningLimit: 800, // Ant Design; it has a file of its own, which an update of the page leaves in the cache
+      rolldownOptions: {
+        output: {
+          codeSplitting: {
+            groups: [
+              { name: 'antd', test: /node_modules[\\/](antd|@ant-design|@rc-component)[\\/]/ },
+              { name: 'react', priority: 1, test: /node_modules[\\/](react|react-dom|scheduler)[\\/]/ },
+            ],
+          },
+        },
+      },
+    },
   };
 });

@@ -1,18 +1,10 @@
 /** jsdom lays nothing out and asks no system: what media queries are told is up to the test, and nothing is resized. */
 export const media: { holds: (query: string) => boolean } = { holds: () => false };
 
-const nothing = (): void => undefined;
+window.matchMedia = (query) =>
+  Object.assign(new EventTarget(), { matches: media.holds(query), media: query }) as MediaQueryList;
 
-window.matchMedia = (query) => ({
-  matches: media.holds(query),
-  media: query,
-  onchange: null,
-  addEventListener: nothing,
-  removeEventListener: nothing,
-  addListener: nothing,
-  removeListener: nothing,
-  dispatchEvent: () => false,
-});
+const nothing = (): void => undefined;
 
 window.ResizeObserver = class {
   readonly observe = nothing;

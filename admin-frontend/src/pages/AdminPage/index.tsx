@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useMemo, useState } from 'react';
+import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from 'react';
 
 import { fetchCounts, fetchNodes } from '../../api/cluster';
 import type { Preferences } from '../../app/preferences';
@@ -10,13 +10,15 @@ import { useMessages } from '../../i18n';
 import { Address } from '../../realtime';
 import styles from './AdminPage.module.css';
 import { Banner } from './Banner';
-import { Composer } from './Composer';
 import { useSending } from './Composer/useSending';
 import { Counters } from './Counters';
 import { Header } from './Header';
 import { History } from './History';
 import { Nodes } from './Nodes';
 import { Transcodes } from './Transcodes';
+
+// Most visits write nothing.
+const Composer = lazy(() => import('./Composer'));
 
 const COUNTERS_EVERY = 5000; // ms
 const COUNTERS_KEPT = 60; // five minutes
@@ -44,6 +46,7 @@ export function AdminPage({ claims, preferences, onSignOut }: Props) {
   );
   const sender = useSending(address, storedToken);
   const [composing, setComposing] = useState(false);
+  const [everComposed, setEverComposed] = useState(false);
   useTitle();
 
   return (
@@ -55,6 +58,7 @@ export function AdminPage({ claims, preferences, onSignOut }: Props) {
         claims={claims}
         preferences={preferences}
         onCompose={() => {
+          setEverComposed(true);
           setComposing(true);
         }}
         onViewAll={showHistory}
@@ -77,14 +81,18 @@ export function AdminPage({ claims, preferences, onSignOut }: Props) {
           </div>
         </div>
       </main>
-      <Composer
-        open={composing}
-        onClose={() => {
-          setComposing(false);
-        }}
-        sender={sender}
-        stats={counters.data}
-      />
+      {everComposed ? (
+        <Suspense>
+          <Composer
+            open={composing}
+            onClose={() => {
+              setComposing(false);
+            }}
+            sender={sender}
+            stats={counters.data}
+          />
+        </Suspense>
+      ) : null}
     </div>
   );
 }

@@ -23,7 +23,7 @@ interface Props {
 }
 
 /** Write a system message, see it as its readers will, and send it. What was written stays until it was sent. */
-export function Composer({ open, onClose, sender, stats }: Props) {
+export default function Composer({ open, onClose, sender, stats }: Props) {
   const { composer, page } = useMessages();
   const variables = useThemeVariables();
   const [draft, setDraft] = useState<Draft>(EMPTY);
