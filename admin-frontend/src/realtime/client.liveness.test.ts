@@ -221,6 +221,17 @@ describe('a token that is about to expire', () => {
     expect(browser.state).toBe('open');
   });
 
+  test('is not replaced by one that the node has refused already', async () => {
+    const options = { getToken: () => first, refreshAccessToken: async () => second };
+    const browser = await new Browser(node.url, options).connect();
+    await passing(browser, 540_000);
+    await until(() => refreshes().length === 1);
+    node.last.send({ type: 'error', code: 'invalid_token' });
+    await upToDate(browser);
+    await passing(browser, 59_000);
+    expect(refreshes()).toHaveLength(1);
+  });
+
   test('and whose provider fails is tried again before the end, a few times and no more', async () => {
     let asked = 0;
     const refreshAccessToken = async (): Promise<string> => {

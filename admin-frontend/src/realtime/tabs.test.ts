@@ -70,12 +70,22 @@ test('of many tabs that claim the same at once exactly one gets it', async () =>
 
 test('without Web Locks (a page that came by plain HTTP) exactly one gets it too', async () => {
   const openChannel = memoryChannels();
-  const tabs = Array.from({ length: 6 }, () => browser.tab({ locks: null, openChannel }));
+  const tabs = Array.from({ length: 6 }, () => browser.tab({ locks: null, openChannel, storage: null }));
   const claims = tabs.map((tab) => tab.claim('admin.1-1'));
   await settle();
   const results = await decided(claims);
   expect(results.filter(Boolean)).toHaveLength(1);
   expect(tabs.every((tab) => tab.isLeader)).toBe(true);
+});
+
+test('a tab that claims a moment later does not get it, though the news has not reached its process yet', async () => {
+  const [first, second] = [
+    browser.tab({ openChannel: null, storage: null }),
+    browser.tab({ openChannel: null, storage: null }),
+  ];
+  expect(await first.claim('admin.1-1')).toBe(true);
+  browser.clock.advance(5000);
+  expect(await second.claim('admin.1-1')).toBe(false);
 });
 
 test('a tab that is looked at goes first', async () => {

@@ -76,6 +76,12 @@ describe('the newest value', () => {
     expect(seen()).toBe(100);
   });
 
+  test('of what has failed is no more progress of the same second', () => {
+    store.apply(progress(5, 40));
+    store.apply(failed(5));
+    expect(store.apply(progress(5, 50))).toBe(false);
+  });
+
   test('may be lower later: it was begun anew', () => {
     store.apply(progress(5, 90));
     expect(store.apply(progress(6, 1))).toBe(true);
