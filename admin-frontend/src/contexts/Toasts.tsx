@@ -35,11 +35,16 @@ export function Toasts({ session }: { session: Session }) {
   const groups = useRef(new ToastGroups());
   const [said, setSaid] = useState('');
 
-  const mute = useCallback(() => {
-    session.notifications.setMuted(true);
-    api.destroy();
-    for (const key of groups.current.keys()) groups.current.close(key);
-  }, [session, api]);
+  // Muted here, in the panel or in another tab: what is shown goes at once.
+  useEffect(
+    () =>
+      session.notifications.subscribe(() => {
+        if (!session.notifications.snapshot.muted) return;
+        api.destroy();
+        groups.current = new ToastGroups();
+      }),
+    [session, api],
+  );
 
   const show = useCallback(
     (items: readonly NotificationItem[]) => {
@@ -59,7 +64,13 @@ export function Toasts({ session }: { session: Session }) {
           style: { ...variables, padding: '14px 16px', border: '1px solid var(--rt-border)' },
           styles: TOAST,
           actions: (
-            <Button size="small" type="text" onClick={mute}>
+            <Button
+              size="small"
+              type="text"
+              onClick={() => {
+                session.notifications.setMuted(true);
+              }}
+            >
               {messages.toast.mute}
             </Button>
           ),
@@ -69,7 +80,7 @@ export function Toasts({ session }: { session: Session }) {
         });
       }
     },
-    [session, api, messages, format, variables, mute],
+    [session, api, messages, format, variables],
   );
 
   useGathered(session, show);

@@ -40,8 +40,4 @@ export class ToastGroups {
   close(key: string): void {
     this.#open.delete(key);
   }
-
-  keys(): string[] {
-    return [...this.#open.keys()];
-  }
 }

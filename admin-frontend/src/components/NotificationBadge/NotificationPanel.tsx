@@ -14,12 +14,13 @@ const SHOWN = 50;
 
 interface Props {
   ref: Ref<HTMLDivElement>;
+  isDialog: boolean;
   onClose: () => void;
   onViewAll?: () => void;
 }
 
 /** The history as a dialog: Escape closes it. */
-export function NotificationPanel({ ref, onClose, onViewAll }: Props) {
+export function NotificationPanel({ ref, isDialog, onClose, onViewAll }: Props) {
   const { notifications, page } = useMessages();
   const { items, unread, muted } = useNotifications();
   const { markAsRead, setMuted } = useNotificationActions();
@@ -39,8 +40,7 @@ export function NotificationPanel({ ref, onClose, onViewAll }: Props) {
     <div
       ref={ref}
       className={styles['panel']}
-      role="dialog"
-      aria-labelledby={heading}
+      {...(isDialog && { role: 'dialog', 'aria-labelledby': heading })}
       tabIndex={-1}
       onKeyDown={closeOnEscape}
     >

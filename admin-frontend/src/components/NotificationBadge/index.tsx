@@ -34,6 +34,7 @@ export default function NotificationBadge({ onViewAll }: NotificationBadgeProps)
   const panel = (
     <NotificationPanel
       ref={panelRef}
+      isDialog={!narrow} // a drawer is one already
       onClose={close}
       {...(onViewAll && {
         onViewAll: () => {
@@ -68,6 +69,7 @@ export default function NotificationBadge({ onViewAll }: NotificationBadgeProps)
       <>
         {button}
         <Drawer
+          aria-label={messages.notifications.title}
           open={open}
           afterOpenChange={takeFocus}
           onClose={close}
