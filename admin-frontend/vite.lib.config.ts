@@ -13,8 +13,7 @@ export default defineConfig({
   build: {
     outDir: 'build/lib',
     target: 'es2022',
-    sourcemap: true,
-    minify: false, // whoever builds an app with it minifies
+    minify: false, // it is read as it is, and whoever builds an app with it minifies
     lib: {
       entry: { index: 'src/index.ts', core: 'src/realtime/index.ts', hook: 'src/hooks/useWebSocket.ts' },
       formats: ['es'],

@@ -166,8 +166,8 @@ async function bell({ page, before }) {
   if (before) return;
   await page.waitForTimeout(2000);
   await page.getByRole('button', { name: /^(通知，|Notifications,)/ }).click();
-  await page.getByRole('dialog').waitFor();
-  await page.getByRole('dialog').getByRole('listitem').nth(1).getByRole('button').first().click();
+  const panel = page.getByRole('dialog');
+  await panel.getByRole('listitem').nth(1).getByRole('button').first().press('Enter');
   await page.waitForTimeout(500);
 }
 
@@ -179,7 +179,13 @@ async function account({ page, before }) {
 async function filtered({ page, before }) {
   if (before) return;
   await page.getByPlaceholder('Search notifications').fill('nothing is called so');
-  await page.getByText('Failed', { exact: true }).first().click();
+  await page
+    .getByRole('group', { name: 'Filter by state' })
+    .or(page.getByLabel('Filter by state'))
+    .getByText('Failed')
+    .first()
+    .click();
+  await page.evaluate(() => globalThis.scrollTo(0, 0));
   await page.waitForTimeout(300);
 }
 

@@ -35,21 +35,23 @@ export function Toasts({ session }: { session: Session }) {
   const groups = useRef(new ToastGroups());
   const [said, setSaid] = useState('');
 
-  // Muted here, in the panel or in another tab: what is shown goes at once.
-  useEffect(
-    () =>
-      session.notifications.subscribe(() => {
-        if (!session.notifications.snapshot.muted) return;
-        api.destroy();
-        groups.current = new ToastGroups();
-      }),
-    [session, api],
-  );
+  // Muted (here or in another tab), or the list itself is opened: what is shown goes at once.
+  useEffect(() => {
+    const clear = (): void => {
+      if (!isQuiet(session)) return;
+      api.destroy();
+      groups.current = new ToastGroups();
+    };
+    const stops = [session.notifications.subscribe(clear), session.readers.subscribe(clear)];
+    return () => {
+      for (const stop of stops) stop();
+    };
+  }, [session, api]);
 
   const show = useCallback(
     (items: readonly NotificationItem[]) => {
       setSaid(announcement(items, messages, format));
-      if (session.notifications.snapshot.muted || session.isRead) return;
+      if (isQuiet(session)) return;
       const changed = new Map(items.map((item) => groups.current.add(item)).map((group) => [group.key, group]));
       for (const group of changed.values()) {
         api[group.level]({
@@ -90,6 +92,10 @@ export function Toasts({ session }: { session: Session }) {
       <LiveRegion text={said} />
     </>
   );
+}
+
+function isQuiet({ notifications, readers }: Session): boolean {
+  return notifications.snapshot.muted || readers.value > 0;
 }
 
 /** Hand over what arrived, a burst at a time. */

@@ -2,6 +2,7 @@ import { act, render, screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
+import NotificationBadge from '../components/NotificationBadge';
 import { complete, failed, openPage, progress, system } from '../test/page';
 import { StandInCluster } from '../test/StandInCluster';
 import { until } from '../test/until';
@@ -195,4 +196,22 @@ test('what was read elsewhere meanwhile is not shown on return', async () => {
     expect(toasts().join()).toContain('news');
   });
   expect(toasts()).toHaveLength(1);
+});
+
+test('while the list is open there are no toasts', async () => {
+  openPage(cluster, <NotificationBadge />);
+  await waitFor(() => {
+    expect(cluster.visits).toHaveLength(1);
+  });
+  cluster.say(system('before'));
+  await waitFor(() => {
+    expect(toasts()).toHaveLength(1);
+  });
+  await userEvent.click(screen.getByRole('button', { name: /^Notifications/ }));
+  await waitFor(() => {
+    expect(toasts()).toHaveLength(0);
+  });
+  cluster.say(system('meanwhile'));
+  await screen.findByText('New notification: System message, meanwhile');
+  expect(toasts()).toHaveLength(0);
 });

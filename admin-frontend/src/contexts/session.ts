@@ -35,12 +35,13 @@ export class Session {
   readonly polling: TranscodePolling;
   /** Whether polling has told everything there is, and whether it last failed. */
   readonly polled = new Observable<PolledState>({ loaded: false, failed: false });
+  /** How many show the list of notifications just now: a toast would cover what it repeats. */
+  readonly readers = new Observable(0);
   readonly #environment: BrowserEnvironment;
   readonly #toasts = new Set<(item: NotificationItem) => void>();
   readonly #end: (() => void)[] = [];
   #unseen: NotificationItem[] = [];
   #watchers = 0;
-  #readers = 0;
 
   constructor(options: SessionOptions) {
     const { userKey, clock = systemClock, environment = browserEnvironment() } = options;
@@ -80,16 +81,11 @@ export class Session {
     };
   }
 
-  /** Whether somebody looks at the list of notifications: a toast would cover what it repeats. */
-  get isRead(): boolean {
-    return this.#readers > 0;
-  }
-
   /** Say that the list is looked at, until the returned function is called. */
   readNotifications(): () => void {
-    this.#readers += 1;
+    this.readers.value += 1;
     return () => {
-      this.#readers -= 1;
+      this.readers.value -= 1;
     };
   }
 

@@ -13,6 +13,7 @@ import { TranscodeRow } from './TranscodeRow';
 import styles from './TranscodeStatus.module.css';
 
 const ROWS = 50;
+const MANY = 10;
 
 export interface TranscodeStatusProps {
   /** Show this video alone; otherwise all that the token may see. */
@@ -97,7 +98,7 @@ function Section({ title, ids, rows }: { title: string; ids: readonly number[]; 
       <h3 className={styles['heading']}>
         {title} <span className={styles['count']}>{ids.length}</span>
       </h3>
-      <ul className={styles['list']}>
+      <ul className={styles['list']} data-many={ids.length > MANY || undefined}>
         {ids.slice(0, limit).map((videoId) => (
           <TranscodeRow key={videoId} videoId={videoId} now={now} />
         ))}

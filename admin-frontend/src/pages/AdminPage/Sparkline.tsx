@@ -1,6 +1,6 @@
 interface Props {
   values: readonly number[];
-  /** How many values the whole width stands for at most; a young line is stretched, a very young one begins further right. */
+  /** How many values the whole width stands for at most; a young line is stretched, a very young one ends further left. */
   capacity: number;
   label: string;
   className?: string | undefined;
@@ -17,12 +17,12 @@ export function Sparkline({ values, capacity, label, className }: Props) {
   const top = Math.max(...values, 1) * 1.15;
   const places = Math.min(capacity, Math.max(values.length, YOUNG));
   const points = values.map((value, at) => {
-    const x = WIDTH - ((values.length - 1 - at) / (places - 1)) * WIDTH;
+    const x = (at / (places - 1)) * WIDTH;
     const y = HEIGHT - INSET - (value / top) * (HEIGHT - INSET);
     return [x, y] as const;
   });
   const line = points.map(([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`).join(' ');
-  const [firstX] = points[0] ?? [0];
+  const [lastX] = points.at(-1) ?? [0];
   return (
     <svg
       className={className}
@@ -31,7 +31,7 @@ export function Sparkline({ values, capacity, label, className }: Props) {
       role="img"
       aria-label={label}
     >
-      <polygon points={`${firstX.toFixed(1)},${HEIGHT} ${line} ${WIDTH},${HEIGHT}`} />
+      <polygon points={`0,${HEIGHT} ${line} ${lastX.toFixed(1)},${HEIGHT}`} />
       <polyline points={line} vectorEffect="non-scaling-stroke" />
     </svg>
   );

@@ -67,6 +67,8 @@ function Feed() {
   const { transcodes } = useMessages();
   const { snapshot } = useConnection();
   const rate = useUpdateRate();
+  const isFirst = snapshot.attempt === 0 && (snapshot.state === 'idle' || snapshot.state === 'connecting');
+  if (isFirst) return null;
   if (snapshot.state !== 'open') {
     return (
       <span className={styles['feed']} data-feed="polling">
