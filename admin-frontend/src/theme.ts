@@ -80,6 +80,11 @@ export function themeFor(mode: ThemeMode, motion: boolean): ThemeConfig {
         fontWeight: 500,
       },
       Segmented: { trackPadding: 3, itemSelectedColor: palette.text, itemColor: palette.secondary },
+      Dropdown: {
+        colorPrimary: palette.text,
+        controlItemBgActive: palette.border,
+        controlItemBgActiveHover: palette.border,
+      },
       Notification: { width: 360 },
     },
   };

@@ -35,14 +35,14 @@ export function Toasts({ session }: { session: Session }) {
   const groups = useRef(new ToastGroups());
   const [said, setSaid] = useState('');
 
-  // Muted (here or in another tab), or the list itself is opened: what is shown goes at once.
+  // Muted (here or in another tab), or something asks for quiet: what is shown goes at once.
   useEffect(() => {
     const clear = (): void => {
       if (!isQuiet(session)) return;
       api.destroy();
       groups.current = new ToastGroups();
     };
-    const stops = [session.notifications.subscribe(clear), session.readers.subscribe(clear)];
+    const stops = [session.notifications.subscribe(clear), session.hushed.subscribe(clear)];
     return () => {
       for (const stop of stops) stop();
     };
@@ -94,8 +94,8 @@ export function Toasts({ session }: { session: Session }) {
   );
 }
 
-function isQuiet({ notifications, readers }: Session): boolean {
-  return notifications.snapshot.muted || readers.value > 0;
+function isQuiet({ notifications, hushed }: Session): boolean {
+  return notifications.snapshot.muted || hushed.value > 0;
 }
 
 /** Hand over what arrived, a burst at a time. */

@@ -35,8 +35,8 @@ export class Session {
   readonly polling: TranscodePolling;
   /** Whether polling has told everything there is, and whether it last failed. */
   readonly polled = new Observable<PolledState>({ loaded: false, failed: false });
-  /** How many show the list of notifications just now: a toast would cover what it repeats. */
-  readonly readers = new Observable(0);
+  /** How many ask for quiet just now: the list itself, which a toast would cover and repeat; a form that covers the page. */
+  readonly hushed = new Observable(0);
   readonly #environment: BrowserEnvironment;
   readonly #toasts = new Set<(item: NotificationItem) => void>();
   readonly #end: (() => void)[] = [];
@@ -81,11 +81,11 @@ export class Session {
     };
   }
 
-  /** Say that the list is looked at, until the returned function is called. */
-  readNotifications(): () => void {
-    this.readers.value += 1;
+  /** Show no toasts until the returned function is called. */
+  hush(): () => void {
+    this.hushed.value += 1;
     return () => {
-      this.readers.value -= 1;
+      this.hushed.value -= 1;
     };
   }
 

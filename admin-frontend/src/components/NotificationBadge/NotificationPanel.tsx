@@ -1,8 +1,8 @@
 import { BellOutlined, CheckOutlined, CloseOutlined, MutedOutlined, SoundOutlined } from '@ant-design/icons';
 import { Button, Segmented, Tooltip } from 'antd';
-import { type KeyboardEvent, type Ref, useEffect, useId, useState } from 'react';
+import { type KeyboardEvent, type Ref, useId, useState } from 'react';
 
-import { useSession } from '../../contexts/SessionContext';
+import { useHush } from '../../hooks/useHush';
 import { useNotificationActions, useNotifications } from '../../hooks/useNotifications';
 import { useNow } from '../../hooks/useNow';
 import { useMessages } from '../../i18n';
@@ -27,8 +27,7 @@ export function NotificationPanel({ ref, isDialog, onClose, onViewAll }: Props) 
   const [onlyUnread, setOnlyUnread] = useState(false);
   const now = useNow(15_000);
   const heading = useId();
-  const session = useSession();
-  useEffect(() => session?.readNotifications(), [session]);
+  useHush(true);
   const closeOnEscape = (event: KeyboardEvent): void => {
     if (event.key !== 'Escape') return;
     event.stopPropagation();

@@ -57,7 +57,7 @@ function Table({ nodes }: { nodes: readonly ClusterNode[] }) {
   const now = useNow(1000);
   const total = nodes.reduce((sum, node) => sum + connectionsOf(node), 0);
   return (
-    <div className={styles['scroll']} role="region" aria-label={cluster.nodes} tabIndex={0}>
+    <div className={styles['scroll']} role="group" aria-label={cluster.nodes} tabIndex={0}>
       <table className={styles['table']}>
         <thead>
           <tr>

@@ -33,7 +33,7 @@ interface Props {
 
 /** Everything an administrator watches, on one page. */
 export function AdminPage({ claims, preferences, onSignOut }: Props) {
-  const { page, notifications } = useMessages();
+  const { page } = useMessages();
   const address = useMemo(() => new Address(import.meta.env['VITE_WS_URL'] as string | undefined), []);
   const counters = usePolled(
     useCallback((signal: AbortSignal) => fetchCounts(address, signal), [address]),
@@ -73,7 +73,7 @@ export function AdminPage({ claims, preferences, onSignOut }: Props) {
           <div className={styles['transcodes']}>
             <Transcodes />
           </div>
-          <aside className={styles['aside']} aria-label={notifications.title}>
+          <aside className={styles['aside']}>
             <History id={HISTORY} />
           </aside>
           <div className={styles['nodes']}>

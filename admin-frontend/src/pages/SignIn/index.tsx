@@ -122,7 +122,7 @@ function Command() {
   }, [copied]);
   return (
     <div className={styles['command']}>
-      <code>
+      <code tabIndex={0}>
         <span aria-hidden>$ </span>
         {COMMAND}
       </code>

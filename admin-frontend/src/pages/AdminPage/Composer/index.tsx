@@ -2,6 +2,7 @@ import { Alert, Button, Drawer, Input, Segmented, Select } from 'antd';
 import { useId, useState } from 'react';
 
 import { type Level, LEVELS, MESSAGE_MAX_BYTES, type Refusal, USERS_MAX } from '../../../api/systemMessages';
+import { useHush } from '../../../hooks/useHush';
 import { useFormat, useMessages } from '../../../i18n';
 import type { ConnectionStats } from '../../../realtime';
 import { useThemeVariables } from '../../../theme';
@@ -28,6 +29,7 @@ export default function Composer({ open, onClose, sender, stats }: Props) {
   const variables = useThemeVariables();
   const [draft, setDraft] = useState<Draft>(EMPTY);
   const { sending, reset } = sender;
+  useHush(open);
   const sent = sending.state === 'sent';
   return (
     <Drawer
