@@ -17,6 +17,11 @@ export const PALETTES = {
     success: '#15793a',
     warning: '#96590a',
     error: '#c8281f',
+    pressed: '#333a46',
+    warningGround: '#fdf6ea',
+    warningEdge: '#ebd7b0',
+    errorGround: '#fdf1f0',
+    errorEdge: '#f2c8c5',
   },
   dark: {
     page: '#0b0d11',
@@ -30,6 +35,11 @@ export const PALETTES = {
     success: '#4fd08a',
     warning: '#f0b34b',
     error: '#ff8078',
+    pressed: '#cfd5de',
+    warningGround: '#221c12',
+    warningEdge: '#4d3d1f',
+    errorGround: '#251617',
+    errorEdge: '#55292a',
   },
 } as const satisfies Record<ThemeMode, Record<string, `#${string}`>>;
 
@@ -71,8 +81,8 @@ export function themeFor(mode: ThemeMode, motion: boolean): ThemeConfig {
     components: {
       Button: {
         colorPrimary: palette.text,
-        colorPrimaryHover: palette.secondary,
-        colorPrimaryActive: palette.secondary,
+        colorPrimaryHover: palette.pressed,
+        colorPrimaryActive: palette.pressed,
         primaryColor: palette.panel,
         primaryShadow: 'none',
         defaultShadow: 'none',
@@ -80,6 +90,12 @@ export function themeFor(mode: ThemeMode, motion: boolean): ThemeConfig {
         fontWeight: 500,
       },
       Segmented: { trackPadding: 3, itemSelectedColor: palette.text, itemColor: palette.secondary },
+      Alert: {
+        colorWarningBg: palette.warningGround,
+        colorWarningBorder: palette.warningEdge,
+        colorErrorBg: palette.errorGround,
+        colorErrorBorder: palette.errorEdge,
+      },
       Dropdown: {
         colorPrimary: palette.text,
         controlItemBgActive: palette.border,

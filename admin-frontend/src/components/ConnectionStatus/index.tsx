@@ -1,3 +1,4 @@
+import { ReloadOutlined } from '@ant-design/icons';
 import { Button } from 'antd';
 import { useEffect, useRef, useState } from 'react';
 
@@ -13,13 +14,13 @@ import styles from './ConnectionStatus.module.css';
 const RETRIABLE = new Set<ConnectionState>(['waiting', 'offline', 'stopped']);
 
 /** The connection's state as a word, with the seconds to the next attempt, and a way to try now. */
-export function ConnectionStatus({ compact = false }: { compact?: boolean }) {
+export function ConnectionStatus() {
   const messages = useMessages();
   const variables = useThemeVariables();
   const { snapshot, retry } = useConnection();
   const { state, attempt } = snapshot;
   return (
-    <div className={styles['status']} style={variables} data-state={state} data-compact={compact || undefined}>
+    <div className={styles['status']} style={variables} data-state={state}>
       <span className={styles['pill']} title={detailOf(snapshot, messages)}>
         <span className={styles['dot']} aria-hidden />
         <span className={styles['label']}>
@@ -30,8 +31,8 @@ export function ConnectionStatus({ compact = false }: { compact?: boolean }) {
         ) : null}
       </span>
       {RETRIABLE.has(state) ? (
-        <Button size="small" onClick={retry}>
-          {messages.connection.retryNow}
+        <Button size="small" className={styles['retry'] ?? ''} icon={<ReloadOutlined aria-hidden />} onClick={retry}>
+          <span className={styles['retryText']}>{messages.connection.retryNow}</span>
         </Button>
       ) : null}
       <Announcement state={state} />

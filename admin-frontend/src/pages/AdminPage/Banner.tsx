@@ -17,7 +17,7 @@ export function Banner({ onChangeToken }: { onChangeToken: () => void }) {
   const patient = usePatience(text !== null && (snapshot.state === 'waiting' || snapshot.state === 'connecting'));
   if (text === null || patient) return null;
   const { state, lastClose } = snapshot;
-  const needsToken = state === 'stopped' && lastClose?.code === CloseCode.UNAUTHENTICATED;
+  const needsToken = lastClose?.code === CloseCode.UNAUTHENTICATED;
   const detail =
     state !== 'paused' && lastClose ? messages.connection.lastClose(lastClose.code, lastClose.reason) : null;
   return (
@@ -26,7 +26,7 @@ export function Banner({ onChangeToken }: { onChangeToken: () => void }) {
       <p>
         {text} {detail === null ? null : <span className={styles['detail']}>{detail}</span>}
       </p>
-      {state === 'stopped' ? (
+      {state === 'stopped' || needsToken ? (
         <Button type={needsToken ? 'primary' : 'default'} onClick={onChangeToken}>
           {messages.page.changeToken}
         </Button>
@@ -41,13 +41,13 @@ export function Banner({ onChangeToken }: { onChangeToken: () => void }) {
 }
 
 function explain({ state, attempt, lastClose }: ConnectionSnapshot, { connection }: Messages): string | null {
+  if (lastClose?.code === CloseCode.UNAUTHENTICATED && state !== 'open') return connection.explain.unauthenticated;
   switch (state) {
     case 'waiting':
     case 'paused':
     case 'offline':
       return connection.explain[state];
     case 'stopped':
-      if (lastClose?.code === CloseCode.UNAUTHENTICATED) return connection.explain.unauthenticated;
       return lastClose?.code === CloseCode.FORBIDDEN ? connection.explain.forbidden : connection.explain.stopped;
     case 'connecting':
       // Between two waits: the banner stays, or it would blink.
