@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PAGE := admin-frontend/dist/index.html
-PAGE_SOURCES := $(shell find admin-frontend -name node_modules -prune -o -name dist -prune -o -type f -print 2>/dev/null)
+PAGE_SOURCES := $(shell find admin-frontend \( -name node_modules -o -name dist -o -name build -o -name test-results \) -prune -o -type f -print 2>/dev/null)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup page run check test soak docs clean
@@ -31,10 +31,10 @@ $(PAGE): $(PAGE_SOURCES)
 run: $(READY) page  ## the whole product locally, at work on a real transcode; Ctrl-C stops it
 	@$(BIN)/videosite-realtime up --demo
 
-check: $(READY)  ## lint, format, types and layers
+check: $(READY) page  ## lint, format, types and layers
 	$(BIN)/python tests/suites.py check
 
-test: $(READY)  ## check, then all suites, one after another; a closing line with the counts
+test: $(READY) page  ## check, then all suites, one after another; a closing line with the counts
 	$(BIN)/python tests/suites.py all
 
 soak: $(READY)  ## everything breaks for MINUTES (5), by the schedule of SEED (at random); a report of what was lost

@@ -8,7 +8,7 @@ users of a batch travel in one script call.
 
 | key | type | what |
 | --- | --- | --- |
-| ``seq:{t}`` | hash | stream → newest event; ``s:<stream>`` → newest state; ``#epoch``, ``#run``, ``#birth``, ``#rev`` |
+| ``seq:{t}`` | hash | stream → newest event, ``s:<stream>`` → state; ``#epoch``, ``#run``, ``#birth``, ``#rev`` |
 | ``stream:{t}:<stream>`` | stream | history: ``m`` payload, ``x`` expires_at, ``p`` event before, ``s`` state it ends |
 | ``op:{t}:<digest>`` | string | what an operation key has already done in a stream |
 | ``claim:{b}:<digest>`` | string | an ``Idempotency-Key``: the body's digest, and what its answer needs |

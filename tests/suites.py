@@ -29,30 +29,45 @@ CHECKS: dict[str, list[str]] = {
     "types of the SDK": [str(BIN / "mypy"), "--strict", "sdk/src"],
     "types of the command line": [str(BIN / "mypy"), "--strict", "cli/src"],
     "layers": [str(BIN / "lint-imports")],
+    "page: lint, format, types": ["npm", "--prefix", "admin-frontend", "run", "--silent", "check"],
 }
 
 
 @dataclass(frozen=True)
 class Suite:
-    paths: list[str]
+    """Tests that write a JUnit report, whose path ends the command.
+
+    Attributes:
+        where: folder in which the command runs.
+    """
+
+    command: list[str]
     env: dict[str, str] = field(default_factory=dict)
+    where: Path = ROOT
+
+
+def pytest(*paths: str, **env: str) -> Suite:
+    return Suite([sys.executable, "-m", "pytest", "-q", *paths, "--junitxml"], env)
+
+
+def npx(*command: str) -> Suite:
+    return Suite(["npx", "--no-install", *command], where=ROOT / "admin-frontend")
 
 
 SUITES: dict[str, Suite] = {
-    "unit": Suite(["tests/shared", "tests/node", "tests/router", "tests/docs", "tests/test_architecture.py"]),
-    "sdk": Suite(["tests/sdk"]),
-    "cli": Suite(["tests/cli"]),
-    "integration": Suite(["tests/integration"]),
-    "faults": Suite(["tests/faults"]),
-    "redis 7.0": Suite(
-        [
-            "tests/shared",
-            "tests/integration/test_forgetful_redis.py",
-            "tests/integration/test_redis_faults.py",
-            "tests/integration/test_states.py",
-        ],
-        {"TEST_REDIS": "redis-server"},
+    "unit": pytest("tests/shared", "tests/node", "tests/router", "tests/docs", "tests/test_architecture.py"),
+    "sdk": pytest("tests/sdk"),
+    "cli": pytest("tests/cli"),
+    "integration": pytest("tests/integration"),
+    "faults": pytest("tests/faults"),
+    "redis 7.0": pytest(
+        "tests/shared",
+        "tests/integration/test_redis_faults.py",
+        "tests/integration/test_forgetful_redis.py",
+        "tests/integration/test_states.py",
+        TEST_REDIS="redis-server",
     ),
+    "page": npx("vitest", "run", "--reporter=default", "--reporter=junit", "--outputFile.junit"),
 }
 
 
@@ -87,14 +102,22 @@ def run_suite(name: str, counts: Counts) -> None:
     suite = SUITES[name]
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch) / "report.xml"
-        command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *suite.paths]
         started = time.monotonic()
-        ended = subprocess.run(command, cwd=ROOT, env={**os.environ, **suite.env}, check=False)
+        command = [*suite.command, str(report)]
+        ended = subprocess.run(command, cwd=suite.where, env={**os.environ, **suite.env}, check=False)
         before = counts.failed
         counts.add(report)
         if ended.returncode != 0 and counts.failed == before:
             counts.failed += 1  # an error outside any test
     print(f"--- suite {name!r}: exit status {ended.returncode} in {time.monotonic() - started:.0f} s", flush=True)
+
+
+def has_node() -> bool:
+    """Whether the page can be tested; if not, say in one line what is needed."""
+    if shutil.which("npx") is None:
+        print("needed for the admin page and not installed: Node.js 20 or later, with npm")
+        return False
+    return True
 
 
 def install_system_packages() -> bool:
@@ -123,6 +146,8 @@ def main(names: list[str]) -> int:
     if unknown or not names:
         print(f"unknown: {', '.join(unknown) or 'nothing named'}; there are {', '.join([*CHECKS, *SUITES])}")
         return 2
+    if any("page" in name for name in names) and not has_node():
+        return 1
     if any(name in SUITES for name in names) and not install_system_packages():
         return 1
     # Started in the background by a shell, we would hand an ignored SIGINT down, and Ctrl-C could not be tested.
