@@ -21,7 +21,7 @@ from shared.messages import Message
 from shared.redis_link import RedisLink
 from shared.scripts import PUBLISH, Scripts
 
-_CALLS_PER_WAVE: Final = 32  # about 40 ms of Redis; all seventeen tags have their turn
+_CALLS_PER_WAVE: Final = 32  # about 40 ms of Redis
 
 
 @dataclass(slots=True)

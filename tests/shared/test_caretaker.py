@@ -27,7 +27,7 @@ async def at_work(caretaker: Caretaker) -> AsyncIterator[Caretaker]:
 async def register_someone(link: RedisLink, keys: Keys) -> None:
     """Two users with three connections and an admin, on a node whose lease holds."""
     await link.send("HSET", keys.users("3"), "a", "1 n1=2")
-    await link.send("HSET", keys.users("12"), "b", "1 n1=1")
+    await link.send("HSET", keys.users("0"), "b", "1 n1=1")
     await link.send("HSET", keys.totals, "user", 3, "admin", 1)
 
 

@@ -10,7 +10,7 @@ import pytest
 from shared.caretaker import clear_node
 from shared.cluster import parse_places, user_places
 from shared.ids import user_stream
-from shared.keys import Keys, bucket
+from shared.keys import BUCKETS, Keys, bucket
 from shared.redis_link import RedisLink
 from shared.scripts import CLEAR_NODE, REGISTER, Scripts
 from tests.shared.press import Item, Press
@@ -209,7 +209,7 @@ async def test_clearing_goes_over_every_bucket(
     registry: Registry, link: RedisLink, scripts: Scripts, keys: Keys
 ) -> None:
     users = {bucket(f"x{number}"): f"x{number}" for number in range(500)}
-    assert len(users) == 16
+    assert len(users) == BUCKETS
     for user in users.values():
         await registry("n1", 1, **{user: 1})
     await clear_node(link, scripts, keys, "n1")
