@@ -1,4 +1,4 @@
-"""Write what is generated from the settings' models: ``docs/settings.md`` and ``.env.example``.
+"""Write what is generated from the models: ``docs/settings.md``, ``.env.example``, the front end's message types.
 
 Run by ``make docs``; ``tests/docs/test_generated.py`` fails when a file differs from what this would write.
 """
@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from docs.typescript import close_codes_ts, messages_ts
 from node.settings import NodeSettings
 from router.settings import RouterSettings
 from shared.http_protocol import REQUEST_TIMEOUT
@@ -116,7 +117,13 @@ def env_example() -> str:
     return "".join(parts)
 
 
-FILES: Final = {ROOT / "docs" / "settings.md": settings_page, ROOT / ".env.example": env_example}
+_REALTIME: Final = ROOT / "admin-frontend" / "src" / "realtime"
+FILES: Final = {
+    ROOT / "docs" / "settings.md": settings_page,
+    ROOT / ".env.example": env_example,
+    _REALTIME / "messages.ts": messages_ts,
+    _REALTIME / "closeCodes.ts": close_codes_ts,
+}
 
 
 def _fields() -> dict[str, FieldInfo]:

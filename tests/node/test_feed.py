@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from docs.node_messages import Resync
 from node import catch_up as catch_up_module
 from node import feed as feed_module
 from node import tail as tail_module
@@ -237,6 +238,7 @@ async def test_what_history_no_longer_has_is_said_to_be_lost(stage: Stage) -> No
     await stage.settled()
     assert seen(transport) == ["resync", 4, 5, 6]
     assert json.loads(transport.texts[0]) == {"type": "resync", "cursor": "u.Nw.1-3"}
+    Resync.model_validate_json(transport.texts[0])
     assert stage.counters.resyncs == 1
 
 

@@ -1,0 +1,112 @@
+import { BellOutlined, CheckOutlined, CloseOutlined, MutedOutlined, SoundOutlined } from '@ant-design/icons';
+import { Button, Segmented, Tooltip } from 'antd';
+import { type KeyboardEvent, type Ref, useId, useState } from 'react';
+
+import { useHush } from '../../hooks/useHush';
+import { useNotificationActions, useNotifications } from '../../hooks/useNotifications';
+import { useNow } from '../../hooks/useNow';
+import { useMessages } from '../../i18n';
+import { EmptyState } from '../EmptyState';
+import { NotificationList } from '../NotificationList';
+import styles from './NotificationBadge.module.css';
+
+const SHOWN = 50;
+
+interface Props {
+  ref: Ref<HTMLDivElement>;
+  isDialog: boolean;
+  onClose: () => void;
+  onViewAll?: () => void;
+}
+
+/** The history as a dialog: Escape closes it. */
+export function NotificationPanel({ ref, isDialog, onClose, onViewAll }: Props) {
+  const { notifications, page } = useMessages();
+  const { items, unread, muted } = useNotifications();
+  const { markAsRead, setMuted } = useNotificationActions();
+  const [onlyUnread, setOnlyUnread] = useState(false);
+  const now = useNow(15_000);
+  const heading = useId();
+  useHush(true);
+  const closeOnEscape = (event: KeyboardEvent): void => {
+    if (event.key !== 'Escape') return;
+    event.stopPropagation();
+    onClose();
+  };
+  const shown = onlyUnread ? items.filter((item) => !item.read) : items;
+  const muteLabel = muted ? notifications.unmute : notifications.mute;
+  return (
+    <div
+      ref={ref}
+      className={styles['panel']}
+      {...(isDialog && { role: 'dialog', 'aria-labelledby': heading })}
+      tabIndex={-1}
+      onKeyDown={closeOnEscape}
+    >
+      <div className={styles['head']}>
+        <h2 id={heading} className={styles['heading']}>
+          {notifications.title}
+        </h2>
+        <Tooltip title={muteLabel}>
+          <Button
+            type="text"
+            size="small"
+            aria-label={muteLabel}
+            aria-pressed={muted}
+            icon={muted ? <MutedOutlined /> : <SoundOutlined />}
+            onClick={() => {
+              setMuted(!muted);
+            }}
+          />
+        </Tooltip>
+        <Tooltip title={notifications.markAllRead}>
+          <Button
+            type="text"
+            size="small"
+            aria-label={notifications.markAllRead}
+            icon={<CheckOutlined />}
+            disabled={unread === 0}
+            onClick={() => {
+              markAsRead();
+            }}
+          />
+        </Tooltip>
+        <Button type="text" size="small" aria-label={page.close} icon={<CloseOutlined />} onClick={onClose} />
+      </div>
+      <div className={styles['filter']}>
+        <Segmented
+          block
+          size="small"
+          aria-label={notifications.readState}
+          value={onlyUnread ? 'unread' : 'all'}
+          onChange={(value) => {
+            setOnlyUnread(value === 'unread');
+          }}
+          options={[
+            { value: 'all', label: notifications.all },
+            { value: 'unread', label: unread > 0 ? `${notifications.onlyUnread} ${unread}` : notifications.onlyUnread },
+          ]}
+        />
+        {muted ? <p className={styles['muted']}>{notifications.muted}</p> : null}
+      </div>
+      <div className={styles['scroll']}>
+        {shown.length > 0 ? (
+          <NotificationList items={shown.slice(0, SHOWN)} now={now} label={notifications.title} />
+        ) : (
+          <EmptyState
+            icon={<BellOutlined />}
+            title={onlyUnread ? notifications.emptyUnread : notifications.empty}
+            hint={onlyUnread ? notifications.emptyUnreadHint : notifications.emptyHint}
+          />
+        )}
+      </div>
+      {onViewAll && items.length > 0 ? (
+        <div className={styles['foot']}>
+          <Button type="text" block onClick={onViewAll}>
+            {notifications.viewAll}
+          </Button>
+        </div>
+      ) : null}
+    </div>
+  );
+}

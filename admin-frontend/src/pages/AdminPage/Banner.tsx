@@ -1,0 +1,75 @@
+import { WarningFilled } from '@ant-design/icons';
+import { Button } from 'antd';
+import { useEffect, useState } from 'react';
+
+import { useConnection } from '../../hooks/useConnection';
+import { type Messages, useMessages } from '../../i18n';
+import { CloseCode, type ConnectionSnapshot } from '../../realtime';
+import styles from './AdminPage.module.css';
+
+const PATIENCE = 1500; // ms; a connection that is back by then was hardly gone
+
+/** What a lost connection means for the page, and what to do about it. */
+export function Banner({ onChangeToken }: { onChangeToken: () => void }) {
+  const messages = useMessages();
+  const { snapshot, retry } = useConnection();
+  const text = explain(snapshot, messages);
+  const patient = usePatience(text !== null && (snapshot.state === 'waiting' || snapshot.state === 'connecting'));
+  if (text === null || patient) return null;
+  const { state, lastClose } = snapshot;
+  const needsToken = lastClose?.code === CloseCode.UNAUTHENTICATED;
+  const detail =
+    state !== 'paused' && lastClose ? messages.connection.lastClose(lastClose.code, lastClose.reason) : null;
+  return (
+    <div className={styles['banner']} data-tone={state === 'offline' || state === 'stopped' ? 'error' : 'warning'}>
+      <WarningFilled aria-hidden />
+      <p>
+        {text} {detail === null ? null : <span className={styles['detail']}>{detail}</span>}
+      </p>
+      {state === 'stopped' || needsToken ? (
+        <Button type={needsToken ? 'primary' : 'default'} onClick={onChangeToken}>
+          {messages.page.changeToken}
+        </Button>
+      ) : null}
+      {state === 'offline' ? (
+        <Button type="primary" onClick={retry}>
+          {messages.connection.retryNow}
+        </Button>
+      ) : null}
+    </div>
+  );
+}
+
+function explain({ state, attempt, lastClose }: ConnectionSnapshot, { connection }: Messages): string | null {
+  if (lastClose?.code === CloseCode.UNAUTHENTICATED && state !== 'open') return connection.explain.unauthenticated;
+  switch (state) {
+    case 'waiting':
+    case 'paused':
+    case 'offline':
+      return connection.explain[state];
+    case 'stopped':
+      return lastClose?.code === CloseCode.FORBIDDEN ? connection.explain.forbidden : connection.explain.stopped;
+    case 'connecting':
+      // Between two waits: the banner stays, or it would blink.
+      return attempt > 0 ? connection.explain.waiting : null;
+    case 'idle':
+    case 'open':
+      return null;
+  }
+}
+
+/** True for the first moments of a trouble that may pass by itself. */
+function usePatience(trouble: boolean): boolean {
+  const [over, setOver] = useState(false);
+  useEffect(() => {
+    if (!trouble) return;
+    const timer = setTimeout(() => {
+      setOver(true);
+    }, PATIENCE);
+    return () => {
+      clearTimeout(timer);
+      setOver(false);
+    };
+  }, [trouble]);
+  return trouble && !over;
+}

@@ -1,0 +1,167 @@
+import { BellOutlined, CheckOutlined, MutedOutlined, SearchOutlined, SoundOutlined } from '@ant-design/icons';
+import { Button, Input, Segmented, Select, Tooltip } from 'antd';
+import { useDeferredValue, useMemo, useState } from 'react';
+
+import { EmptyState } from '../../components/EmptyState';
+import { NotificationList } from '../../components/NotificationList';
+import { describe, type Kind, kindOf, lineOf } from '../../components/NotificationList/describe';
+import { Panel } from '../../components/Panel';
+import { useNotificationActions, useNotifications } from '../../hooks/useNotifications';
+import { useNow } from '../../hooks/useNow';
+import { useFormat, useMessages } from '../../i18n';
+import type { NotificationItem } from '../../realtime';
+import styles from './AdminPage.module.css';
+
+type ReadFilter = 'all' | 'unread' | 'read';
+type KindFilter = 'all' | Kind;
+
+const KINDS = ['all', 'transcode_complete', 'transcode_failed', 'system_message', 'other'] as const;
+const PAGE = 50;
+
+/** All notifications that this browser keeps, with filters. */
+export function History({ id }: { id: string }) {
+  const { notifications, page } = useMessages();
+  const { items, unread, muted } = useNotifications();
+  const [read, setRead] = useState<ReadFilter>('all');
+  const [kind, setKind] = useState<KindFilter>('all');
+  const [query, setQuery] = useState('');
+  const [limit, setLimit] = useState(PAGE);
+  const shown = useFiltered(items, read, kind, useDeferredValue(query));
+  const now = useNow(15_000);
+  const clear = (): void => {
+    setRead('all');
+    setKind('all');
+    setQuery('');
+  };
+  return (
+    <Panel
+      id={id}
+      className={styles['history']}
+      title={notifications.title}
+      note={
+        <>
+          {unread > 0 ? <span>{notifications.unread(unread)}</span> : null}
+          {muted ? <span>{notifications.mutedShort}</span> : null}
+        </>
+      }
+      tools={<Tools unread={unread} muted={muted} />}
+      filters={
+        <>
+          <Segmented<ReadFilter>
+            aria-label={notifications.readState}
+            value={read}
+            onChange={setRead}
+            options={[
+              { value: 'all', label: notifications.all },
+              { value: 'unread', label: notifications.onlyUnread },
+              { value: 'read', label: notifications.onlyRead },
+            ]}
+          />
+          <Select<KindFilter>
+            aria-label={notifications.kind}
+            className={styles['kind'] ?? ''}
+            value={kind}
+            onChange={setKind}
+            options={KINDS.map((each) => ({ value: each, label: notifications.kinds[each] }))}
+          />
+          <Input
+            allowClear
+            className={styles['search'] ?? ''}
+            prefix={<SearchOutlined aria-hidden />}
+            placeholder={notifications.search}
+            aria-label={notifications.search}
+            value={query}
+            onChange={(event) => {
+              setQuery(event.target.value);
+            }}
+          />
+        </>
+      }
+    >
+      {shown.length > 0 ? (
+        <>
+          <NotificationList items={shown.slice(0, limit)} now={now} label={notifications.title} />
+          {shown.length > limit ? (
+            <div className={styles['more']}>
+              <Button
+                type="text"
+                onClick={() => {
+                  setLimit(limit + PAGE);
+                }}
+              >
+                {page.showMore(Math.min(PAGE, shown.length - limit))}
+              </Button>
+            </div>
+          ) : null}
+        </>
+      ) : (
+        <Nothing any={items.length > 0} onlyUnread={read === 'unread' && kind === 'all' && !query} onClear={clear} />
+      )}
+    </Panel>
+  );
+}
+
+function Tools({ unread, muted }: { unread: number; muted: boolean }) {
+  const { notifications } = useMessages();
+  const { markAsRead, setMuted } = useNotificationActions();
+  const muteLabel = muted ? notifications.unmute : notifications.mute;
+  return (
+    <>
+      <Tooltip title={muteLabel}>
+        <Button
+          type="text"
+          aria-label={muteLabel}
+          aria-pressed={muted}
+          icon={muted ? <MutedOutlined /> : <SoundOutlined />}
+          onClick={() => {
+            setMuted(!muted);
+          }}
+        />
+      </Tooltip>
+      <Tooltip title={notifications.markAllRead}>
+        <Button
+          type="text"
+          aria-label={notifications.markAllRead}
+          icon={<CheckOutlined />}
+          disabled={unread === 0}
+          onClick={() => {
+            markAsRead();
+          }}
+        />
+      </Tooltip>
+    </>
+  );
+}
+
+function Nothing({ any, onlyUnread, onClear }: { any: boolean; onlyUnread: boolean; onClear: () => void }) {
+  const { notifications } = useMessages();
+  const icon = <BellOutlined />;
+  if (!any) return <EmptyState icon={icon} title={notifications.empty} hint={notifications.emptyHint} />;
+  if (onlyUnread) {
+    return <EmptyState icon={icon} title={notifications.emptyUnread} hint={notifications.emptyUnreadHint} />;
+  }
+  const action = <Button onClick={onClear}>{notifications.clearFilters}</Button>;
+  return (
+    <EmptyState icon={icon} title={notifications.emptyFilter} hint={notifications.emptyFilterHint} action={action} />
+  );
+}
+
+function useFiltered(
+  items: readonly NotificationItem[],
+  read: ReadFilter,
+  kind: KindFilter,
+  query: string,
+): readonly NotificationItem[] {
+  const messages = useMessages();
+  const format = useFormat();
+  return useMemo(() => {
+    const wanted = query.trim().toLowerCase();
+    return items.filter((item) => {
+      if (read !== 'all' && item.read !== (read === 'read')) return false;
+      if (kind !== 'all' && kindOf(item) !== kind) return false;
+      if (!wanted) return true;
+      const described = describe(item, messages, format);
+      return `${described.event} ${lineOf(described)}`.toLowerCase().includes(wanted);
+    });
+  }, [items, read, kind, query, messages, format]);
+}

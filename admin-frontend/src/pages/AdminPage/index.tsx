@@ -1,0 +1,114 @@
+import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from 'react';
+
+import { fetchCounts, fetchNodes } from '../../api/cluster';
+import type { Preferences } from '../../app/preferences';
+import type { Claims } from '../../app/token';
+import { storedToken } from '../../app/token';
+import { useNotifications } from '../../hooks/useNotifications';
+import { usePolled } from '../../hooks/usePolled';
+import { useMessages } from '../../i18n';
+import { Address } from '../../realtime';
+import styles from './AdminPage.module.css';
+import { Banner } from './Banner';
+import { useSending } from './Composer/useSending';
+import { Counters } from './Counters';
+import { Header } from './Header';
+import { History } from './History';
+import { Nodes } from './Nodes';
+import { Transcodes } from './Transcodes';
+
+// Most visits write nothing.
+const Composer = lazy(() => import('./Composer'));
+
+const COUNTERS_EVERY = 5000; // ms
+const COUNTERS_KEPT = 60; // five minutes
+const NODES_EVERY = 5000; // ms
+const HISTORY = 'history';
+
+interface Props {
+  claims: Claims | null;
+  preferences: Preferences;
+  onSignOut: () => void;
+}
+
+/** Everything an administrator watches, on one page. */
+export function AdminPage({ claims, preferences, onSignOut }: Props) {
+  const { page } = useMessages();
+  const address = useMemo(() => new Address(import.meta.env['VITE_WS_URL'] as string | undefined), []);
+  const counters = usePolled(
+    useCallback((signal: AbortSignal) => fetchCounts(address, signal), [address]),
+    COUNTERS_EVERY,
+    COUNTERS_KEPT,
+  );
+  const nodes = usePolled(
+    useCallback((signal: AbortSignal) => fetchNodes(address, storedToken(), signal), [address]),
+    NODES_EVERY,
+  );
+  const sender = useSending(address, storedToken);
+  const [composing, setComposing] = useState(false);
+  const [everComposed, setEverComposed] = useState(false);
+  useTitle();
+
+  return (
+    <div className={styles['page']}>
+      <a className={styles['skip']} href="#main">
+        {page.skip}
+      </a>
+      <Header
+        claims={claims}
+        preferences={preferences}
+        onCompose={() => {
+          setEverComposed(true);
+          setComposing(true);
+        }}
+        onViewAll={showHistory}
+        onSignOut={onSignOut}
+      />
+      <main id="main" className={styles['main']} tabIndex={-1}>
+        <Banner onChangeToken={onSignOut} />
+        <div className={styles['grid']}>
+          <div className={styles['counters']}>
+            <Counters stats={counters} interval={COUNTERS_EVERY} kept={COUNTERS_KEPT} />
+          </div>
+          <div className={styles['transcodes']}>
+            <Transcodes />
+          </div>
+          <aside className={styles['aside']}>
+            <History id={HISTORY} />
+          </aside>
+          <div className={styles['nodes']}>
+            <Nodes nodes={nodes} />
+          </div>
+        </div>
+      </main>
+      {everComposed ? (
+        <Suspense>
+          <Composer
+            open={composing}
+            onClose={() => {
+              setComposing(false);
+            }}
+            sender={sender}
+            stats={counters.data}
+          />
+        </Suspense>
+      ) : null}
+    </div>
+  );
+}
+
+function showHistory(): void {
+  const history = document.getElementById(HISTORY);
+  history?.scrollIntoView({ block: 'start' });
+  history?.focus({ preventScroll: true });
+}
+
+/** The number of unread notifications in the tab's title, for whoever looks elsewhere. */
+function useTitle(): void {
+  const { unread } = useNotifications();
+  const { page } = useMessages();
+  useEffect(() => {
+    const title = `${page.title} · VideoSite`;
+    document.title = unread > 0 ? `(${unread > 99 ? '99+' : unread}) ${title}` : title;
+  }, [unread, page]);
+}

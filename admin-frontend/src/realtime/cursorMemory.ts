@@ -1,0 +1,46 @@
+import { Cursors } from './cursors';
+import type { CursorStorage } from './options';
+import { subjectOf } from './tokens';
+
+/** Keeps the place in the streams over a reload of the page; for whoever it is that the token names, and nobody else. */
+export class CursorMemory {
+  #key: string | null = null;
+  #cursors = new Cursors();
+
+  constructor(
+    private readonly storage: CursorStorage | null,
+    private readonly isAdmin: boolean,
+  ) {}
+
+  get cursors(): Cursors {
+    return this.#cursors;
+  }
+
+  /** Begin where this token's owner was; with an owner that the token does not tell, go on. */
+  recall(token: string): void {
+    const subject = subjectOf(token);
+    if (subject === null) return;
+    const key = `vsrt:since:${this.isAdmin ? 'admin' : 'user'}:${subject}`;
+    if (key === this.#key) return;
+    this.#key = key;
+    this.#cursors = new Cursors(this.#read(key));
+  }
+
+  remember(): void {
+    const { since } = this.#cursors;
+    if (this.#key === null || since === null) return;
+    try {
+      this.storage?.setItem(this.#key, since);
+    } catch {
+      // Full or forbidden: a reload then begins anew, as without storage.
+    }
+  }
+
+  #read(key: string): string | null {
+    try {
+      return this.storage?.getItem(key) ?? null;
+    } catch {
+      return null;
+    }
+  }
+}

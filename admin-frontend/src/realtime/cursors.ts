@@ -1,0 +1,58 @@
+/** A place in a stream: `<stream>.<epoch>-<n>`, ordered by epoch, then by n. */
+interface Position {
+  epoch: number;
+  n: number;
+}
+
+const ID = /^(.+)\.(\d{1,15})-(\d{1,15})$/;
+
+function parse(id: string): [stream: string, position: Position] | null {
+  const found = ID.exec(id);
+  if (found === null) return null;
+  const [, stream = '', epoch, n] = found;
+  return [stream, { epoch: Number(epoch), n: Number(n) }];
+}
+
+function isAfter(a: Position, b: Position): boolean {
+  return a.epoch > b.epoch || (a.epoch === b.epoch && a.n > b.n);
+}
+
+/** Where this client stands in every stream that it hears. A constant size: of the ids seen, the last one tells all. */
+export class Cursors {
+  #positions = new Map<string, Position>();
+
+  constructor(since: string | null = null) {
+    if (since !== null) this.reset(since);
+  }
+
+  /** Begin where a `connected` frame says, in these streams and no others. */
+  reset(cursor: string): void {
+    this.#positions = new Map();
+    this.move(cursor);
+  }
+
+  /** Go where a `resync` says, in its stream; backwards too. */
+  move(cursor: string): void {
+    for (const id of cursor.split(',')) {
+      const parsed = parse(id);
+      if (parsed !== null) this.#positions.set(...parsed);
+    }
+  }
+
+  /** Take note of an event; false if it was seen before. An id that names no place is new every time. */
+  advance(id: string): boolean {
+    const parsed = parse(id);
+    if (parsed === null) return true;
+    const [stream, position] = parsed;
+    const last = this.#positions.get(stream);
+    if (last !== undefined && !isAfter(position, last)) return false;
+    this.#positions.set(stream, position);
+    return true;
+  }
+
+  /** What to reconnect with: the last id of each stream; null before the first connection. */
+  get since(): string | null {
+    if (this.#positions.size === 0) return null;
+    return [...this.#positions].map(([stream, { epoch, n }]) => `${stream}.${epoch}-${n}`).join(',');
+  }
+}

@@ -1,0 +1,16 @@
+export { Address } from './address';
+export { systemClock, type Clock, type TimerId } from './clock';
+export { CloseCode, CLOSE_CODES } from './closeCodes';
+export { RealtimeClient } from './client';
+export { browserEnvironment, type BrowserEnvironment, type EnvironmentEvent } from './environment';
+export { RealtimeError, type RealtimeErrorKind } from './errors';
+export type { RealtimeEvents } from './events';
+export * from './messages';
+export type { CursorStorage, RealtimeOptions } from './options';
+export type { ConnectionSnapshot, ConnectionState } from './snapshot';
+export { expiryOf, subjectOf, Tokens, type TokenSources } from './tokens';
+export type { NotificationItem } from './notificationItem';
+export { NotificationStore, type NotificationStoreOptions } from './notifications';
+export { TranscodePolling, type TranscodePollingOptions } from './polling';
+export { Tabs, type TabsOptions } from './tabs';
+export { TranscodeStore, type TranscodeState } from './transcodes';

@@ -1,0 +1,73 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+import { WebSocketServer } from 'ws';
+
+import { connected, Visit } from './StandInNode';
+
+/** A node's sockets and its HTTP calls at one address, as a page needs them; real ones, which do what a test wants. */
+export class StandInCluster {
+  readonly visits: Visit[] = [];
+  /** What polling is told. */
+  transcodes: object[] = [];
+  polls = 0;
+  isDown = false;
+  readonly #http: Server;
+  readonly #sockets = new WebSocketServer({ noServer: true, handleProtocols: () => 'bearer' });
+
+  private constructor() {
+    this.#http = createServer((request, response) => {
+      const isPoll = request.url === '/api/v1/transcodes';
+      if (isPoll) this.polls += 1;
+      response.writeHead(isPoll ? 200 : 404, { 'Content-Type': 'application/json' });
+      response.end(JSON.stringify({ transcodes: this.transcodes }));
+    });
+    this.#http.on('upgrade', (request, socket, head) => {
+      if (this.isDown) socket.destroy();
+      else
+        this.#sockets.handleUpgrade(request, socket, head, (accepted) =>
+          this.#visited(new Visit(accepted, ...asked(request))),
+        );
+    });
+  }
+
+  static async start(): Promise<StandInCluster> {
+    const cluster = new StandInCluster();
+    cluster.#http.listen(0, '127.0.0.1');
+    await once(cluster.#http, 'listening');
+    return cluster;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#http.address() as AddressInfo).port}`;
+  }
+
+  /** Say something to every page that is connected. */
+  say(message: object): void {
+    for (const visit of this.visits) if (visit.closedWith === null) visit.send(message);
+  }
+
+  /** Cut all sockets and let none in; HTTP goes on. */
+  goDown(): void {
+    this.isDown = true;
+    for (const visit of this.visits) visit.cut();
+  }
+
+  async stop(): Promise<void> {
+    for (const visit of this.visits) visit.cut();
+    this.#http.closeAllConnections();
+    await new Promise((resolve) => this.#http.close(resolve));
+  }
+
+  #visited(visit: Visit): void {
+    this.visits.push(visit);
+    visit.send(connected());
+  }
+}
+
+function asked(request: IncomingMessage): [path: string, since: string | null, token: string | null] {
+  const url = new URL(request.url ?? '/', 'http://node');
+  const [, token] = (request.headers['sec-websocket-protocol'] ?? '').split(/, */);
+  return [url.pathname, url.searchParams.get('since'), token ?? null];
+}
