@@ -6,6 +6,8 @@ export class Admin {
   readonly history: Locator;
   readonly bell: Locator;
   readonly toasts: Locator;
+  /** The rows of the cluster's nodes. */
+  readonly nodes: Locator;
   /** All that the page ever opened to the cluster. */
   readonly sockets: WebSocket[] = [];
 
@@ -14,6 +16,7 @@ export class Admin {
     this.history = page.getByRole('region', { name: 'Notifications' });
     this.bell = this.header.getByRole('button', { name: /^Notifications, / });
     this.toasts = page.locator('.ant-notification-notice');
+    this.nodes = page.getByRole('region', { name: 'Nodes' }).getByRole('row').filter({ hasText: 'node-' });
     page.on('websocket', (socket) => {
       if (new URL(socket.url()).pathname === '/api/v1/ws/admin') this.sockets.push(socket);
     });
@@ -21,6 +24,14 @@ export class Admin {
 
   get openSockets(): WebSocket[] {
     return this.sockets.filter((socket) => !socket.isClosed());
+  }
+
+  /** The one it is connected by. */
+  get socket(): WebSocket {
+    const [socket, ...others] = this.openSockets;
+    if (socket === undefined || others.length > 0)
+      throw new Error(`it has ${this.openSockets.length} open sockets, and not one`);
+    return socket;
   }
 
   /** Wait until the header says so: Live, Offline, No network… */
@@ -51,7 +62,7 @@ export class Admin {
     return this.page.getByRole('progressbar', { name: `Transcode progress of Video ${video}`, exact: true });
   }
 
-  /** A counter of the cluster, or whatever it is called. */
+  /** One of the cluster's four. */
   counter(name: string): Locator {
     return this.page.locator(`[data-counter=${name}]`);
   }

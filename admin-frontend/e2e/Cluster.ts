@@ -24,11 +24,6 @@ interface Places {
   api_key: string;
 }
 
-interface NodeReport {
-  name: NodeName;
-  admin_connections: number;
-}
-
 /** Valkey, a router and two nodes that share one port: the Python tests' own cluster, commanded by lines. */
 export class Cluster {
   readonly url: string;
@@ -80,6 +75,11 @@ export class Cluster {
     return this.#command('restart redis');
   }
 
+  /** The nodes that hold connections of admins. */
+  async holders(): Promise<NodeName[]> {
+    return (await this.#command('holders')) as NodeName[];
+  }
+
   async #command(...words: unknown[]): Promise<unknown> {
     this.program.stdin.write(`${JSON.stringify(words)}\n`);
     return nextValue(this.answers);
@@ -93,11 +93,11 @@ export class Cluster {
   }
 
   publish(update: Update): Promise<unknown> {
-    return this.#call('POST', 'notifications', update);
+    return this.#post('notifications', update);
   }
 
   publishAll(items: readonly Update[]): Promise<unknown> {
-    return this.#call('POST', 'notifications/batch', { items });
+    return this.#post('notifications/batch', { items });
   }
 
   /** A system message to all admins. */
@@ -105,25 +105,22 @@ export class Cluster {
     return this.publish({ type: 'system_message', message, level });
   }
 
-  /** The nodes that hold connections of admins. */
-  async nodesWithAdmins(): Promise<NodeName[]> {
-    const { nodes } = (await this.#call('GET', 'nodes')) as { nodes: NodeReport[] };
-    return nodes.filter((node) => node.admin_connections > 0).map(({ name }) => name);
-  }
-
   /** Tried again while Redis is away, under one key, as producers do. */
-  async #call(method: string, path: string, body?: unknown): Promise<unknown> {
-    const headers = {
-      Authorization: `Bearer ${this.places.api_key}`,
-      'Content-Type': 'application/json',
-      'Idempotency-Key': randomUUID(),
+  async #post(path: string, body: unknown): Promise<unknown> {
+    const request = {
+      method: 'POST',
+      headers: {
+        Authorization: `Bearer ${this.places.api_key}`,
+        'Content-Type': 'application/json',
+        'Idempotency-Key': randomUUID(),
+      },
+      body: JSON.stringify(body),
     };
-    const request = { method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) };
     for (let triesLeft = TRIES; ; triesLeft -= 1) {
       const answer = await fetch(`${this.places.router_url}/api/v1/${path}`, request);
       if (answer.ok) return answer.json();
       if (answer.status !== 503 || triesLeft === 0)
-        throw new Error(`${method} ${path}: HTTP ${answer.status} ${await answer.text()}`);
+        throw new Error(`${path}: HTTP ${answer.status} ${await answer.text()}`);
       await pause(BETWEEN_TRIES);
     }
   }

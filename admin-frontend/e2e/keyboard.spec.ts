@@ -1,4 +1,5 @@
-import { type Admin } from './Admin';
+import { type Locator } from '@playwright/test';
+
 import { expect, test } from './test';
 
 test('the bell can be reached, read and used by keyboard alone', async ({ cluster, open }) => {
@@ -8,13 +9,13 @@ test('the bell can be reached, read and used by keyboard alone', async ({ cluste
   await admin.hasUnread(2);
   const { keyboard } = admin.page;
 
-  await tabTo(admin, 'Notifications, 2 unread');
+  await tabTo(admin.bell);
   await keyboard.press('Enter');
   const dialog = admin.page.getByRole('dialog', { name: 'Notifications' });
   await expect(dialog).toBeFocused();
 
   const rows = dialog.getByRole('listitem');
-  await tabTo(admin, /newer/);
+  await tabTo(rows.filter({ hasText: 'newer' }).getByRole('button').first());
   await keyboard.press('ArrowDown');
   await expect(rows.filter({ hasText: 'older' }).getByRole('button').first()).toBeFocused();
   await keyboard.press('Enter');
@@ -32,11 +33,10 @@ test('screen readers are told of a new notification', async ({ cluster, open }) 
   await expect(said).toHaveAttribute('aria-live', 'polite');
 });
 
-/** Press Tab until what has the focus is called so. */
-async function tabTo({ page }: Admin, name: string | RegExp): Promise<void> {
-  const target = page.getByRole('button', { name }).first();
+/** Press Tab until it has the focus. */
+async function tabTo(target: Locator): Promise<void> {
   await expect(async () => {
-    await page.keyboard.press('Tab');
+    await target.page().keyboard.press('Tab');
     await expect(target).toBeFocused({ timeout: 1 });
   }).toPass({ intervals: [0] });
 }

@@ -17,7 +17,7 @@ test(`${PER_SECOND} updates a second over ${VIDEOS} videos are shown to the last
   const videos = Array.from({ length: VIDEOS }, () => cluster.number());
   await cluster.publishAll(videos.map((video) => progressOf(video, 0)));
   for (const video of videos) await admin.progressOf(video).waitFor();
-  const idle = await measureFrames(admin.page, SECONDS / 4);
+  const idle = await measureFrames(admin.page, SECONDS / 10);
 
   const measuring = measureFrames(admin.page, SECONDS);
   const last = await sendProgress(cluster, videos);
@@ -39,13 +39,11 @@ async function sendProgress(cluster: Cluster, videos: readonly number[]): Promis
   const batches = SECONDS * BATCHES_PER_SECOND;
   const began = performance.now();
   for (let batch = 0; batch < batches; batch += 1) {
-    const items = Array.from({ length: size }, (_, at) => {
-      const video = videos[(batch * size + at) % videos.length]!;
-      const progress = Math.floor((100 * batch) / batches);
-      last.set(video, progress);
-      return progressOf(video, progress);
-    });
-    await cluster.publishAll(items);
+    const progress = Math.floor((100 * batch) / batches);
+    const from = (batch * size) % videos.length;
+    const moved = videos.slice(from, from + size);
+    for (const video of moved) last.set(video, progress);
+    await cluster.publishAll(moved.map((video) => progressOf(video, progress)));
     await pause(Math.max(0, began + (1000 * (batch + 1)) / BATCHES_PER_SECOND - performance.now()));
   }
   return last;

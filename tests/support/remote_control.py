@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,7 +17,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.support.cluster import Cluster, Service
+from tests.support.cluster import Cluster, Node, Service
 from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer
 
@@ -34,6 +35,7 @@ class RemoteControl:
             "stop": self._stop,
             "start": self._start,
             "restart redis": cluster.redis.restart,
+            "holders": self._holders,
             "token": self._token,
         }
 
@@ -58,11 +60,21 @@ class RemoteControl:
     async def _start(self, name: str) -> None:
         await self._named(name).start()
 
+    async def _holders(self) -> list[str]:
+        """Name the nodes that hold administrators, by their own account: the cluster's is a moment older."""
+        return [node.name for node in self._cluster.nodes if node.running and await _admins(node) > 0]
+
     async def _token(self, claims: dict[str, Any]) -> str:
         return self._cluster.tokens.mint(**claims)
 
     def _named(self, name: str) -> Service:
         return self._services[name]
+
+
+async def _admins(node: Node) -> float:
+    text = (await node.health("/metrics")).text
+    (value,) = re.findall(r'^vsrt_node_connections\{kind="admin"\} (\S+)$', text, re.MULTILINE)
+    return float(value)
 
 
 @asynccontextmanager
