@@ -18,6 +18,7 @@ export default defineConfig({
           include: ['src/**/*.test.{ts,tsx}'],
           exclude: ['src/realtime/**'],
           setupFiles: ['src/test/setup.ts'],
+          testTimeout: 60_000,
         },
       },
     ],

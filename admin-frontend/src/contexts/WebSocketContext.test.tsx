@@ -133,7 +133,7 @@ test('a burst becomes one toast per kind, which counts', async () => {
     expect(toasts().join()).toContain('12 transcodes completed');
   });
   expect(toasts()).toHaveLength(2);
-  expect(screen.getByText(/new notifications?/i)).toHaveAttribute('aria-live', 'polite');
+  expect(await screen.findByText(/new notifications?/i)).toHaveAttribute('aria-live', 'polite');
 });
 
 test('muted from a toast, notifications are counted and said, but not shown', async () => {

@@ -37,6 +37,8 @@ export class Session {
   readonly polled = new Observable<PolledState>({ loaded: false, failed: false });
   /** How many ask for quiet just now: the list itself, which a toast would cover and repeat; a form that covers the page. */
   readonly hushed = new Observable(0);
+  /** Something was missed for good since the person last took note of it. */
+  readonly lost = new Observable(false);
   readonly #environment: BrowserEnvironment;
   readonly #toasts = new Set<(item: NotificationItem) => void>();
   readonly #end: (() => void)[] = [];
@@ -54,6 +56,9 @@ export class Session {
     this.notifications = new NotificationStore({ userKey, tabs: this.tabs, clock });
     this.polling = new TranscodePolling({ client: this.client, store: this.transcodes, ...shared });
     this.#end.push(
+      this.client.on('lost', () => {
+        this.lost.value = true;
+      }),
       this.polling.on('polled', () => {
         this.polled.value = { loaded: true, failed: false };
       }),
@@ -79,6 +84,11 @@ export class Session {
       this.#watchers -= 1;
       if (this.#watchers === 0) this.polling.stop();
     };
+  }
+
+  /** The person knows that something was missed. */
+  noteLost(): void {
+    this.lost.value = false;
   }
 
   /** Show no toasts until the returned function is called. */

@@ -10,7 +10,6 @@ export const en: Messages = {
   page: {
     title: 'Realtime console',
     skip: 'Skip to main content',
-    subtitle: 'Transcodes, notifications and the cluster, live',
     language: 'Language',
     theme: 'Appearance',
     themes: { system: 'System', light: 'Light', dark: 'Dark' },
@@ -25,9 +24,7 @@ export const en: Messages = {
     refresh: 'Refresh',
     retry: 'Retry',
     close: 'Close',
-    cancel: 'Cancel',
     showMore: (count) => `Show ${count.toLocaleString('en')} more`,
-    updated: (when) => `Updated ${when}`,
   },
 
   connection: {
@@ -69,7 +66,6 @@ export const en: Messages = {
     bell: (unread) => (unread > 0 ? `Notifications, ${unread} unread` : 'Notifications, none unread'),
     unread: (count) => `${count.toLocaleString('en')} unread`,
     markAllRead: 'Mark all as read',
-    markRead: 'Mark as read',
     remove: 'Delete',
     mute: 'Mute pop-ups',
     unmute: 'Unmute pop-ups',
@@ -136,7 +132,6 @@ export const en: Messages = {
     progressOf: (video) => `Transcode progress of ${video}`,
     complete: 'Completed',
     failed: 'Failed',
-    waiting: 'Waiting',
     stale: (when) => `No news since ${when}`,
     unknown: 'No transcode of this video is known',
     pollFailed: 'Transcodes could not be loaded',
@@ -223,8 +218,6 @@ export const en: Messages = {
       malformed: 'This is not a JWT: three parts separated by dots are expected',
       expired: 'The token has expired; get a new one',
       notAdmin: 'This is not an administrator’s token (is_admin is not true)',
-      refused: 'The server refused the last token; get a new one',
-      forbidden: 'The server says that this account is not an administrator, or is blocked',
     },
   },
 

@@ -6,7 +6,6 @@ export const zhCN = {
   page: {
     title: '实时控制台',
     skip: '跳到主要内容',
-    subtitle: '转码、通知与集群的实时状态',
     language: '语言',
     theme: '外观',
     themes: { system: '跟随系统', light: '浅色', dark: '深色' },
@@ -21,9 +20,7 @@ export const zhCN = {
     refresh: '刷新',
     retry: '重试',
     close: '关闭',
-    cancel: '取消',
     showMore: (count: number) => `再显示 ${count} 条`,
-    updated: (when: string) => `${when}更新`,
   },
 
   connection: {
@@ -62,7 +59,6 @@ export const zhCN = {
     bell: (unread: number) => (unread > 0 ? `通知，${unread} 条未读` : '通知，没有未读'),
     unread: (count: number) => `${count} 条未读`,
     markAllRead: '全部标为已读',
-    markRead: '标为已读',
     remove: '删除',
     mute: '关闭弹出提醒',
     unmute: '开启弹出提醒',
@@ -128,7 +124,6 @@ export const zhCN = {
     progressOf: (video: string) => `${video}的转码进度`,
     complete: '完成',
     failed: '失败',
-    waiting: '等待中',
     stale: (when: string) => `${when}起没有消息`,
     unknown: '没有此视频的转码记录',
     pollFailed: '无法读取转码状态',
@@ -214,8 +209,6 @@ export const zhCN = {
       malformed: '这不是 JWT：应当是以点分隔的三段文本',
       expired: '令牌已到期，请获取新的令牌',
       notAdmin: '这不是管理员的令牌（is_admin 不为 true）',
-      refused: '服务器拒绝了上一个令牌，请获取新的令牌',
-      forbidden: '服务器说此账户不是管理员，或已被停用',
     },
   },
 

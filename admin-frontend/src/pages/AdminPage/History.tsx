@@ -1,11 +1,12 @@
 import { BellOutlined, CheckOutlined, MutedOutlined, SearchOutlined, SoundOutlined } from '@ant-design/icons';
-import { Button, Input, Segmented, Select, Tooltip } from 'antd';
+import { Alert, Button, Input, Segmented, Select, Tooltip } from 'antd';
 import { useDeferredValue, useMemo, useState } from 'react';
 
 import { EmptyState } from '../../components/EmptyState';
 import { NotificationList } from '../../components/NotificationList';
 import { describe, type Kind, kindOf, lineOf } from '../../components/NotificationList/describe';
 import { Panel } from '../../components/Panel';
+import { useLost } from '../../hooks/useLost';
 import { useNotificationActions, useNotifications } from '../../hooks/useNotifications';
 import { useNow } from '../../hooks/useNow';
 import { useFormat, useMessages } from '../../i18n';
@@ -78,6 +79,7 @@ export function History({ id }: { id: string }) {
         </>
       }
     >
+      <Lost />
       {shown.length > 0 ? (
         <>
           <NotificationList items={shown.slice(0, limit)} now={now} label={notifications.title} />
@@ -99,6 +101,15 @@ export function History({ id }: { id: string }) {
       )}
     </Panel>
   );
+}
+
+/** Said openly: a list with a hole in it must not look whole. */
+function Lost() {
+  const { connection, page } = useMessages();
+  const [lost, dismiss] = useLost();
+  if (!lost) return null;
+  const closable = { 'aria-label': page.close, onClose: dismiss };
+  return <Alert banner type="warning" title={connection.lost} closable={closable} />;
 }
 
 function Tools({ unread, muted }: { unread: number; muted: boolean }) {
