@@ -45,10 +45,7 @@ test('a node is drained: its page moves on, and misses nothing', async ({ cluste
   await cluster.start(node);
 });
 
-test('all nodes are gone: the page says so, and comes back with all it missed', async ({
-  cluster,
-  open,
-}) => {
+test('all nodes are gone: the page says so, and comes back with all it missed', async ({ cluster, open }) => {
   const admin = await open();
   await cluster.announce('note 1');
   await admin.hasUnread(1);
