@@ -1,0 +1,71 @@
+import { type BrowserContext, type BrowserContextOptions, expect, type Page, test as base } from '@playwright/test';
+
+import { Admin } from './Admin';
+import { type Claims, Cluster } from './Cluster';
+
+export { expect };
+
+interface Opening extends BrowserContextOptions {
+  /** Whose token it is; by default an administrator's whom nobody else is. Null: nobody signs in. */
+  claims?: Claims | null;
+  /** Open another tab of this browser instead of a browser of its own. */
+  tabOf?: Admin;
+}
+
+interface Fixtures {
+  /** Say so if the test breaks what the page talks to: then the browser itself reports failed requests as errors. */
+  networkMayFail: boolean;
+  watch: (page: Page) => void;
+  open: (opening?: Opening) => Promise<Admin>;
+}
+
+const NETWORK =
+  /^Failed to load resource: (net::ERR_|the server responded with a status of 503)|^WebSocket connection to /;
+
+/**
+ * Every test has the same cluster, pages of its own, and a console without errors at its end: one that breaks the
+ * content security policy is one, too.
+ */
+export const test = base.extend<Fixtures, { cluster: Cluster }>({
+  cluster: [
+    // eslint-disable-next-line no-empty-pattern -- Playwright reads what a fixture needs from this pattern
+    async ({}, use) => {
+      const cluster = await Cluster.start();
+      await use(cluster);
+      await cluster.stop();
+    },
+    { scope: 'worker', timeout: 60_000 },
+  ],
+
+  networkMayFail: [false, { option: true }],
+
+  watch: async ({ networkMayFail }, use) => {
+    const errors: string[] = [];
+    await use((page) => {
+      page.on('pageerror', (error) => errors.push(error.stack ?? error.message));
+      page.on('console', (message) => {
+        if (message.type() !== 'error' || (networkMayFail && NETWORK.test(message.text()))) return;
+        errors.push(`${message.text()} (${message.location().url})`);
+      });
+    });
+    expect(errors, 'errors on the console').toEqual([]);
+  },
+
+  open: async ({ browser, cluster, watch }, use) => {
+    const contexts: BrowserContext[] = [];
+    await use(async ({ claims = {}, tabOf, ...options } = {}) => {
+      const token = claims && (await cluster.token({ sub: String(cluster.number()), ...claims }));
+      const localStorage = token === null ? [] : [{ name: 'token', value: token }];
+      const storageState = { cookies: [], origins: [{ origin: cluster.url, localStorage }] };
+      const context = tabOf?.page.context() ?? (await browser.newContext({ locale: 'en', storageState, ...options }));
+      contexts.push(context);
+      const page = await context.newPage();
+      watch(page);
+      const admin = new Admin(page);
+      await page.goto(cluster.url);
+      if (claims !== null) await admin.isLive();
+      return admin;
+    });
+    for (const context of new Set(contexts)) await context.close();
+  },
+});

@@ -1,0 +1,107 @@
+import { once } from 'node:events';
+import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { type Page } from '@playwright/test';
+import { WebSocket } from 'ws';
+
+import type * as Core from '../src/realtime';
+import { expect, test } from './test';
+
+const SHORT = 6; // s; renewed when a fifth of it is left
+
+declare global {
+  var issueToken: () => Promise<string | null>;
+}
+
+test('a token that is replaced in time is renewed on the open connection', async ({ cluster, open }) => {
+  const sub = String(cluster.number());
+  const expiring = { sub, exp: inSeconds(SHORT) };
+  const admin = await open({ claims: expiring });
+  const { socket } = admin;
+  const renewed = socket.waitForEvent('framereceived', ({ payload }) => String(payload).includes('"refreshed"'));
+  const ended = endOf(cluster.url, await cluster.token(expiring));
+
+  const fresh = await cluster.token({ sub });
+  await admin.page.evaluate((token) => localStorage.setItem('token', token), fresh);
+  await renewed;
+  expect(await ended).toBe(4401); // the first token is worth nothing any more…
+
+  await cluster.announce('still there');
+  await admin.hasUnread(1); // …and the page lives on, on the connection it had
+  expect(admin.socket).toBe(socket);
+});
+
+test('a token that expires asks for another one, and with it comes what was missed', async ({ cluster, open }) => {
+  const sub = String(cluster.number());
+  const admin = await open({ claims: { sub, exp: inSeconds(3) } });
+  await cluster.announce('before');
+  await admin.hasUnread(1);
+  await expect(admin.page.getByText('The token is invalid or has expired')).toBeVisible();
+  await cluster.announce('meanwhile');
+
+  await admin.page.getByRole('main').getByRole('button', { name: 'Change token' }).click();
+  await admin.page.getByLabel('Administrator’s token').fill(await cluster.token({ sub }));
+  await admin.page.getByRole('button', { name: 'Sign in' }).click();
+
+  await admin.isLive();
+  await admin.holds(['meanwhile', 'before']);
+  await admin.hasUnread(2);
+});
+
+test('an app that can refresh connects with an expired token, and stays beyond the next', async ({ cluster, open }) => {
+  const sub = String(cluster.number());
+  const admin = await open({ claims: null });
+  const [expired, short, long] = [
+    await cluster.token({ sub, exp: inSeconds(-60) }),
+    await cluster.token({ sub, exp: inSeconds(SHORT) }),
+    await cluster.token({ sub }),
+  ];
+  const fresh = [short, long];
+  await admin.page.exposeFunction('issueToken', () => fresh.shift() ?? null);
+  await servePackage(admin.page);
+
+  const states = await admin.page.evaluate(async (token) => {
+    const core = '/lib/core.js';
+    const { RealtimeClient } = (await import(core)) as typeof Core;
+    const client = new RealtimeClient({
+      isAdmin: true,
+      getToken: () => token,
+      refreshAccessToken: () => globalThis.issueToken(),
+    });
+    const seen = new Set<string>();
+    client.subscribe(() => seen.add(client.snapshot.state));
+    const refreshed = new Promise<void>((resolve) => {
+      client.on('message', ({ type }) => {
+        if (type === 'refreshed') resolve();
+      });
+    });
+    client.connect();
+    await refreshed;
+    return [...seen];
+  }, expired);
+
+  expect(states).toEqual(['connecting', 'open']);
+  expect(fresh).toEqual([]);
+  expect(await endOf(cluster.url, short)).toBe(4401);
+  expect(admin.sockets).toEqual([admin.socket]);
+});
+
+/** Let the page import what `npm run build:lib` made, as if an app brought it. */
+async function servePackage(page: Page): Promise<void> {
+  const built = fileURLToPath(new URL('../build/lib', import.meta.url));
+  await page.route('**/lib/*.js', (route) => {
+    return route.fulfill({ path: `${built}/${basename(new URL(route.request().url()).pathname)}` });
+  });
+}
+
+function inSeconds(seconds: number): number {
+  return Math.floor(Date.now() / 1000) + seconds;
+}
+
+/** Connect with a token, and return the code with which the node ends it. */
+async function endOf(url: string, token: string): Promise<number> {
+  const socket = new WebSocket(`${url.replace('http', 'ws')}/api/v1/ws/admin`, ['bearer', token]);
+  const [code] = (await once(socket, 'close')) as [number];
+  return code;
+}
