@@ -25,7 +25,7 @@ $(READY): pyproject.toml sdk/pyproject.toml cli/pyproject.toml constraints.txt
 page: $(PAGE)  ## the admin page, built with Node 20 or later; left out where there is none
 
 $(PAGE): $(PAGE_SOURCES)
-	@if command -v npm >/dev/null; then cd admin-frontend && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build; \
+	@if command -v npm >/dev/null; then cd admin-frontend && npm ci --silent --no-audit --no-fund && npm run --silent build -- --logLevel warn; \
 		else echo "the admin page is left out: it needs Node.js 20 or later to be built"; fi
 
 run: $(READY) page  ## the whole product locally, at work on a real transcode; Ctrl-C stops it

@@ -44,6 +44,17 @@ export function storeToken(token: string | null): void {
   for (const listener of listeners) listener();
 }
 
+/**
+ * Take a token from the address, `/#token=…` as `make run` prints it, and take it out of there: it must not stay in
+ * the history or be copied along. Browsers keep what follows a # to themselves.
+ */
+export function takeTokenFromAddress(): void {
+  const token = new URLSearchParams(location.hash.slice(1)).get('token');
+  if (token === null) return;
+  history.replaceState(history.state, '', location.pathname + location.search);
+  if (claimsOf(token) !== null) storeToken(token);
+}
+
 function subscribe(listener: () => void): () => void {
   // The storage event tells of other tabs only; of this one, storeToken does.
   const elsewhere = (event: StorageEvent): void => {
