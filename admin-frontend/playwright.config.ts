@@ -11,6 +11,7 @@ export default defineConfig({
   timeout: 40_000,
   expect: { timeout: 10_000 },
   use: {
+    actionTimeout: 10_000,
     screenshot: 'only-on-failure',
     launchOptions: { executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium', args: ['--no-sandbox'] },
   },

@@ -1,6 +1,6 @@
 import { expect, type Locator, type Page, type WebSocket } from '@playwright/test';
 
-/** What one page shows an administrator. */
+/** What one page shows an administrator. What is waited for most is waited for frame by frame: `expect` looks less often. */
 export class Admin {
   readonly header: Locator;
   readonly history: Locator;
@@ -36,7 +36,7 @@ export class Admin {
 
   /** Wait until the header says so: Live, Offline, No network… */
   async says(state: string | RegExp): Promise<void> {
-    await expect(this.header.getByText(state, { exact: true })).toBeVisible();
+    await this.header.getByText(state, { exact: true }).waitFor();
   }
 
   async isLive(): Promise<void> {
@@ -45,7 +45,7 @@ export class Admin {
 
   async hasUnread(count: number): Promise<void> {
     const name = `Notifications, ${count === 0 ? 'none' : count} unread`;
-    await expect(this.bell).toHaveAccessibleName(name);
+    await this.header.getByRole('button', { name, exact: true }).waitFor();
   }
 
   /** The row of a notification, by what it says. */
