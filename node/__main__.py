@@ -38,6 +38,8 @@ from shared.scripts import Scripts
 from shared.serving import Server, calm_the_collector, listen, on_stop_signals, run, server_config
 from shared.settings import read_settings
 from shared.tasks import running
+from shared.trace_settings import TraceSettings, traced
+from shared.tracing import Tracing
 
 logger = logging.getLogger("node")
 
@@ -53,7 +55,7 @@ class Node:
 
 
 @asynccontextmanager
-async def build(settings: NodeSettings) -> AsyncIterator[Node]:
+async def build(settings: NodeSettings, tracing: Tracing | None = None) -> AsyncIterator[Node]:
     """Build a node and have it join the cluster; what it runs ends with the context."""
     keys = Keys(settings.redis_prefix)
     scripts = Scripts(keys)
@@ -75,6 +77,7 @@ async def build(settings: NodeSettings) -> AsyncIterator[Node]:
             frame_max_bytes=settings.frame_max_bytes,
             commands_per_second=settings.commands_per_second,
             state_ttl=settings.state_ttl,
+            tracing=tracing,
         )
         connections = hub.connections
         tops = Tops(connections, history, link, keys, hub.spawn, hub.end_user)
@@ -96,7 +99,7 @@ async def build(settings: NodeSettings) -> AsyncIterator[Node]:
         stack.push_async_callback(user_check.aclose)
         rest = RestApi(hub.stats, verifier, link, keys, router_url=settings.router_url)
         stack.push_async_callback(rest.aclose)
-        handshake = Handshake(hub, membership, progress, verifier, user_check, link, keys, settings)
+        handshake = Handshake(hub, membership, progress, verifier, user_check, link, keys, settings, tracing)
         metrics = NodeMetrics(hub, bus, link, sweep)
         health = health_routes(metrics, lambda: _why_not_ready(membership, bus, link))
         app = create_app(
@@ -106,6 +109,7 @@ async def build(settings: NodeSettings) -> AsyncIterator[Node]:
             _admin_page(settings),
             origins=settings.backend_cors_origins,
             body_max_bytes=settings.http_body_max_bytes,
+            tracing=tracing,
         )
         for work, name in (
             (membership.run(), "membership"),
@@ -139,13 +143,17 @@ def _why_not_ready(membership: Membership, bus: Bus, link: RedisLink) -> str | N
     return None
 
 
-async def serve(settings: NodeSettings) -> None:
+async def serve(settings: NodeSettings, traces: TraceSettings) -> None:
     sock = listen(settings.node_host, settings.node_port, reuse_port=settings.node_reuse_port)
-    async with build(settings) as node, AsyncExitStack() as stack:
+    async with (
+        traced(traces, "videosite-realtime-node", settings.node_name) as tracing,
+        build(settings, tracing) as node,
+        AsyncExitStack() as stack,
+    ):
         server = DrainingServer(
             server_config(node.app, ws=UpgradeProtocol, ws_ping_interval=None, ws_per_message_deflate=False)
         )
-        server.drain = Drain(node.hub, settings.drain_seconds)
+        server.drain = Drain(node.hub, settings.drain_seconds, tracing)
 
         def stop() -> None:
             node.membership.drain()
@@ -173,12 +181,12 @@ async def _management(node: Node, host: str, port: int) -> AsyncIterator[None]:
 
 def main() -> int:
     try:
-        settings = read_settings(NodeSettings)
+        settings, traces = read_settings(NodeSettings), read_settings(TraceSettings)
     except SettingsError as exc:
         print(f"node: {exc}", file=sys.stderr)
         return 2
     logs.configure(settings.log_level, settings.log_format)
-    return run(lambda: serve(settings), "node")
+    return run(lambda: serve(settings, traces), "node")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ from node.metrics import NodeMetrics
 from node.rest_api import RestApi
 from shared.asgi import NO_TELEMETRY, ASGIApp, Receive, Scope, Send
 from shared.errors import RedisError
+from shared.traced_http import TracedHttp
+from shared.tracing import Tracing
 from shared.version import VERSION
 
 logger = logging.getLogger(__name__)
@@ -29,6 +31,7 @@ def create_app(
     *,
     origins: list[str],
     body_max_bytes: int,
+    tracing: Tracing | None = None,
 ) -> ASGIApp:
     app = FastAPI(
         title="VideoSite Realtime: connection node",
@@ -52,13 +55,15 @@ def create_app(
         return JSONResponse({"detail": str(exc)}, 503, {"Retry-After": "2"})
 
     # Around FastAPI, not among its middleware: else its own 413 and 500 are a CORS error to the page that asked.
-    http = CORSMiddleware(
+    http: ASGIApp = CORSMiddleware(
         _without_large_bodies(app, body_max_bytes),
         allow_origins=origins,
         allow_credentials=True,
         allow_methods=["*"],
         allow_headers=["*"],
     )
+    if tracing is not None:
+        http = TracedHttp(http, tracing)
 
     async def with_sockets(scope: Scope, receive: Receive, send: Send) -> None:
         # Upgrades go straight to the handshake: FastAPI's layers and dependencies would be a fifth of its cost.

@@ -29,6 +29,7 @@ from shared.errors import RedisError
 from shared.ids import Position, event_id
 
 if TYPE_CHECKING:
+    from node.deliveries import Deliveries
     from node.session import Session
 
 logger = logging.getLogger(__name__)
@@ -54,16 +55,37 @@ class Feed:
     Args:
         tag: the hash tag under which the stream lives.
         spawn: runs a coroutine as a task that somebody owns.
+        deliveries: is told of sampled events, if any are.
     """
 
-    __slots__ = ("_counters", "_dirty", "_history", "_settled", "_spawn", "sessions", "states", "stream", "tag", "top")
+    __slots__ = (
+        "_counters",
+        "_deliveries",
+        "_dirty",
+        "_history",
+        "_settled",
+        "_spawn",
+        "sessions",
+        "states",
+        "stream",
+        "tag",
+        "top",
+    )
 
-    def __init__(self, stream: str, tag: str, history: History, counters: FeedCounters, spawn: Spawn) -> None:
+    def __init__(
+        self,
+        stream: str,
+        tag: str,
+        history: History,
+        counters: FeedCounters,
+        spawn: Spawn,
+        deliveries: Deliveries | None = None,
+    ) -> None:
         self.stream, self.tag = stream, tag
         self.top: Position | None = None
         self.states: StateTable | None = None
         self.sessions: Collection[Session] = self._no_sessions()
-        self._history, self._counters, self._spawn = history, counters, spawn
+        self._history, self._counters, self._spawn, self._deliveries = history, counters, spawn, deliveries
         self._dirty = False
         self._settled: asyncio.Event | None = None
 
@@ -179,7 +201,12 @@ class Feed:
         for entry in entries:
             if entry.ends is not None:
                 self._end_overtaken(*entry.ends)
-            self._advance(entry.position, entry.payload, entry.expires_at)
+            if entry.trace is None or self._deliveries is None:
+                self._advance(entry.position, entry.payload, entry.expires_at)
+            else:
+                self._deliveries.repair(self, entry, self._advance)
+        if self._deliveries is not None:
+            self._deliveries.flush()
 
     def _resync(self, position: Position) -> None:
         """Go on from a position without what came before it: history does not have it any more."""
@@ -214,8 +241,7 @@ class Feed:
         written = 0
         for session in self.sessions:
             if session.live:
-                session.write(frame)
-                written += 1
+                written += session.write(frame)
         return written
 
     def write_to(self, session: Session, frame: bytes) -> None:
@@ -252,8 +278,8 @@ class SharedFeed(Feed):
 
     __slots__ = ("_tail",)
 
-    def __init__(self, stream: str, tag: str, history: History, counters: FeedCounters, spawn: Spawn) -> None:
-        super().__init__(stream, tag, history, counters, spawn)
+    def __init__(self, stream: str, tag: str, *parts: Any) -> None:
+        super().__init__(stream, tag, *parts)
         self._tail = Tail()
 
     def _no_sessions(self) -> dict[Session, None]:

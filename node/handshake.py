@@ -23,6 +23,7 @@ from urllib.parse import parse_qs
 
 from pydantic_core import to_json
 
+from node.connect_span import Admission, connecting
 from node.feed import Feed
 from node.frames import text_frame
 from node.hub import Hub
@@ -40,6 +41,7 @@ from shared.errors import InvalidToken, KeysUnavailable, RedisError
 from shared.ids import Position, event_id, json_user_id, parse_event_id
 from shared.keys import Keys
 from shared.redis_link import RedisLink
+from shared.tracing import Tracing
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +98,9 @@ class Handshake:
         link: RedisLink,
         keys: Keys,
         settings: NodeSettings,
+        tracing: Tracing | None = None,
     ) -> None:
+        self._tracing = tracing
         self._hub, self._membership, self._progress = hub, membership, progress
         self._verifier, self._user_check = verifier, user_check
         self._link, self._keys, self._settings = link, keys, settings
@@ -104,11 +108,17 @@ class Handshake:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one upgrade request; returns once the session lives on its own, or has been told why not."""
+        if self._tracing is None:
+            await self._serve(scope, receive, send)
+        else:
+            await connecting(self._tracing, scope, self._serve(scope, receive, send))
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> Admission:
         await receive()
         admin = scope["path"] == ADMIN_PATH
         if (not admin and scope["path"] != USER_PATH) or not self._origin_is_ours(scope):
             await send({"type": "websocket.close"})
-            return
+            return Admission("forbidden", 403)
         try:
             request = _Request.of(scope)
         except ValueError:
@@ -116,9 +126,10 @@ class Handshake:
         await send({"type": "websocket.accept", "subprotocol": request.subprotocol})
         session = take_over(scope, lambda transport, fd: Session(self._hub, transport, is_admin=admin, descriptor=fd))
         try:
-            await self._admit(session, request)
+            return await self._admit(session, request)
         except Refused as refused:
             self._refuse(session, refused)
+            return Admission("refused", int(refused.code), refused.reason)
         except BaseException:
             session.abort(CloseCode.TRY_AGAIN_LATER)
             raise
@@ -132,12 +143,12 @@ class Handshake:
         else:
             session.close(refused.code, refused.reason)
 
-    async def _admit(self, session: Session, request: _Request) -> None:
+    async def _admit(self, session: Session, request: _Request) -> Admission:
         self._check_room()
         principal = await self._principal(session, request.token)
         await self._check_user(principal.user_id)
         if session.phase is not Phase.OPENING:
-            return  # reset meanwhile: counted in now, nobody would ever count it out
+            return Admission("gone")  # counted in now, nobody would ever count it out
         session.identify(principal)
         user = None if session.is_admin else principal.user_id
         own, everyone = self._hub.connections.connect(session, user_id=user, is_admin=session.is_admin)
@@ -154,13 +165,14 @@ class Handshake:
         except (RedisError, TimeoutError):
             raise Refused(CloseCode.TRY_AGAIN_LATER, "the cluster is away", _retry_after()) from None
         if session.phase is not Phase.OPENING:
-            return  # reset, or ended by the node; it has been counted out
+            return Admission("gone", session.close_code)  # or ended by the node; it has been counted out
         self._check_draining()
         self._hub.counters.opened["admin" if session.is_admin else "user"] += 1
         session.leaves_at = leaves_at(self._hub.now(), self._settings.connection_max_age)
         frame = self._connected(session, principal.username, recovered, cursors, request.since)
         session.welcome(frame, (own, everyone), cursors)
         self._hub.behind(session)
+        return Admission("welcomed", recovered=recovered)
 
     # --- may it come in?
 

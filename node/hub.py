@@ -18,6 +18,7 @@ from pydantic_core import from_json, to_json
 
 from node.catch_up import CatchUp
 from node.connection_manager import ConnectionManager
+from node.deliveries import Deliveries
 from node.feed import Feed
 from node.frames import text_frame
 from node.history import History
@@ -29,6 +30,7 @@ from shared.close_codes import CloseCode
 from shared.errors import InvalidToken, InvalidUserId, KeysUnavailable
 from shared.ids import Position, user_id
 from shared.stats import Counters
+from shared.tracing import SAMPLED_ENDS, Tracing
 
 logger = logging.getLogger(__name__)
 
@@ -69,12 +71,14 @@ class Hub:
         frame_max_bytes: int,
         commands_per_second: int,
         state_ttl: float,
+        tracing: Tracing | None = None,
     ) -> None:
         self.frame_max_bytes = frame_max_bytes
         self.stats = stats
         self.counters = HubCounters()
         self.catch_up = CatchUp()
-        self.connections = ConnectionManager(history, self.counters, self.spawn, changed)
+        self._deliveries = Deliveries(tracing, self.counters) if tracing is not None else None
+        self.connections = ConnectionManager(history, self.counters, self.spawn, changed, self._deliveries)
         self.closing_sessions: set[Session] = set()
         self.now = asyncio.get_running_loop().time
         self._missed = missed
@@ -126,13 +130,19 @@ class Hub:
 
     def hear(self, data: bytes) -> None:
         """Take one publish of the bus; one of a version that we cannot read is looked for in history."""
+        deliveries = self._deliveries
         try:
             for message in envelope.read(data):
-                self._hear(message)
+                if deliveries is None or message.traceparent[-1] not in SAMPLED_ENDS:
+                    self._hear(message)
+                else:
+                    deliveries.hear(self.connections, message, self._hear)
         except (ValueError, KeyError, InvalidUserId) as exc:
             self.counters.unreadable += 1
             if self._missed():  # a router of another version may send thousands of them
                 logger.error("unreadable on the bus", extra={"error": str(exc)})
+        if deliveries is not None:
+            deliveries.flush()
 
     def _hear(self, message: envelope.Envelope) -> None:
         if message.kind == envelope.CONTROL:

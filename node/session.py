@@ -125,20 +125,26 @@ class Session:
     def identify(self, principal: Principal) -> None:
         self.user_id, self.expires_at = principal.user_id, principal.expires_at
 
-    def write(self, frame: bytes) -> None:
-        """Send a frame; what the kernel does not take at once is buffered, and the session falls behind."""
+    def write(self, frame: bytes) -> bool:
+        """Send a frame; what the kernel does not take at once is buffered, and the session falls behind.
+
+        Returns:
+            False if it is lost: the peer has reset the connection.
+        """
         if self.writable and self._descriptor >= 0:
             try:
                 sent = os.write(self._descriptor, frame)
             except BlockingIOError:
                 sent = 0
             except OSError:
-                return  # reset by the peer: the transport is about to find out
+                return False  # the transport is about to find out
             if sent == len(frame):
-                return
+                return True
             frame = frame[sent:]
-        if self.phase is not Phase.CLOSED:
-            self.transport.write(frame)
+        if self.phase is Phase.CLOSED:
+            return False
+        self.transport.write(frame)
+        return True
 
     def welcome(self, frame: bytes, feeds: tuple[Feed, ...], cursors: list[Position]) -> None:
         """Send the first frame; from here on the session is brought to the tops of its feeds, and reads its client."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -26,12 +27,14 @@ from shared.scripts import Scripts
 from shared.serving import Server, calm_the_collector, listen, on_stop_signals, run, server_config
 from shared.settings import read_settings
 from shared.tasks import running
+from shared.trace_settings import TraceSettings, traced
+from shared.tracing import Tracing
 
 logger = logging.getLogger("router")
 
 
 @asynccontextmanager
-async def build(settings: RouterSettings) -> AsyncIterator[ASGIApp]:
+async def build(settings: RouterSettings, tracing: Tracing | None = None) -> AsyncIterator[ASGIApp]:
     """Build a router; what it runs ends with the context."""
     keys = Keys(settings.redis_prefix)
     scripts = Scripts(keys)
@@ -57,14 +60,19 @@ async def build(settings: RouterSettings) -> AsyncIterator[ASGIApp]:
             history_ttl=settings.history_ttl,
             state_ttl=settings.state_ttl,
         )
-        publish = PublishApi(callers, publisher, link, keys, metrics, message_max_bytes=settings.message_max_bytes)
+        publish = PublishApi(
+            callers, publisher, link, keys, metrics, tracing, message_max_bytes=settings.message_max_bytes
+        )
         cluster = ClusterApi(callers, link, keys, caretaker)
-        yield create_app(publish, cluster, metrics, settings.http_body_max_bytes)
+        yield create_app(publish, cluster, metrics, settings.http_body_max_bytes, tracing)
 
 
-async def serve(settings: RouterSettings) -> None:
+async def serve(settings: RouterSettings, traces: TraceSettings) -> None:
     sock = listen(settings.router_host, settings.router_port)
-    async with build(settings) as app:
+    async with (
+        traced(traces, "videosite-realtime-router", socket.gethostname()) as tracing,
+        build(settings, tracing) as app,
+    ):
         server = Server(server_config(app))
         on_stop_signals(server.stop)
         calm_the_collector()
@@ -75,12 +83,12 @@ async def serve(settings: RouterSettings) -> None:
 
 def main() -> int:
     try:
-        settings = read_settings(RouterSettings)
+        settings, traces = read_settings(RouterSettings), read_settings(TraceSettings)
     except SettingsError as exc:
         print(f"router: {exc}", file=sys.stderr)
         return 2
     logs.configure(settings.log_level, settings.log_format)
-    return run(lambda: serve(settings), "router")
+    return run(lambda: serve(settings, traces), "router")
 
 
 if __name__ == "__main__":

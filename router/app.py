@@ -14,6 +14,8 @@ from router.lean_route import Handler, LeanRoute
 from router.metrics import RouterMetrics
 from router.publish_api import PublishApi
 from shared.asgi import BEARER, NO_TELEMETRY, ASGIApp, Receive, Scope, Send
+from shared.traced_http import TracedHttp
+from shared.tracing import Tracing
 from shared.version import VERSION
 
 _DESCRIPTION = """\
@@ -50,7 +52,13 @@ _IDEMPOTENCY_HEADER = {
 }
 
 
-def create_app(publish: PublishApi, cluster: ClusterApi, metrics: RouterMetrics, body_max_bytes: int) -> ASGIApp:
+def create_app(
+    publish: PublishApi,
+    cluster: ClusterApi,
+    metrics: RouterMetrics,
+    body_max_bytes: int,
+    tracing: Tracing | None = None,
+) -> ASGIApp:
     app = FastAPI(
         title="VideoSite Realtime: router",
         version=VERSION,
@@ -74,7 +82,7 @@ def create_app(publish: PublishApi, cluster: ClusterApi, metrics: RouterMetrics,
         except ERRORS as exc:
             await answer_for(exc)(scope, receive, send)
 
-    return with_lean_routes
+    return with_lean_routes if tracing is None else TracedHttp(with_lean_routes, tracing, fixed=lean.keys())
 
 
 def _add_publishing(app: FastAPI, api: PublishApi, body_max_bytes: int) -> dict[str, LeanRoute]:

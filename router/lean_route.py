@@ -15,15 +15,17 @@ from fastapi.routing import APIRoute
 
 from shared.asgi import Receive, Scope, Send
 from shared.errors import RealtimeError
+from shared.traced_http import HttpTrace, trace_of
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One HTTP request: header names in lower case, the body whole."""
+    """One HTTP request: header names in lower case, the body whole; its trace, if it is sampled."""
 
     path: str
     headers: dict[bytes, bytes]
     body: bytes
+    trace: HttpTrace | None = None
 
     def header(self, name: bytes) -> str | None:
         value = self.headers.get(name)
@@ -83,7 +85,7 @@ class LeanRoute(APIRoute):
             body = await self._read(headers, receive)
         except CallerGone:
             return
-        status, answer = await self._handler(Call(scope["path"], headers, body))
+        status, answer = await self._handler(Call(scope["path"], headers, body, trace_of(scope)))
         await send(
             {
                 "type": "http.response.start",

@@ -26,9 +26,11 @@ from router.operations import (
 )
 from router.planning import MessageTooLarge, Plan, Planner, explain
 from router.publisher import Order, Outcome, Publisher
+from router.sending import Sending
 from shared.errors import InvalidMessage, RealtimeError, RedisError, RedisRefused
 from shared.keys import Keys
 from shared.redis_link import RedisLink
+from shared.tracing import Tracing
 
 VOLUME_MAX: Final = 64 * 1024 * 1024  # bytes; the largest message to the most users that one message may have
 
@@ -71,11 +73,13 @@ class PublishApi:
         link: RedisLink,
         keys: Keys,
         metrics: RouterMetrics,
+        tracing: Tracing | None,
         *,
         message_max_bytes: int,
     ) -> None:
         self._callers, self._publisher, self._link, self._keys = callers, publisher, link, keys
         self._metrics = metrics
+        self._passed_on = traceparent if tracing is None else tracing.passed_on
         self._notifications = Planner(bodies.Notification, bodies.NotificationBatch, publisher, message_max_bytes)
         self._messages = Planner(bodies.MessageRequest, bodies.MessageBatch, publisher, message_max_bytes)
         self._last_us = 0
@@ -106,7 +110,8 @@ class PublishApi:
         caller = await self._callers.allow(call.header(b"authorization"), "publish")
         plan = planner.read_one(call.body)
         operation = _operation(caller, call, plan.key)
-        origin = Origin(traceparent(call.header(b"traceparent")), self._rising_us())
+        sending = None if call.trace is None else Sending(call.trace)
+        origin = Origin(self._traceparent(call, sending), self._rising_us())
         order = Order(planner.make(plan, origin.now_us), plan.targets, operation, origin, plan.owner)
         _check_volume([order])
         try:
@@ -118,6 +123,8 @@ class PublishApi:
             raise PublishUnavailable(operation.key, refused=isinstance(exc, RedisRefused)) from exc
         if isinstance(outcome, KeyReused):
             raise outcome
+        if sending is not None:
+            sending.sent([order], [outcome], batch=False)
         self._metrics.count_publish(order.message.type)
         return 202, to_json(_answer(outcome, order))
 
@@ -136,7 +143,8 @@ class PublishApi:
         results: list[dict[str, Any]] = [{}] * len(plans)
         orders: dict[int, Order] = {}  # by the item's index
         try:
-            base = Origin(traceparent(call.header(b"traceparent")), self._rising_us(len(plans)))
+            sending = None if call.trace is None else Sending(call.trace)
+            base = Origin(self._traceparent(call, sending), self._rising_us(len(plans)))
             if whole.explicit:
                 base = await claim(self._link, self._keys, whole, base)
             for index, plan in enumerate(plans):
@@ -161,6 +169,8 @@ class PublishApi:
         except RedisError as exc:
             self._metrics.unavailable += 1
             raise PublishUnavailable(whole.key, refused=isinstance(exc, RedisRefused)) from exc
+        if sending is not None:
+            sending.sent(list(orders.values()), outcomes, batch=True)
         for (index, order), outcome in zip(orders.items(), outcomes, strict=True):
             if isinstance(outcome, KeyReused):
                 results[index] = _REUSED
@@ -183,6 +193,9 @@ class PublishApi:
             elif outcome is not None:
                 raise outcome
         return reused
+
+    def _traceparent(self, call: Call, sending: Sending | None) -> str:
+        return self._passed_on(call.header(b"traceparent")) if sending is None else sending.traceparent
 
     def _rising_us(self, count: int = 1) -> int:
         """Return the time by which messages without their producer's are ordered; ``count`` of them follow each other.
