@@ -97,7 +97,7 @@ async def build(settings: NodeSettings, tracing: Tracing | None = None) -> Async
             settings, lambda user, verdict: hub.end_user(user, CloseCode.FORBIDDEN, verdict.value)
         )
         stack.push_async_callback(user_check.aclose)
-        rest = RestApi(hub.stats, verifier, link, keys, router_url=settings.router_url)
+        rest = RestApi(hub.stats, verifier, link, keys, router_url=settings.router_url, tracing=tracing)
         stack.push_async_callback(rest.aclose)
         handshake = Handshake(hub, membership, progress, verifier, user_check, link, keys, settings, tracing)
         metrics = NodeMetrics(hub, bus, link, sweep)

@@ -18,10 +18,12 @@ from shared.messages import SystemMessage
 from shared.redis_link import RedisLink
 from shared.states import read_state, transcodes_json
 from shared.stats import Counters
+from shared.traced_http import trace_of
+from shared.tracing import Tracing, traceparent_of
 
 _RETRY_AFTER = {"Retry-After": "2"}
 _FORWARD_TIMEOUT = 10.0  # s
-_FORWARDED_HEADERS = (b"authorization", b"content-type", b"idempotency-key", b"traceparent")
+_FORWARDED_HEADERS = (b"authorization", b"content-type", b"idempotency-key")
 _RETURNED_HEADERS = ("content-type", "retry-after", "www-authenticate")
 
 
@@ -36,7 +38,9 @@ class RestApi:
         keys: Keys,
         *,
         router_url: str | None,
+        tracing: Tracing | None = None,
     ) -> None:
+        self._tracing = tracing
         self._stats, self._verifier, self._link, self._keys = stats, verifier, link, keys
         self._router = httpx.AsyncClient(base_url=router_url, timeout=_FORWARD_TIMEOUT) if router_url else None
 
@@ -116,6 +120,7 @@ class RestApi:
         if not isinstance(body, dict):
             raise HTTPException(422, [{"type": "dict_type", "loc": ["body"], "msg": "a JSON object is needed"}])
         headers = [(name, value) for name, value in request.headers.raw if name in _FORWARDED_HEADERS]
+        headers += self._trace_headers(request)
         try:
             answer = await self._router.post(
                 "/api/v1/notifications", content=to_json({**body, "type": "system_message"}), headers=headers
@@ -124,6 +129,16 @@ class RestApi:
             raise HTTPException(503, "the router does not answer just now", _RETRY_AFTER) from exc
         kept = {name: answer.headers[name] for name in _RETURNED_HEADERS if name in answer.headers}
         return Response(answer.content, answer.status_code, kept)
+
+    def _trace_headers(self, request: Request) -> list[tuple[bytes, bytes]]:
+        """Return the ``traceparent`` under which a request goes on: whether it is sampled has been decided here."""
+        given = request.headers.get("traceparent")
+        trace = trace_of(request.scope)
+        if trace is not None:
+            given = traceparent_of(trace.span)
+        elif self._tracing is not None:
+            given = self._tracing.passed_on(given)
+        return [(b"traceparent", given.encode("latin-1"))] if given is not None else []
 
 
 def _json(body: bytes) -> Response:

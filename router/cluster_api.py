@@ -11,7 +11,8 @@ from pydantic_core import to_json
 
 from router import bodies
 from router.callers import Caller, Callers, Scope
-from shared import envelope
+from router.sending import begin_send
+from shared import envelope, spans
 from shared.asgi import BEARER
 from shared.caretaker import Caretaker
 from shared.cluster import Places, list_nodes, user_places
@@ -20,6 +21,8 @@ from shared.ids import json_user_id, user_id
 from shared.keys import Keys, bucket
 from shared.redis_link import RedisLink
 from shared.states import read_state, transcodes_json
+from shared.traced_http import HttpTrace, trace_of
+from shared.tracing import traceparent_of
 
 BLOCK_MAX = 10 * 365 * 24 * 3600  # s
 
@@ -73,6 +76,7 @@ class ClusterApi:
 
     async def end_connections(
         self,
+        request: Request,
         user: UserPath,
         block_seconds: Annotated[int | None, Query(ge=1, le=BLOCK_MAX)] = None,
     ) -> dict[str, Any]:
@@ -86,13 +90,21 @@ class ClusterApi:
                 self._link.send("ZADD", blocked, until, user),
                 self._link.send("ZREMRANGEBYSCORE", blocked, "-inf", self._link.server_ms()),
             )
-        order = to_json({"end": user})
-        await self._link.send("PUBLISH", self._keys.all_channel, envelope.control(order))
+        await self._order_end(user, trace_of(request.scope))
         return {
             "user_id": json_user_id(user),
             "connections": sum(places.values()),
             "blocked_until": _rfc3339(until) if until is not None else None,
         }
+
+    async def _order_end(self, user: str, trace: HttpTrace | None) -> None:
+        order, channel = to_json({"end": user}), self._keys.all_channel
+        if trace is None:
+            await self._link.send("PUBLISH", channel, envelope.control(order))
+            return
+        span = begin_send(trace, spans.CONTROL)
+        await self._link.send("PUBLISH", channel, envelope.control(order, traceparent_of(span).encode()))
+        span.end()
 
     async def lift_block(self, user: UserPath) -> dict[str, Any]:
         """Let a blocked user connect again."""

@@ -25,7 +25,7 @@ class Sending:
     """A publish that is sampled."""
 
     def __init__(self, trace: HttpTrace) -> None:
-        self._span = begin_send(trace, spans.SEND)
+        self._span = begin_send(trace)
         self.traceparent = traceparent_of(self._span)
 
     def sent(self, orders: Sequence[Order], outcomes: Sequence[Outcome | KeyReused], *, batch: bool) -> None:
@@ -36,7 +36,7 @@ class Sending:
         done = [outcome for outcome in outcomes if not isinstance(outcome, KeyReused)]
         span.set_attributes(
             {
-                spans.DESTINATION: audience,
+                **({spans.DESTINATION: audience} if audience else {}),
                 spans.NODES: max((outcome.nodes for outcome in done), default=0),
                 spans.ONLINE: any(outcome.online for outcome in done),
                 spans.BODY_SIZE: sum(len(order.message.payload) + 1 for order in orders),
@@ -58,13 +58,16 @@ class Sending:
                 self._span.add_link(context)
 
 
-def begin_send(trace: HttpTrace, name: str) -> Span:
-    attributes: Attributes = {
+def begin_send(trace: HttpTrace, destination: str = "") -> Span:
+    """Begin a ``send`` span; where its messages go may be known later."""
+    attributes: dict[str, str] = {
         spans.MESSAGING_SYSTEM: spans.REDIS,
         spans.OPERATION_NAME: spans.SEND,
         spans.OPERATION_TYPE: spans.SEND,
     }
-    return trace.begin(name, SpanKind.PRODUCER, attributes)
+    if destination:
+        attributes[spans.DESTINATION] = destination
+    return trace.begin(f"{spans.SEND} {destination}".strip(), SpanKind.PRODUCER, attributes)
 
 
 def _of_one(order: Order, outcome: Outcome | KeyReused) -> Attributes:

@@ -64,9 +64,9 @@ def read(data: bytes) -> Iterator[Envelope]:
         yield Envelope(kind, stream, position, published_at, trace, expires_at, state, data[end + 1 : start])
 
 
-def control(payload: bytes) -> bytes:
+def control(payload: bytes, traceparent: bytes = NONE) -> bytes:
     """Return the envelope of a command to all nodes."""
-    return b"%s c %d - - - - - -\n%s" % (VERSION, len(payload), payload)
+    return b"%s c %d - - - %s - -\n%s" % (VERSION, len(payload), traceparent, payload)
 
 
 def probe(token: bytes) -> bytes:
