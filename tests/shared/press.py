@@ -73,7 +73,13 @@ class Press:
             channel = {"admin": k.admin_channel, "all": k.all_channel}.get(item.audience, item.audience)
             kind = "b" if item.kind == "e" and item.video else item.kind
             names += [k.operation(tag, item.operation), k.stream(tag, stream)]
-            args += [1, item.digest, self.operation_ttl_ms if item.operation else 0, int(item.fresh), f"1000 {self.trace}"]
+            args += [
+                1,
+                item.digest,
+                self.operation_ttl_ms if item.operation else 0,
+                int(item.fresh),
+                f"1000 {self.trace}",
+            ]
             args += [kind, item.name, stream, channel, item.payload, item.expires_at or "-"]
             if item.video:
                 states = k.states(tag, stream)
