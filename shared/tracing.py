@@ -55,6 +55,11 @@ class Sampling:
     def chooses(self, trace_id: int) -> bool:
         return trace_id & _LOW_64 < self.bound
 
+    def id_not_chosen(self) -> int:
+        """Return the id of a trace that is not sampled, and that nobody else who samples like us would sample."""
+        low = random.randrange(self.bound, 1 << 64) if self.bound <= _LOW_64 else 0  # noqa: S311  # names, no secrets
+        return (random.getrandbits(64) or 1) << 64 | low
+
 
 class ChosenIds(Protocol):
     """Where the SDK gets the ids of new traces from: we have to know them before it makes a span."""
@@ -142,7 +147,7 @@ class Tracing:
         """Return the ``traceparent`` under which a request goes on that is not sampled: with the flag cleared."""
         if header is not None and self._hears_callers and _TRACEPARENT.fullmatch(header):
             return header[:-2] + "00"
-        return f"00-{random.getrandbits(128) or 1:032x}-{random.getrandbits(64) or 1:016x}-00"
+        return f"00-{self._sampling.id_not_chosen():032x}-{random.getrandbits(64) or 1:016x}-00"
 
 
 def is_sampled(traceparent: str) -> bool:
