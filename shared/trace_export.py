@@ -28,7 +28,7 @@ from shared.version import VERSION
 
 logger = logging.getLogger(__name__)
 
-_FLUSH: Final = 3.0  # s that the last spans have at the end
+_FLUSH: Final = 2.0  # s that the last spans have at the end
 
 
 class ChosenIds(RandomIdGenerator):
