@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -34,7 +33,7 @@ def unpacked(body: bytes, encoding: str) -> bytes:
     inflate = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
     try:
         plain = inflate.decompress(body, BODY_MAX)
-    except (zlib.error, gzip.BadGzipFile) as error:
+    except zlib.error as error:
         raise Undecodable(f"not {encoding}: {error}") from error
     if inflate.unconsumed_tail:
         raise Undecodable(f"more than {BODY_MAX} bytes")
