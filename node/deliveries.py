@@ -24,9 +24,11 @@ from shared import envelope, spans
 from shared.tracing import Attributes, Tracing, known_context
 
 if TYPE_CHECKING:
+    from node.acks import Acknowledgements
     from node.connection_manager import ConnectionManager
     from node.feed import Feed, FeedCounters
     from node.history import Entry
+    from node.session import Session
     from shared.ids import Position
 
 
@@ -50,6 +52,7 @@ class Delivery:
     behind: int = 0
     expired: int = 0
     ended_connections: int = 0
+    asked: Session | None = None  # who is to say when the message was seen
 
 
 @dataclass(slots=True)
@@ -71,8 +74,8 @@ class Deliveries:
         counters: which the feeds count with: the difference is what a message did.
     """
 
-    def __init__(self, tracing: Tracing, counters: FeedCounters) -> None:
-        self._tracing, self._counters = tracing, counters
+    def __init__(self, tracing: Tracing, counters: FeedCounters, acks: Acknowledgements) -> None:
+        self._tracing, self._counters, self._acks = tracing, counters, acks
         self._open: dict[str, Delivery] = {}
 
     def hear(
@@ -144,6 +147,7 @@ class Deliveries:
         delivery.written += written
         delivery.failed += before.live - written
         delivery.behind += before.sessions - before.live
+        delivery.asked = next(filter(self._acks.may_ask, feed.sessions), delivery.asked)
 
     def _tell(self, trace: str, delivery: Delivery) -> None:
         parent = known_context(trace)
@@ -161,6 +165,8 @@ class Deliveries:
         if not delivery.ended_connections:
             span.add_event(spans.DELIVERED, timestamp=delivery.ended_ns)
         span.end(delivery.ended_ns)
+        if delivery.asked is not None:
+            self._acks.ask(delivery.asked, span.get_span_context(), delivery.ended_ns)
 
 
 def _attributes(delivery: Delivery, audience: str) -> Attributes:

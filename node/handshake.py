@@ -23,6 +23,7 @@ from urllib.parse import parse_qs
 
 from pydantic_core import to_json
 
+from node.acks import Acks
 from node.connect_span import Admission, connecting
 from node.feed import Feed
 from node.frames import text_frame
@@ -72,6 +73,7 @@ class _Request:
     token: str
     since: str | None
     subprotocol: str | None
+    acks: bool = False
 
     @classmethod
     def of(cls, scope: Scope) -> _Request:
@@ -82,7 +84,7 @@ class _Request:
         if not token and subprotocol is not None:
             others = [name for name in offered if name != "bearer"]
             token = others[0] if others else ""
-        return cls(token, query.get("since", [None])[0], subprotocol)
+        return cls(token, query.get("since", [None])[0], subprotocol, query.get("acks") == ["1"])
 
 
 class Handshake:
@@ -168,6 +170,7 @@ class Handshake:
             return Admission("gone", session.close_code)  # or ended by the node; it has been counted out
         self._check_draining()
         self._hub.counters.opened["admin" if session.is_admin else "user"] += 1
+        session.acks = Acks() if request.acks and self._hub.acks is not None else None
         session.leaves_at = leaves_at(self._hub.now(), self._settings.connection_max_age)
         frame = self._connected(session, principal.username, recovered, cursors, request.since)
         session.welcome(frame, (own, everyone), cursors)

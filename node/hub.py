@@ -16,11 +16,12 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
+from node.acks import Acknowledgements
 from node.catch_up import CatchUp
 from node.connection_manager import ConnectionManager
 from node.deliveries import Deliveries
 from node.feed import Feed
-from node.frames import text_frame
+from node.frames import Frame, text_frame
 from node.history import History
 from node.limits import CommandLimiter
 from node.session import Session
@@ -77,7 +78,8 @@ class Hub:
         self.stats = stats
         self.counters = HubCounters()
         self.catch_up = CatchUp()
-        self._deliveries = Deliveries(tracing, self.counters) if tracing is not None else None
+        self.acks = Acknowledgements(tracing) if tracing is not None else None
+        self._deliveries = Deliveries(tracing, self.counters, self.acks) if tracing and self.acks else None
         self.connections = ConnectionManager(history, self.counters, self.spawn, changed, self._deliveries)
         self.closing_sessions: set[Session] = set()
         self.now = asyncio.get_running_loop().time
@@ -125,6 +127,9 @@ class Hub:
         self.closing_sessions.discard(session)
         code = session.close_code  # a client may choose any of thousands: those of its own are one label
         self.counters.closed[str(code) if code in _KNOWN_CODES else "other"] += 1
+
+    def acknowledged(self, session: Session, frame: Frame) -> bool:
+        return self.acks is not None and self.acks.take(session, frame)
 
     # --- the bus
 

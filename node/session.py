@@ -32,6 +32,7 @@ from shared.close_codes import CloseCode
 from shared.ids import Position
 
 if TYPE_CHECKING:
+    from node.acks import Acks
     from node.feed import Feed
 
 PONG: Final = frames.text_frame(b"pong")
@@ -71,6 +72,9 @@ class House(Protocol):
 
     def closed(self, session: Session) -> None: ...
 
+    def acknowledged(self, session: Session, frame: frames.Frame) -> bool:
+        """Take a client's word that it has shown a message; False if that is not it, or it was not asked."""
+
 
 class Session:
     """A client's connection.
@@ -85,6 +89,7 @@ class Session:
         "_descriptor",
         "_house",
         "_text",
+        "acks",
         "close_code",
         "cursors",
         "expires_at",
@@ -117,6 +122,7 @@ class Session:
         self.cursors: list[Position] | None = None
         self.states_seen: list[int] | None = None
         self.close_code = 0
+        self.acks: Acks | None = None  # of a client that says when it has shown a message
         self._buffer = b""
         self._text: bytes | None = None
 
@@ -242,6 +248,8 @@ class Session:
             return
         if frame.opcode == frames.CLOSE:
             self._receive_close(frame.payload)
+        elif self.acks is not None and self._house.acknowledged(self, frame):
+            return  # it was asked: no command of its own
         elif not self._house.may_command(self.user_id):
             self.close(CloseCode.TOO_MANY, "too many commands")
         elif frame.opcode == frames.PING:
@@ -276,7 +284,7 @@ class Session:
             self.write(self._house.stats_frame())
         elif (token := _refresh_token(text)) is not None:
             self._house.refresh(self, token)
-        else:
+        elif self.acks is None or not text.startswith("ack "):
             self.write(UNKNOWN_COMMAND)
 
     def refreshed(self, principal: Principal | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -9,6 +10,9 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from celery import Celery
+from videosite_realtime.examples.ffmpeg import FFmpeg
+from videosite_realtime_cli.traces.span import Span
 
 from tests.conftest import NewCluster
 from tests.support.cluster import Cluster
@@ -264,6 +268,49 @@ async def test_a_real_transcode_is_traced_from_its_process_to_the_browsers(
     assert call.attributes["messaging.message.id"] == send.attributes["messaging.message.id"]
     assert trace.one("process admin").instance.startswith("node-1")
     assert trace.one("process users").instance.startswith("node-2")
+
+
+async def test_a_celery_job_continues_its_orderers_trace_down_to_the_browsers(
+    cluster: Cluster, collector: Collector, tmp_path: Path
+) -> None:
+    source = tmp_path / "source.mp4"
+    FFmpeg.find().make_test_video(source, seconds=0.5)
+    broker = cluster.redis.url.rsplit("/", 1)[0] + "/2"
+    env = {"ROUTER_URL": cluster.router.url, "ROUTER_API_KEY": cluster.api_key, "CELERY_BROKER_URL": broker}
+    command = [sys.executable, "-m", "celery", "-A", "videosite_realtime.examples.celery_tasks", "worker", "-c", "1"]
+    worker = Process("worker", command, collector.env | env, tmp_path / "worker.log")
+    order = PARENT.replace("4bf9", "8bf9")
+    worker.launch()
+    try:
+        async with cluster.admin() as admin:
+            await asyncio.to_thread(_order, broker, source, tmp_path / "videos", order)
+            await admin.receive("transcode_complete", timeout=90)
+    finally:
+        await worker.terminate(20)
+    job = await collector.found("run/videosite_realtime.examples.celery_tasks.transcode_video")
+    assert (job.trace_id, job.parent_id, job.service) == (order[3:35], order[36:52], "videosite-transcoder")
+
+    def told() -> list[Span]:
+        trace = collector.trace(job.trace_id)
+        done = [span for span in trace if ours(span, "message.type") == "transcode_complete"]
+        return done if trace.named("process admin") else []
+
+    (send, *_) = await until(told)
+    spans = {span.span_id: span for span in collector.trace(job.trace_id)}
+    post = spans[send.parent_id]
+    call = spans[post.parent_id]
+    assert (call.name, call.service, is_child(call, job)) == ("send notifications", "videosite-transcoder", True)
+    assert any(is_child(process, send) for process in collector.trace(job.trace_id).named("process admin"))
+    assert not any(b"celery-title" in body for body in collector.bodies)
+
+
+def _order(broker: str, source: Path, target: Path, traceparent: str) -> None:
+    with Celery(broker=broker) as app:
+        app.send_task(
+            "videosite_realtime.examples.celery_tasks.transcode_video",
+            (9, "celery-title", str(source), str(target)),
+            headers={"traceparent": traceparent},
+        )
 
 
 # --- what happens to it on the way
