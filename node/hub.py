@@ -18,6 +18,7 @@ from pydantic_core import from_json, to_json
 
 from node.catch_up import CatchUp
 from node.connection_manager import ConnectionManager
+from node.deliveries import Deliveries
 from node.feed import Feed
 from node.frames import text_frame
 from node.history import History
@@ -28,6 +29,8 @@ from shared.auth import TokenVerifier
 from shared.close_codes import CloseCode
 from shared.errors import InvalidToken, InvalidUserId, KeysUnavailable
 from shared.ids import Position, user_id
+from shared.metrics import LATENCY, Buckets
+from shared.server_clock import ServerClock
 from shared.stats import Counters
 
 logger = logging.getLogger(__name__)
@@ -37,13 +40,24 @@ _KNOWN_CODES = frozenset(CloseCode) | {1000, 1001, 1005, 1006}
 
 
 class HubCounters:
-    """What happened here, as plain numbers: read by metrics, never by decisions."""
+    """What happened here, as plain numbers: read by metrics, never by decisions.
+
+    Attributes:
+        refused: by close code and reason.
+        resumed: clients that came back with ``since``, by whether everything missed could follow.
+        fell_behind: times a client read too slowly to stay live.
+        conflated: states not written to clients that were behind: they are shown the newest once they are not.
+    """
 
     def __init__(self) -> None:
-        self.delivered = self.repeated = self.repairs = self.resyncs = self.expired = 0
+        self.caught_up = self.repeated = self.stale = self.conflated = self.expired = self.resyncs = 0
+        self.repairs: Counter[str] = Counter()
+        self.repair_times = Buckets(LATENCY)
         self.opened: Counter[str] = Counter()
         self.closed: Counter[str] = Counter()
-        self.refused: Counter[str] = Counter()
+        self.refused: Counter[tuple[str, str]] = Counter()
+        self.resumed: Counter[bool] = Counter()
+        self.fell_behind = 0
         self.unreadable = 0
         self.stalled = 0
 
@@ -56,6 +70,7 @@ class Hub:
         changed: called with the user whose connections changed, or None if an admin's did.
         missed: called when a publish could not be read: what it brought is to be looked for. Returns whether it was
             the first since the last look.
+        clock: Redis's, by which it is told how long messages took.
     """
 
     def __init__(
@@ -69,10 +84,12 @@ class Hub:
         frame_max_bytes: int,
         commands_per_second: int,
         state_ttl: float,
+        clock: ServerClock,
     ) -> None:
         self.frame_max_bytes = frame_max_bytes
         self.stats = stats
         self.counters = HubCounters()
+        self.deliveries = Deliveries(clock)
         self.catch_up = CatchUp()
         self.connections = ConnectionManager(history, self.counters, self.spawn, changed)
         self.closing_sessions: set[Session] = set()
@@ -113,6 +130,9 @@ class Hub:
     def behind(self, session: Session) -> None:
         self.catch_up.start(session)
 
+    def fell_behind(self) -> None:
+        self.counters.fell_behind += 1
+
     def closing(self, session: Session) -> None:
         self.closing_sessions.add(session)
         self.connections.disconnect(session)
@@ -147,13 +167,21 @@ class Hub:
             self._hear_state(feed, message)
         if message.kind == envelope.EVENT:
             expires = None if message.expires_at == envelope.NONE else int(message.expires_at)
-            feed.hear(Position.parse(message.position), message.payload, expires)
+            written = feed.hear(Position.parse(message.position), message.payload, expires)
+            if written:
+                self.deliveries.add(feed.audience, message.payload, message.published_at, written)
 
     def _hear_state(self, feed: Feed, message: envelope.Envelope) -> None:
         video, _, revision = message.state.decode().partition("@")
         ends_at = time.time() + self._state_ttl
         if message.kind == envelope.STATE:
-            feed.hear_state(int(video), Position.parse(revision), message.payload, ends_at)
+            written = feed.hear_state(int(video), Position.parse(revision), message.payload, ends_at)
+            if written is None:
+                self.counters.stale += 1
+                return
+            self.counters.conflated += len(feed.sessions) - written
+            if written:
+                self.deliveries.add(feed.audience, message.payload, message.published_at, written)
         else:
             feed.end_state(int(video), Position.parse(revision), ends_at)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine
 from typing import Any
 
@@ -15,6 +16,7 @@ from node.session import Session
 from shared.auth import Principal
 from shared.errors import RedisUnavailable
 from shared.ids import Position
+from shared.metrics import LATENCY, Buckets
 from tests.node.reading import server_frames
 
 
@@ -95,6 +97,7 @@ class House:
         self.commands_left = 10**9
         self.catch_up = CatchUp()
         self.behind_calls: list[Session] = []
+        self.fell_behind_calls = 0
         self.closing_calls: list[tuple[Session, int]] = []
         self.closed_calls: list[Session] = []
         self.refresh_tokens: list[str] = []
@@ -117,6 +120,9 @@ class House:
         self.behind_calls.append(session)
         if self.catches_up:
             self.catch_up.start(session)
+
+    def fell_behind(self) -> None:
+        self.fell_behind_calls += 1
 
     def closing(self, session: Session) -> None:
         self.closing_calls.append((session, session.close_code))
@@ -209,7 +215,9 @@ class MemoryRedis:
 
 class Counters:
     def __init__(self) -> None:
-        self.delivered = self.repeated = self.repairs = self.resyncs = self.expired = 0
+        self.caught_up = self.repeated = self.stale = self.resyncs = self.expired = 0
+        self.repairs: Counter[str] = Counter()
+        self.repair_times = Buckets(LATENCY)
 
 
 class Tasks:
