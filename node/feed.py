@@ -18,17 +18,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Coroutine
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
+from node.counters import NodeCounters
 from node.frames import text_frame
 from node.history import Entry, History
 from node.state_table import StateTable
 from node.tail import Tail
 from shared.errors import RedisError
 from shared.ids import ADMIN, ALL, Position, event_id
-from shared.metrics import Buckets
 
 if TYPE_CHECKING:
     from node.session import Session
@@ -37,24 +36,6 @@ logger = logging.getLogger(__name__)
 
 _RETRY: Final = 0.5  # s between attempts to read history while Redis is away
 _OVERTAKEN: Final = 600.0  # s; no publish is on its way on the bus for as long
-
-
-class FeedCounters(Protocol):
-    """What feeds count.
-
-    Attributes:
-        caught_up: messages written that history or the table of states brought, and not the bus.
-        repairs: reads of history, by what showed that something was missing.
-        repair_times: seconds that they took.
-    """
-
-    caught_up: int
-    repeated: int
-    stale: int
-    expired: int
-    resyncs: int
-    repairs: Counter[str]
-    repair_times: Buckets
 
 
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
@@ -68,7 +49,7 @@ class Feed:
         spawn: runs a coroutine as a task that somebody owns.
 
     Attributes:
-        audience: which kind it is: ``user``, ``admin``, ``all``.
+        times: where it is counted what its kind of audience got from the bus.
     """
 
     __slots__ = (
@@ -77,17 +58,17 @@ class Feed:
         "_history",
         "_settled",
         "_spawn",
-        "audience",
         "sessions",
         "states",
         "stream",
         "tag",
+        "times",
         "top",
     )
 
-    def __init__(self, stream: str, tag: str, history: History, counters: FeedCounters, spawn: Spawn) -> None:
+    def __init__(self, stream: str, tag: str, history: History, counters: NodeCounters, spawn: Spawn) -> None:
         self.stream, self.tag = stream, tag
-        self.audience = stream if stream in {ADMIN, ALL} else "user"
+        self.times = counters.delivery_times[stream if stream in {ADMIN, ALL} else "user"]
         self.top: Position | None = None
         self.states: StateTable | None = None
         self.sessions: Collection[Session] = self._no_sessions()
@@ -288,7 +269,7 @@ class SharedFeed(Feed):
 
     __slots__ = ("_tail",)
 
-    def __init__(self, stream: str, tag: str, history: History, counters: FeedCounters, spawn: Spawn) -> None:
+    def __init__(self, stream: str, tag: str, history: History, counters: NodeCounters, spawn: Spawn) -> None:
         super().__init__(stream, tag, history, counters, spawn)
         self._tail = Tail()
 

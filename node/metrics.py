@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from node.bus import Bus
+from node.delivery_times import Series
 from node.drain import Drain
 from node.hub import Hub
 from node.membership import Membership
@@ -40,6 +41,11 @@ class NodeMetrics(ServiceMetrics):
         self._sweep, self._drain, self._verifier, self._limit = sweep, drain, verifier, limit
         self._counters = hub.counters
 
+    def _series(self) -> dict[tuple[str, str], Series]:
+        """Return what was delivered as the bus brought it, by type and audience."""
+        of = self._counters.delivery_times.items()
+        return {(kind, audience): series for audience, found in of for kind, series in found.series().items()}
+
     # --- messages
 
     @histogram(
@@ -51,7 +57,7 @@ class NodeMetrics(ServiceMetrics):
         bounds=LATENCY,
     )
     def delivery_duration(self) -> Distributions:
-        return {labels: series.buckets() for labels, series in self._hub.deliveries.series().items()}
+        return {labels: series.buckets() for labels, series in self._series().items()}
 
     @counter(
         "messaging.client.consumed.messages",
@@ -63,8 +69,7 @@ class NodeMetrics(ServiceMetrics):
         "audience",
     )
     def consumed(self) -> Values:
-        series = self._hub.deliveries.series().items()
-        return {("vsrt", "deliver", *labels): sum(of.counts) for labels, of in series}
+        return {("vsrt", "deliver", *labels): sum(series.counts) for labels, series in self._series().items()}
 
     @counter(
         "vsrt.node.delivered_messages",
@@ -74,7 +79,7 @@ class NodeMetrics(ServiceMetrics):
         "audience",
     )
     def delivered(self) -> Values:
-        return {labels: series.written for labels, series in self._hub.deliveries.series().items()}
+        return {labels: series.written for labels, series in self._series().items()}
 
     @counter(
         "vsrt.node.caught_up_messages",
@@ -101,7 +106,7 @@ class NodeMetrics(ServiceMetrics):
         "Messages here before they were published, by the clocks: taken as 0 s.",
     )
     def early(self) -> Values:
-        return self._hub.deliveries.early
+        return sum(times.early for times in self._counters.delivery_times.values())
 
     @counter("vsrt.node.unreadable_envelopes", "{envelope}", "Publishes on our channels that could not be read.")
     def unreadable(self) -> Values:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Coroutine
 from typing import Any
 
 from websockets.frames import Frame, Opcode
 
 from node.catch_up import CatchUp
+from node.counters import NodeCounters
 from node.feed import Feed
 from node.history import Entry, Page
 from node.session import Session
 from shared.auth import Principal
 from shared.errors import RedisUnavailable
 from shared.ids import Position
-from shared.metrics import LATENCY, Buckets
+from shared.server_clock import ServerClock
 from tests.node.reading import server_frames
 
 
@@ -213,11 +213,9 @@ class MemoryRedis:
         return await self.streams[stream].is_good(tag, stream, since)
 
 
-class Counters:
+class Counters(NodeCounters):
     def __init__(self) -> None:
-        self.caught_up = self.repeated = self.stale = self.resyncs = self.expired = 0
-        self.repairs: Counter[str] = Counter()
-        self.repair_times = Buckets(LATENCY)
+        super().__init__(ServerClock())
 
 
 class Tasks:
