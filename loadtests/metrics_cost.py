@@ -6,7 +6,7 @@
 The first hands publishes to a node's hub in this process, in turns with and without recording, the fewest microseconds
 of each; sockets are none, so that what is compared is not drowned. OpenTelemetry's and prometheus_client's own
 histograms stand beside it. The second starts a real node, connects clients, and scrapes it while messages go to one of
-them: how long a scrape takes, how long the loop stands still for it, and what that does to the messages.
+them: how long a scrape takes, and what it does to the messages beside it.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ async def scrapes(connections: int) -> None:
         cpu = [line for line in text.splitlines() if line.startswith("http_server_request_duration_seconds_sum")]
         spent = sum(float(line.split()[-1]) for line in cpu if '"/metrics"' in line) / len(took)
         print(f"{connections} connections: {text.count(chr(10))} lines, {len(text)} bytes")
-        print(f"in the node {spent * 1e3:.2f} ms per scrape, for which its loop stands still; as seen from outside:")
+        print(f"in the node {spent * 1e3:.2f} ms per scrape, other work in between; as seen from outside:")
         print(f"a scrape {median(took) * 1e3:.1f} ms, with a message published beside it")
         print(f"message to its client alone {_both(quiet)} ms, beside a scrape {_both(beside)} ms (median, worst)")
         for task in tasks:

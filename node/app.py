@@ -108,6 +108,6 @@ def health_routes(exposition: Exposition, not_ready: NotReady) -> APIRouter:
 
     @routes.get("/metrics")
     async def prometheus() -> Response:
-        return Response(exposition.render(), media_type=CONTENT_TYPE)
+        return Response(await exposition.render(), media_type=CONTENT_TYPE)
 
     return routes

@@ -135,7 +135,7 @@ def _add_health(app: FastAPI, exposition: Exposition) -> None:
 
     @app.get("/metrics", include_in_schema=False)
     async def prometheus() -> Response:
-        return Response(exposition.render(), media_type=CONTENT_TYPE)
+        return Response(await exposition.render(), media_type=CONTENT_TYPE)
 
 
 def _add_error_answers(app: FastAPI) -> None:

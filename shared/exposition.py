@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import asyncio
+from collections.abc import Iterator
 from itertools import accumulate
 from typing import Final
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -29,27 +30,33 @@ TARGET: Final = Metric(
 )
 
 
-class Exposition(Collector):
+class Exposition:
     """Renders a service's metrics whenever it is scraped."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._registry = CollectorRegistry()
-        self._registry.register(self)
 
-    def render(self) -> bytes:
-        return generate_latest(self._registry)
+    async def render(self) -> bytes:
+        """Return everything as text; the loop serves others in between, for all of it takes some ms."""
+        text = [generate_latest(_Registry(self._target()))]
+        for family in self._metrics.collect():
+            text.append(generate_latest(_Registry(_prometheus(family))))
+            await asyncio.sleep(0)
+        return b"".join(text)
 
-    def describe(self) -> Iterable[PrometheusFamily]:
-        """Return nothing: asked when it is registered, before there is anything to read."""
-        return ()
+    def _target(self) -> PrometheusFamily:
+        values = (self._metrics.resource.get(name, "") for name in TARGET.labels)
+        return InfoMetricFamily("target", TARGET.help, value=dict(zip(TARGET.prometheus_labels, values, strict=True)))
+
+
+class _Registry(Collector):
+    """What the library's generator asks for metrics: it writes out one at a time."""
+
+    def __init__(self, family: PrometheusFamily) -> None:
+        self._family = family
 
     def collect(self) -> Iterator[PrometheusFamily]:
-        resource = {name: self._metrics.resource.get(name, "") for name in TARGET.labels}
-        labels = dict(zip(TARGET.prometheus_labels, resource.values(), strict=True))
-        yield InfoMetricFamily("target", TARGET.help, value=labels)
-        for family in self._metrics.collect():
-            yield _prometheus(family)
+        yield self._family
 
 
 def _prometheus(family: Family) -> PrometheusFamily:
