@@ -64,7 +64,8 @@ def _hops() -> list[Panel]:
     publish = f'db_stored_procedure_name="publish",error_type="",{HERE}'
     return [
         lines("Where the time goes, p99",
-              "The router's call contains its way through Redis, and that the script's; what the delivery has beyond them is the bus and the node. Percentiles of parts do not add up.",
+              "The router's call contains its way through Redis, and that the script's; what the "
+              "delivery has beyond them is the bus and the node. Percentiles of parts do not add up.",
               *_named("delivery", _BUCKETS),
               *_named("router's call", f"http_server_request_duration_seconds_bucket{{{_CALLS}}}"),
               *_named("way through Redis", f"messaging_client_operation_duration_seconds_bucket{{{HERE}}}"),
