@@ -20,7 +20,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
-SYSTEM_PACKAGES = {"redis-server": "redis-server"}  # command -> Debian package: the oldest server we promise to run on
+# command -> Debian package: the oldest server for Redis we promise to run on; Prometheus and its tool for rules
+SYSTEM_PACKAGES = {"redis-server": "redis-server", "promtool": "prometheus"}
 
 CHECKS: dict[str, list[str]] = {
     "lint": [str(BIN / "ruff"), "check", "."],
@@ -59,6 +60,7 @@ SUITES: dict[str, Suite] = {
     "sdk": pytest("tests/sdk"),
     "cli": pytest("tests/cli"),
     "integration": pytest("tests/integration"),
+    "monitoring": pytest("tests/monitoring"),
     "faults": pytest("tests/faults"),
     "redis 7.0": pytest(
         "tests/shared",
