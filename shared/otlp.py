@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -24,7 +25,7 @@ from opentelemetry.sdk.metrics.export import (
     ScopeMetrics,
     Sum,
 )
-from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from shared.metrics import Buckets, Family, Labels, Metrics
@@ -40,7 +41,7 @@ class OtlpExport:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics, self._exporter = metrics, OTLPMetricExporter()
-        self._resource = Resource(metrics.resource).merge(_from_environment())
+        self._resource = _resource(metrics.resource)
         self._started_ns = time.time_ns()
         self._under_way: asyncio.Future[Any] | None = None
 
@@ -67,12 +68,9 @@ class OtlpExport:
         self._exporter.shutdown()  # ends its retries too
 
 
-def _from_environment() -> Resource:
-    """Return what ``OTEL_RESOURCE_ATTRIBUTES`` and ``OTEL_SERVICE_NAME`` say, without a name that the SDK made up."""
-    attributes = dict(Resource.create({}).attributes)
-    if str(attributes.get(SERVICE_NAME, "")).startswith("unknown_service"):
-        del attributes[SERVICE_NAME]
-    return Resource(attributes)
+def _resource(ours: Mapping[str, str]) -> Resource:
+    """Return the resource: what ``OTEL_RESOURCE_ATTRIBUTES`` and ``OTEL_SERVICE_NAME`` say counts more than ours."""
+    return Resource.create({}).merge(Resource(ours)).merge(OTELResourceDetector().detect())
 
 
 def metrics_data(metrics: Metrics, resource: Resource, started_ns: int) -> MetricsData:
