@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 
 import { WebSocketServer } from 'ws';
 
-import { connected, Visit } from './StandInNode';
+import { connected, STATS, Visit } from './StandInNode';
 
 /** A node's sockets and its HTTP calls at one address, as a page needs them; real ones, which do what a test wants. */
 export class StandInCluster {
@@ -12,16 +12,18 @@ export class StandInCluster {
   /** What polling is told. */
   transcodes: object[] = [];
   polls = 0;
+  /** What is told of the cluster's counters; one that waits is told when it comes. */
+  stats: () => object | Promise<object> = () => STATS;
   isDown = false;
   readonly #http: Server;
   readonly #sockets = new WebSocketServer({ noServer: true, handleProtocols: () => 'bearer' });
 
   private constructor() {
     this.#http = createServer((request, response) => {
-      const isPoll = request.url === '/api/v1/transcodes';
-      if (isPoll) this.polls += 1;
-      response.writeHead(isPoll ? 200 : 404, { 'Content-Type': 'application/json' });
-      response.end(JSON.stringify({ transcodes: this.transcodes }));
+      void this.#answer(request.url).then((answer) => {
+        response.writeHead(answer === null ? 404 : 200, { 'Content-Type': 'application/json' });
+        response.end(JSON.stringify(answer));
+      });
     });
     this.#http.on('upgrade', (request, socket, head) => {
       if (this.isDown) socket.destroy();
@@ -58,6 +60,13 @@ export class StandInCluster {
     for (const visit of this.visits) visit.cut();
     this.#http.closeAllConnections();
     await new Promise((resolve) => this.#http.close(resolve));
+  }
+
+  async #answer(url = ''): Promise<object | null> {
+    if (url === '/api/v1/ws/stats') return this.stats();
+    if (url !== '/api/v1/transcodes') return null;
+    this.polls += 1;
+    return { transcodes: this.transcodes };
   }
 
   #visited(visit: Visit): void {

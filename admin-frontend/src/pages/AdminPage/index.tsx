@@ -1,6 +1,6 @@
 import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from 'react';
 
-import { fetchCounts, fetchNodes } from '../../api/cluster';
+import { fetchNodes } from '../../api/cluster';
 import type { Preferences } from '../../app/preferences';
 import type { Claims } from '../../app/token';
 import { storedToken } from '../../app/token';
@@ -16,6 +16,7 @@ import { Header } from './Header';
 import { History } from './History';
 import { Nodes } from './Nodes';
 import { Transcodes } from './Transcodes';
+import { useCounters } from './useCounters';
 
 // Most visits write nothing.
 const Composer = lazy(() => import('./Composer'));
@@ -35,11 +36,7 @@ interface Props {
 export function AdminPage({ claims, preferences, onSignOut }: Props) {
   const { page } = useMessages();
   const address = useMemo(() => new Address(import.meta.env['VITE_WS_URL'] as string | undefined), []);
-  const counters = usePolled(
-    useCallback((signal: AbortSignal) => fetchCounts(address, signal), [address]),
-    COUNTERS_EVERY,
-    COUNTERS_KEPT,
-  );
+  const counters = useCounters(address, COUNTERS_EVERY, COUNTERS_KEPT);
   const nodes = usePolled(
     useCallback((signal: AbortSignal) => fetchNodes(address, storedToken(), signal), [address]),
     NODES_EVERY,
