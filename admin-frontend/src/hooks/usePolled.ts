@@ -14,13 +14,22 @@ export interface Polled<T> {
 
 type State<T> = Omit<Polled<T>, 'refresh' | 'take'>;
 
-/** Read something every `interval` ms while the page is seen, and at once when it is seen again; keep the last few. */
-export function usePolled<T>(read: (signal: AbortSignal) => Promise<T>, interval: number, kept = 1): Polled<T> {
+/**
+ * Read something every `interval` ms while the page is seen, and at once when it is seen again; keep the last few.
+ *
+ * Without `read` nothing happens yet.
+ */
+export function usePolled<T>(
+  read: ((signal: AbortSignal) => Promise<T>) | null,
+  interval: number,
+  kept = 1,
+): Polled<T> {
   const [state, setState] = useState<State<T>>({ data: null, past: [], error: null });
   const poke = useRef<() => void>(() => undefined);
   const taken = useRef(0);
 
   useEffect(() => {
+    if (read === null) return;
     const stop = new AbortController();
     const { signal } = stop;
     let timer: ReturnType<typeof setTimeout> | undefined;

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 
 import { WebSocketServer } from 'ws';
 
+import { CloseCode } from '../realtime';
 import { connected, STATS, Visit } from './StandInNode';
 
 /** A node's sockets and its HTTP calls at one address, as a page needs them; real ones, which do what a test wants. */
@@ -15,6 +16,8 @@ export class StandInCluster {
   /** What is told of the cluster's counters; one that waits is told when it comes. */
   stats: () => object | Promise<object> = () => STATS;
   isDown = false;
+  /** A token with which nobody is let in. */
+  refuses: string | null = null;
   readonly #http: Server;
   readonly #sockets = new WebSocketServer({ noServer: true, handleProtocols: () => 'bearer' });
 
@@ -71,7 +74,8 @@ export class StandInCluster {
 
   #visited(visit: Visit): void {
     this.visits.push(visit);
-    visit.send(connected());
+    if (visit.token === this.refuses) visit.close(CloseCode.UNAUTHENTICATED);
+    else visit.send(connected());
   }
 }
 
