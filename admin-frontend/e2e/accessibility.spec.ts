@@ -18,7 +18,7 @@ for (const looks of APPEARANCES) {
     const admin = await open({ ...looks, claims: { scope: 'publish' } });
     const { page } = admin;
     await finds(admin, 'empty');
-    await fill(cluster);
+    const end = await fill(cluster);
     await admin.hasUnread(3);
     await finds(admin, 'busy');
 
@@ -42,6 +42,7 @@ for (const looks of APPEARANCES) {
     await composer.getByRole('button', { name: 'Send', exact: true }).click();
     await composer.getByText('Enter at least one user id').waitFor();
     await finds(admin, 'composer, with what is wrong');
+    await end();
   });
 
   test(`axe finds nothing where the connection or the token is lost: ${name}`, async ({ cluster, open }) => {
@@ -74,8 +75,8 @@ for (const looks of APPEARANCES) {
   });
 }
 
-/** Some of everything that the page shows. */
-async function fill(cluster: Cluster): Promise<void> {
+/** Some of everything that the page shows; the returned function ends what is under way. */
+async function fill(cluster: Cluster): Promise<() => Promise<unknown>> {
   const [running, done, broken] = [cluster.number(), cluster.number(), cluster.number()];
   await cluster.publishAll([
     {
@@ -95,6 +96,8 @@ async function fill(cluster: Cluster): Promise<void> {
     { type: 'transcode_failed', video_id: broken, title: '猫咪日常', error: 'moov atom not found' },
     { type: 'system_message', message: 'maintenance soon', level: 'warning' },
   ]);
+  return () =>
+    cluster.publish({ type: 'transcode_failed', video_id: running, title: '', error: 'ended with the test' });
 }
 
 /** Check what is shown now, and print how many rules it was held to. */
