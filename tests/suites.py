@@ -20,7 +20,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
-SYSTEM_PACKAGES = {"redis-server": "redis-server"}  # command -> Debian package: the oldest server we promise to run on
+# command -> Debian package; redis-server: the oldest server we promise to run on
+SYSTEM_PACKAGES = {"redis-server": "redis-server", "nginx": "nginx-light", "haproxy": "haproxy"}
 
 CHECKS: dict[str, list[str]] = {
     "lint": [str(BIN / "ruff"), "check", "."],
@@ -67,6 +68,7 @@ SUITES: dict[str, Suite] = {
         "tests/integration/test_states.py",
         TEST_REDIS="redis-server",
     ),
+    "proxies": pytest("tests/proxies"),
     "page": npx("vitest", "run", "--reporter=default", "--reporter=junit", "--outputFile.junit"),
 }
 
