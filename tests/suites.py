@@ -43,6 +43,7 @@ def has_chinese_font() -> bool:
 
 
 REDIS = command("redis-server", "redis-server")  # the oldest server we promise to run on
+PROXIES = (command("nginx", "nginx-light"), command("haproxy", "haproxy"))
 BROWSER = (
     command(os.environ.get("CHROMIUM", "chromium"), "chromium"),
     command("fc-list", "fontconfig"),
@@ -101,6 +102,7 @@ SUITES: dict[str, Suite] = {
         needs=(REDIS,),
         TEST_REDIS="redis-server",
     ),
+    "proxies": pytest("tests/proxies", needs=PROXIES),
     "page": Suite(
         ["npx", "--no-install", "vitest", "run", "--reporter=default", "--reporter=junit", "--outputFile.junit"],
         where=PAGE,
