@@ -1,4 +1,4 @@
-"""Write what is generated from the models: ``docs/settings.md``, ``.env.example``, the front end's message types.
+"""Write what is generated: settings and metrics as pages, ``.env.example``, dashboards, the front end's message types.
 
 Run by ``make docs``; ``tests/docs/test_generated.py`` fails when a file differs from what this would write.
 """
@@ -16,6 +16,10 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from docs.dashboards.cluster import cluster as cluster_board
+from docs.dashboards.latency import latency as latency_board
+from docs.dashboards.node import node as node_board
+from docs.metrics_page import metrics_page
 from docs.typescript import close_codes_ts, messages_ts
 from node.settings import NodeSettings
 from router.settings import RouterSettings
@@ -118,10 +122,15 @@ def env_example() -> str:
     return "".join(parts)
 
 
+_DASHBOARDS: Final = ROOT / "helm" / "videosite-realtime" / "dashboards"
 _REALTIME: Final = ROOT / "admin-frontend" / "src" / "realtime"
 FILES: Final = {
     ROOT / "docs" / "settings.md": settings_page,
+    ROOT / "docs" / "metrics.md": metrics_page,
     ROOT / ".env.example": env_example,
+    _DASHBOARDS / "cluster.json": cluster_board,
+    _DASHBOARDS / "node.json": node_board,
+    _DASHBOARDS / "latency.json": latency_board,
     _REALTIME / "messages.ts": messages_ts,
     _REALTIME / "closeCodes.ts": close_codes_ts,
 }

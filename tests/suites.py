@@ -43,6 +43,7 @@ def has_chinese_font() -> bool:
 
 
 REDIS = command("redis-server", "redis-server")  # the oldest server we promise to run on
+PROMETHEUS = command("promtool", "prometheus")
 PROXIES = (command("nginx", "nginx-light"), command("haproxy", "haproxy"))
 BROWSER = (
     command(os.environ.get("CHROMIUM", "chromium"), "chromium"),
@@ -93,6 +94,7 @@ SUITES: dict[str, Suite] = {
     "sdk": pytest("tests/sdk"),
     "cli": pytest("tests/cli"),
     "integration": pytest("tests/integration"),
+    "monitoring": pytest("tests/monitoring", needs=(PROMETHEUS,)),
     "faults": pytest("tests/faults"),
     "redis 7.0": pytest(
         "tests/shared",
