@@ -172,7 +172,13 @@ async def serve(settings: NodeSettings) -> None:
     sock = listen(settings.node_host, settings.node_port, reuse_port=settings.node_reuse_port)
     async with build(settings) as node, AsyncExitStack() as stack:
         server = DrainingServer(
-            server_config(node.app, ws=UpgradeProtocol, ws_ping_interval=None, ws_per_message_deflate=False)
+            server_config(
+                node.app,
+                trusted_proxies=settings.trusted_proxies,
+                ws=UpgradeProtocol,
+                ws_ping_interval=None,
+                ws_per_message_deflate=False,
+            )
         )
         server.drain = node.drain
 

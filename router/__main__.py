@@ -90,7 +90,7 @@ async def build(settings: RouterSettings) -> AsyncIterator[ASGIApp]:
 async def serve(settings: RouterSettings) -> None:
     sock = listen(settings.router_host, settings.router_port)
     async with build(settings) as app:
-        server = Server(server_config(app))
+        server = Server(server_config(app, trusted_proxies=settings.trusted_proxies))
         on_stop_signals(server.stop)
         calm_the_collector()
         logger.info("router up", extra={"host": settings.router_host, "port": sock.getsockname()[1]})
