@@ -23,7 +23,8 @@ from node.frames import text_frame
 from node.history import History
 from node.limits import CommandLimiter
 from node.session import Session
-from shared import envelope
+from node.session_log import SessionLog
+from shared import envelope, trace_context
 from shared.auth import TokenVerifier
 from shared.close_codes import CloseCode
 from shared.errors import InvalidToken, InvalidUserId, KeysUnavailable
@@ -77,6 +78,8 @@ class Hub:
         self.connections = ConnectionManager(history, self.counters, self.spawn, changed)
         self.closing_sessions: set[Session] = set()
         self.now = asyncio.get_running_loop().time
+        self.log = SessionLog(self.connections, stats, self.now)
+        self._verbose = logger.isEnabledFor(logging.DEBUG)
         self._missed = missed
         self._verifier, self._state_ttl = verifier, state_ttl
         self._limiter = CommandLimiter(commands_per_second)
@@ -116,6 +119,7 @@ class Hub:
     def closing(self, session: Session) -> None:
         self.closing_sessions.add(session)
         self.connections.disconnect(session)
+        self.log.left(session)
 
     def closed(self, session: Session) -> None:
         self.closing_sessions.discard(session)
@@ -136,7 +140,7 @@ class Hub:
 
     def _hear(self, message: envelope.Envelope) -> None:
         if message.kind == envelope.CONTROL:
-            self._obey(from_json(message.payload))
+            self._obey(from_json(message.payload), message.traceparent)
             return
         if message.kind not in _MESSAGES:
             raise envelope.UnreadableEnvelope(f"no kind that we know: {message.kind!r}")
@@ -148,6 +152,22 @@ class Hub:
         if message.kind == envelope.EVENT:
             expires = None if message.expires_at == envelope.NONE else int(message.expires_at)
             feed.hear(Position.parse(message.position), message.payload, expires)
+        if self._verbose:
+            self._tell(message, feed)
+
+    def _tell(self, message: envelope.Envelope, feed: Feed) -> None:
+        """Tell of one message from the bus: what is in it, nobody learns here."""
+        trace = trace_context.ids_of(message.traceparent.decode())
+        logger.debug(
+            "message heard",
+            extra={
+                "stream": feed.stream,
+                "position": message.position.decode(),
+                "connections": len(feed.sessions),
+                "seconds": round(time.time() - int(message.published_at) / 1e6, 4),
+                "trace_id": trace[0] if trace is not None else None,
+            },
+        )
 
     def _hear_state(self, feed: Feed, message: envelope.Envelope) -> None:
         video, _, revision = message.state.decode().partition("@")
@@ -157,18 +177,25 @@ class Hub:
         else:
             feed.end_state(int(video), Position.parse(revision), ends_at)
 
-    def _obey(self, order: Any) -> None:
+    def _obey(self, order: Any, traceparent: bytes) -> None:
         if isinstance(order, dict) and "end" in order:
-            self.end_user(user_id(order["end"]))
+            self.end_user(user_id(order["end"]), traceparent=traceparent.decode())
         else:
-            logger.warning("unknown order on the bus", extra={"order": str(order)[:80]})
+            logger.warning("unknown order on the bus")
 
     def end_user(
-        self, user: str, code: CloseCode = CloseCode.UNAUTHENTICATED, reason: str = "ended by an administrator"
+        self,
+        user: str,
+        code: CloseCode = CloseCode.UNAUTHENTICATED,
+        reason: str = "ended by an administrator",
+        traceparent: str = "",
     ) -> None:
         """Close every connection of a user, on both endpoints; unless told otherwise, on behalf of an administrator."""
-        for session in self.connections.sessions_of(user):
+        sessions = self.connections.sessions_of(user)
+        for session in sessions:
             session.close(code, reason)
+        if sessions:
+            self.log.ended(user, len(sessions), reason, trace_context.ids_of(traceparent))
 
     # --- the end
 

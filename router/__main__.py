@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from router.app import create_app
-from router.callers import Callers
+from router.call_log import CallLog
+from router.callers import Callers, fingerprint
 from router.cluster_api import ClusterApi
 from router.metrics import RouterMetrics
 from router.publish_api import PublishApi
 from router.publisher import Publisher
+from router.refusals import Refusals
 from router.settings import RouterSettings
 from shared import logs
 from shared.asgi import ASGIApp
@@ -57,9 +59,11 @@ async def build(settings: RouterSettings) -> AsyncIterator[ASGIApp]:
             history_ttl=settings.history_ttl,
             state_ttl=settings.state_ttl,
         )
-        publish = PublishApi(callers, publisher, link, keys, metrics, message_max_bytes=settings.message_max_bytes)
+        publish = PublishApi(
+            callers, publisher, link, keys, metrics, CallLog(), message_max_bytes=settings.message_max_bytes
+        )
         cluster = ClusterApi(callers, link, keys, caretaker)
-        yield create_app(publish, cluster, metrics, settings.http_body_max_bytes)
+        yield create_app(publish, cluster, metrics, Refusals(callers), settings.http_body_max_bytes)
 
 
 async def serve(settings: RouterSettings) -> None:
@@ -68,7 +72,8 @@ async def serve(settings: RouterSettings) -> None:
         server = Server(server_config(app))
         on_stop_signals(server.stop)
         calm_the_collector()
-        logger.info("router up", extra={"host": settings.router_host, "port": sock.getsockname()[1]})
+        keys = [fingerprint(key) for key in settings.api_keys]
+        logger.info("router up", extra={"host": settings.router_host, "port": sock.getsockname()[1], "api_keys": keys})
         await server.serve(sockets=[sock])
     logger.info("router stopped")
 
@@ -79,7 +84,7 @@ def main() -> int:
     except SettingsError as exc:
         print(f"router: {exc}", file=sys.stderr)
         return 2
-    logs.configure(settings.log_level, settings.log_format)
+    logs.configure(settings, "router", settings.router_name)
     return run(lambda: serve(settings), "router")
 
 

@@ -13,6 +13,7 @@ from router.cluster_api import ClusterApi
 from router.lean_route import Handler, LeanRoute
 from router.metrics import RouterMetrics
 from router.publish_api import PublishApi
+from router.refusals import Refusals
 from shared.asgi import BEARER, NO_TELEMETRY, ASGIApp, Receive, Scope, Send
 from shared.version import VERSION
 
@@ -50,7 +51,9 @@ _IDEMPOTENCY_HEADER = {
 }
 
 
-def create_app(publish: PublishApi, cluster: ClusterApi, metrics: RouterMetrics, body_max_bytes: int) -> ASGIApp:
+def create_app(
+    publish: PublishApi, cluster: ClusterApi, metrics: RouterMetrics, refusals: Refusals, body_max_bytes: int
+) -> ASGIApp:
     app = FastAPI(
         title="VideoSite Realtime: router",
         version=VERSION,
@@ -58,16 +61,17 @@ def create_app(publish: PublishApi, cluster: ClusterApi, metrics: RouterMetrics,
         telemetry=NO_TELEMETRY,
         swagger_ui_oauth2_redirect_url=None,
     )
-    lean = _add_publishing(app, publish, body_max_bytes)
+    lean = _add_publishing(app, publish, refusals, body_max_bytes)
     app.include_router(cluster.routes())
     _add_health(app, metrics)
     _add_error_answers(app)
+    others = refusals.watched(app)
 
     async def with_lean_routes(scope: Scope, receive: Receive, send: Send) -> None:
         # Past FastAPI's layers, which are a fifth of what a publish costs the router; the routes are FastAPI's too.
         route = lean.get(scope.get("path", "")) if scope.get("method") == "POST" else None
         if route is None:
-            await app(scope, receive, send)
+            await others(scope, receive, send)
             return
         try:
             await route.serve(scope, receive, send)
@@ -77,7 +81,7 @@ def create_app(publish: PublishApi, cluster: ClusterApi, metrics: RouterMetrics,
     return with_lean_routes
 
 
-def _add_publishing(app: FastAPI, api: PublishApi, body_max_bytes: int) -> dict[str, LeanRoute]:
+def _add_publishing(app: FastAPI, api: PublishApi, refusals: Refusals, body_max_bytes: int) -> dict[str, LeanRoute]:
     lean: dict[str, LeanRoute] = {}
 
     def add(path: str, handler: Handler, body: Any, answer: Any, status: int, summary: str) -> None:
@@ -88,6 +92,7 @@ def _add_publishing(app: FastAPI, api: PublishApi, body_max_bytes: int) -> dict[
             answer=answer,
             status=status,
             body_max_bytes=body_max_bytes,
+            on_error=refusals.publish,
             summary=summary,
             tags=["publish"],
             responses=_PUBLISH_ERRORS,

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from router import bodies
+from router.call_log import CallLog
 from router.callers import Caller, Callers
 from router.lean_route import Call
 from router.metrics import RouterMetrics
@@ -22,13 +23,13 @@ from router.operations import (
     key_in_body,
     key_in_header,
     made_key,
-    traceparent,
 )
 from router.planning import MessageTooLarge, Plan, Planner, explain
 from router.publisher import Order, Outcome, Publisher
 from shared.errors import InvalidMessage, RealtimeError, RedisError, RedisRefused
 from shared.keys import Keys
 from shared.redis_link import RedisLink
+from shared.trace_context import continued
 
 VOLUME_MAX: Final = 64 * 1024 * 1024  # bytes; the largest message to the most users that one message may have
 
@@ -71,11 +72,12 @@ class PublishApi:
         link: RedisLink,
         keys: Keys,
         metrics: RouterMetrics,
+        log: CallLog,
         *,
         message_max_bytes: int,
     ) -> None:
         self._callers, self._publisher, self._link, self._keys = callers, publisher, link, keys
-        self._metrics = metrics
+        self._metrics, self._log = metrics, log
         self._notifications = Planner(bodies.Notification, bodies.NotificationBatch, publisher, message_max_bytes)
         self._messages = Planner(bodies.MessageRequest, bodies.MessageBatch, publisher, message_max_bytes)
         self._last_us = 0
@@ -106,7 +108,7 @@ class PublishApi:
         caller = await self._callers.allow(call.header(b"authorization"), "publish")
         plan = planner.read_one(call.body)
         operation = _operation(caller, call, plan.key)
-        origin = Origin(traceparent(call.header(b"traceparent")), self._rising_us())
+        origin = Origin(continued(call.header(b"traceparent")), self._rising_us())
         order = Order(planner.make(plan, origin.now_us), plan.targets, operation, origin, plan.owner)
         _check_volume([order])
         try:
@@ -119,6 +121,7 @@ class PublishApi:
         if isinstance(outcome, KeyReused):
             raise outcome
         self._metrics.count_publish(order.message.type)
+        self._log.published(call, caller, order, outcome)
         return 202, to_json(_answer(outcome, order))
 
     async def _claim(self, order: Order, plan: Plan, planner: Planner) -> None:
@@ -136,7 +139,7 @@ class PublishApi:
         results: list[dict[str, Any]] = [{}] * len(plans)
         orders: dict[int, Order] = {}  # by the item's index
         try:
-            base = Origin(traceparent(call.header(b"traceparent")), self._rising_us(len(plans)))
+            base = Origin(continued(call.header(b"traceparent")), self._rising_us(len(plans)))
             if whole.explicit:
                 base = await claim(self._link, self._keys, whole, base)
             for index, plan in enumerate(plans):
@@ -161,12 +164,15 @@ class PublishApi:
         except RedisError as exc:
             self._metrics.unavailable += 1
             raise PublishUnavailable(whole.key, refused=isinstance(exc, RedisRefused)) from exc
+        published = []
         for (index, order), outcome in zip(orders.items(), outcomes, strict=True):
             if isinstance(outcome, KeyReused):
                 results[index] = _REUSED
             else:
                 self._metrics.count_publish(order.message.type)
                 results[index] = {"status": 202, **_answer(outcome, order)}
+                published.append(order)
+        self._log.batch_published(call, caller, len(items), base.trace_id, published)
         return 200, to_json({"results": results})
 
     async def _reused(
