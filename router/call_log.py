@@ -124,7 +124,8 @@ def _reached(order: Order, outcome: Outcome) -> dict[str, Any]:
     first = order.targets[0]
     return {
         "audience": audience_of(order.targets),
-        "user_count": sum(target.stream not in (ADMIN, ALL) for target in order.targets) or None,
+        "user_count": len(order.targets) if first.stream not in (ADMIN, ALL) else None,
+        "owner": True if first.stream == ADMIN and len(order.targets) > 1 else None,
         "nodes": outcome.nodes,
         "online": outcome.online,
         "id": outcome.ids.get(first.label) if first.stream in (ADMIN, ALL) else None,

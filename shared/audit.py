@@ -77,6 +77,9 @@ class AuditEvent:
     trace_id: Annotated[str | None, Field(description="The W3C trace of the call: 32 hexadecimal digits.")] = None
 
 
+_NAMES: Final = tuple(field.name for field in fields(AuditEvent))
+
+
 class From(TypedDict):
     """Where a call came from, as far as that is known: fields of an event."""
 
@@ -97,7 +100,7 @@ def outcome_of(status: int) -> Outcome:
 
 def write(event: AuditEvent) -> None:
     """Write an event."""
-    told: dict[str, Any] = {field.name: getattr(event, field.name) for field in fields(event)}
+    told: dict[str, Any] = {name: value for name in _NAMES if (value := getattr(event, name)) is not None}
     if event.outcome != "accepted":
         told[FLOOD_KEY] = (AUDIT, event.action, event.status, event.caller or event.address)
     logger.info("audit", extra=told)

@@ -56,7 +56,7 @@ class _Formatter(logging.Formatter):
         text = record.getMessage()
         if record.name.startswith("uvicorn"):
             text = _QUERY.sub("", text)  # a path of its own may have a token behind it
-        return self._redactor.text(text[:_TEXT_MAX].strip())
+        return text[:_TEXT_MAX].strip()
 
     def _fields(self, record: logging.LogRecord) -> dict[str, Any]:
         shown = self._show_users or record.name == AUDIT
@@ -67,7 +67,7 @@ class _Formatter(logging.Formatter):
             if name == "stream" and not shown and str(value).startswith("u."):
                 fields[name] = "user"  # a user's stream is named after it
                 continue
-            fields[name] = self._redactor.value(value[:_TEXT_MAX] if isinstance(value, str) else value)
+            fields[name] = value[:_TEXT_MAX] if isinstance(value, str) else value
         ids = trace_context.current_ids()
         if ids is not None and fields.setdefault("trace_id", ids[0]) == ids[0]:
             fields["span_id"] = ids[1]
@@ -75,7 +75,7 @@ class _Formatter(logging.Formatter):
 
     def _exception(self, record: logging.LogRecord) -> str | None:
         if record.exc_info and record.exc_info[1] is not None:
-            return self._redactor.text(exception_text(record.exc_info[1]))
+            return exception_text(record.exc_info[1])
         return None
 
 
@@ -97,7 +97,10 @@ class JsonFormatter(_Formatter):
             event.setdefault(name, value)
         if (exception := self._exception(record)) is not None:
             event["exception"] = exception
-        return _ODD.sub(_escaped, _json(event))
+        line = _json(event)
+        if self._redactor.suspects(line):  # seldom; not in the JSON itself, which could be cut in the wrong place
+            line = _json(self._redactor.value(event))
+        return line if line.isprintable() else _ODD.sub(_escaped, line)
 
 
 class TextFormatter(_Formatter):
@@ -110,15 +113,17 @@ class TextFormatter(_Formatter):
     def format(self, record: logging.LogRecord) -> str:
         moment = f"{time.strftime('%H:%M:%S', time.localtime(record.created))}.{int(record.msecs):03d}"
         level = record.levelname.lower()
-        event = _ODD.sub(_escaped, self._event(record))
-        fields = "".join(f" {name}={_legible(value)}" for name, value in self._fields(record).items())
+        hide = self._redactor
+        event = _ODD.sub(_escaped, hide.text(self._event(record)))
+        shown = {name: hide.value(value) for name, value in self._fields(record).items() if name != "span_id"}
+        fields = "".join(f" {name}={_legible(value)}" for name, value in shown.items())
         padded = f"{level:<7}"
         if self._colour:
             moment, fields = _painted(moment, "2"), _painted(fields, "2")
             padded, event = _painted(padded, _COLOURS.get(level, "0")), _painted(event, "1")
         line = f"{moment} {padded} {record.name} · {event}{fields}"
         if (exception := self._exception(record)) is not None:
-            line += "\n" + "\n".join(_ODD.sub(_escaped, each) for each in exception.splitlines())
+            line += "\n" + "\n".join(_ODD.sub(_escaped, each) for each in hide.text(exception).splitlines())
         return line
 
 
@@ -130,14 +135,17 @@ def _utc(seconds: float) -> str:
 
 def _json(event: dict[str, Any]) -> str:
     try:
-        return to_json(event, inf_nan_mode="strings").decode()
+        return to_json(event, inf_nan_mode="strings", fallback=str, bytes_mode="utf8").decode()
     except (PydanticSerializationError, ValueError):  # half a surrogate pair, from a path for example
         return json.dumps(event, default=str)
 
 
 def _legible(value: Any) -> str:
+    """Return a value as it stands in a line for people: text in quotes where it would not be one word."""
+    if isinstance(value, str) and not (_PLAIN.fullmatch(value) and value.isprintable()):
+        value = json.dumps(value, ensure_ascii=False)
     text = value if isinstance(value, str) else _json(value)
-    return text if _PLAIN.fullmatch(text) and not _ODD.search(text) else json.dumps(text, ensure_ascii=False)
+    return _ODD.sub(_escaped, text)
 
 
 def _escaped(match: re.Match[str]) -> str:

@@ -116,6 +116,8 @@ def configure(settings: CommonSettings, service: str, instance: str) -> None:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
     logging.getLogger(AUDIT).setLevel(logging.INFO)  # whatever LOG_LEVEL says
     logging.captureWarnings(True)
+    # Found out for every record, and shown in none.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     sys.excepthook = _uncaught
     sys.unraisablehook = lambda what: _uncaught(what.exc_type, what.exc_value, what.exc_traceback)
     logger.info("settings read", extra={"changed": changed(settings)})

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
+from pydantic_core import to_json
+
 HIDDEN: Final = "***"
 _PATTERNS: Final = (
     (re.compile(r"(?i)\b(token|access_token|jwt)=[^&\s\"']+"), r"\1=***"),
@@ -18,18 +20,23 @@ _PATTERNS: Final = (
     (re.compile(r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*\.?[A-Za-z0-9_-]*"), HIDDEN),
     (re.compile(r"(rediss?|unix|https?)://[^/\s]*@"), r"\1://***@"),
 )
-# None of the patterns can match without one of these: most lines are done after this one search.
-_SUSPICIOUS: Final = re.compile(r"(?i)token=|jwt=|bearer|eyJ|@")
+# None of the patterns can match without one of these, in whatever case: most lines are done after looking for them.
+_SIGNS: Final = ("token=", "jwt=", "bearer", "eyj", "@")
 _SECRET_MIN_LENGTH: Final = 8  # a shorter one would take harmless words out
 
 
 def redact(text: str) -> str:
     """Return the text without what looks like a token or a password."""
-    if _SUSPICIOUS.search(text) is None:
+    if not _has_sign(text):
         return text
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return text
+
+
+def _has_sign(text: str) -> bool:
+    lower = text.lower()
+    return any(sign in lower for sign in _SIGNS)
 
 
 class Redactor:
@@ -42,6 +49,11 @@ class Redactor:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         known = sorted({s for s in secrets if len(s) >= _SECRET_MIN_LENGTH}, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, known))) if known else None
+        self._signs = {*known, *(to_json(each).decode()[1:-1] for each in known)}  # and as they stand in JSON
+
+    def suspects(self, text: str) -> bool:
+        """Whether there may be anything to take out, of a text or of the JSON that it stands in."""
+        return _has_sign(text) or any(secret in text for secret in self._signs)
 
     def text(self, text: str) -> str:
         if self._known is not None:
