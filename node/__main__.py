@@ -191,10 +191,10 @@ async def serve(settings: NodeSettings) -> None:
         if settings.node_management_port is not None:
             await stack.enter_async_context(_management(node, settings.node_host, settings.node_management_port))
         calm_the_collector()
-        logger.info("node up", extra={"node": settings.node_name, "port": sock.getsockname()[1]})
+        logger.info("node up", extra={"host": settings.node_host, "port": sock.getsockname()[1]})
         await server.serve(sockets=[sock])
         await node.membership.leave()
-    logger.info("node stopped", extra={"node": settings.node_name})
+    logger.info("node stopped")
 
 
 @contextlib.asynccontextmanager
@@ -212,7 +212,7 @@ def main() -> int:
     except SettingsError as exc:
         print(f"node: {exc}", file=sys.stderr)
         return 2
-    logs.configure(settings.log_level, settings.log_format)
+    logs.configure(settings, "node", settings.node_name)
     return run(lambda: serve(settings), "node")
 
 

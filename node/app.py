@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
 from fastapi import APIRouter, FastAPI, Request
@@ -11,13 +10,12 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from node.handshake import Handshake
 from node.rest_api import RestApi
+from shared import trace_context
 from shared.asgi import NO_TELEMETRY, ASGIApp, Receive, Scope, Send
 from shared.errors import RedisError
 from shared.exposition import CONTENT_TYPE, Exposition
 from shared.http_times import HttpTimes
 from shared.version import VERSION
-
-logger = logging.getLogger(__name__)
 
 NotReady = Callable[[], str | None]
 
@@ -69,9 +67,15 @@ def create_app(
         if scope["type"] == "websocket":
             await handshake(scope, receive, send)
         else:
+            trace_context.continued(_traceparent(scope))
             await http(scope, receive, send)
 
     return with_sockets
+
+
+def _traceparent(scope: Scope) -> str | None:
+    header = dict(scope.get("headers", ())).get(b"traceparent")
+    return header.decode("latin-1") if header is not None else None
 
 
 def _without_large_bodies(app: ASGIApp, limit: int) -> ASGIApp:

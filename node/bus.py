@@ -133,17 +133,22 @@ class Bus:
     async def run(self) -> None:
         """Probe the ear until cancelled; compare tops whenever it was made anew."""
         known = -1
+        deaf_since: float | None = None
         while True:
             await self._link.wait_connected()
             if self._link.reconnects != known:
                 known = self._link.reconnects
                 self._probed_at = None
                 await self._resubscribed()
+                if deaf_since is not None:
+                    logger.warning("hears again", extra={"seconds": round(self._loop.time() - deaf_since, 1)})
+                    deaf_since = None
             await self._probe()
             await asyncio.sleep(PROBE_INTERVAL)
             if self.deaf:
                 logger.error("deaf: probes are sent but not heard; subscribing anew")
                 self.rebuilds += 1
+                deaf_since = deaf_since or self._loop.time()
                 self._probed_at = None
                 self._link.drop()
 

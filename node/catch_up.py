@@ -128,6 +128,8 @@ class CatchUp:
     def _resync(self, session: Session, cursors: list[Position], index: int, feed: Feed) -> None:
         """Tell a client that history no longer reaches back to where it was, and go on from the top."""
         self.resyncs += 1
+        told = {"stream": feed.stream, "cursor": str(cursors[index]), "next": str(feed.position)}
+        logger.info("client resynced", extra={**told, "user": session.user_id})
         cursors[index] = feed.position
         session.write(feed.resync_frame())
 

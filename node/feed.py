@@ -200,7 +200,8 @@ class Feed:
 
     def _resync(self, position: Position) -> None:
         """Go on from a position without what came before it: history does not have it any more."""
-        logger.warning("events lost for good", extra={"stream": self.stream, "top": self.top, "next": position})
+        told = {"stream": self.stream, "top": str(self.top), "next": str(position), "connections": len(self.sessions)}
+        logger.warning("events lost for good", extra=told)
         self._counters.resyncs += 1
         self.top = position
         self.write_to_live(self.resync_frame())

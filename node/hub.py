@@ -23,7 +23,8 @@ from node.frames import text_frame
 from node.history import History
 from node.limits import CommandLimiter
 from node.session import Session
-from shared import envelope
+from node.session_log import SessionLog
+from shared import envelope, trace_context
 from shared.auth import TokenVerifier
 from shared.close_codes import CloseCode
 from shared.errors import InvalidToken, InvalidUserId, KeysUnavailable
@@ -68,6 +69,8 @@ class Hub:
         self.connections = ConnectionManager(history, self.counters, self.spawn, changed)
         self.closing_sessions: set[Session] = set()
         self.now = asyncio.get_running_loop().time
+        self.log = SessionLog(self.connections, stats, self.now)
+        self._verbose = logger.isEnabledFor(logging.DEBUG)
         self._missed = missed
         self._verifier, self._state_ttl = verifier, state_ttl
         self._limiter = CommandLimiter(commands_per_second)
@@ -110,6 +113,7 @@ class Hub:
     def closing(self, session: Session) -> None:
         self.closing_sessions.add(session)
         self.connections.disconnect(session)
+        self.log.left(session)
 
     def closed(self, session: Session) -> None:
         self.closing_sessions.discard(session)
@@ -132,7 +136,7 @@ class Hub:
         # Taken apart at once: each field of a named tuple that is asked for by name costs as much as this.
         kind, stream, position, published_at, _, expires_at, state, payload = message
         if kind == envelope.CONTROL:
-            self._obey(from_json(payload))
+            self._obey(from_json(payload), message.traceparent)
             return
         if kind not in _MESSAGES:
             raise envelope.UnreadableEnvelope(f"no kind that we know: {kind!r}")
@@ -146,6 +150,22 @@ class Hub:
             written = feed.hear(Position.parse(position), payload, expires)
             if written:
                 feed.times.add(payload, published_at, written)
+        if self._verbose:
+            self._tell(message, feed)
+
+    def _tell(self, message: envelope.Envelope, feed: Feed) -> None:
+        """Tell of one message from the bus: what is in it, nobody learns here."""
+        trace = trace_context.ids_of(message.traceparent.decode())
+        logger.debug(
+            "message heard",
+            extra={
+                "stream": feed.stream,
+                "position": message.position.decode(),
+                "connections": len(feed.sessions),
+                "seconds": round(time.time() - int(message.published_at) / 1e6, 4),
+                "trace_id": trace[0] if trace is not None else None,
+            },
+        )
 
     def _hear_state(self, feed: Feed, message: envelope.Envelope) -> None:
         video, _, revision = message.state.decode().partition("@")
@@ -161,18 +181,25 @@ class Hub:
         if written:
             feed.times.add(message.payload, message.published_at, written)
 
-    def _obey(self, order: Any) -> None:
+    def _obey(self, order: Any, traceparent: bytes) -> None:
         if isinstance(order, dict) and "end" in order:
-            self.end_user(user_id(order["end"]))
+            self.end_user(user_id(order["end"]), traceparent=traceparent.decode())
         else:
-            logger.warning("unknown order on the bus", extra={"order": str(order)[:80]})
+            logger.warning("unknown order on the bus")
 
     def end_user(
-        self, user: str, code: CloseCode = CloseCode.UNAUTHENTICATED, reason: str = "ended by an administrator"
+        self,
+        user: str,
+        code: CloseCode = CloseCode.UNAUTHENTICATED,
+        reason: str = "ended by an administrator",
+        traceparent: str = "",
     ) -> None:
         """Close every connection of a user, on both endpoints; unless told otherwise, on behalf of an administrator."""
-        for session in self.connections.sessions_of(user):
+        sessions = self.connections.sessions_of(user)
+        for session in sessions:
             session.close(code, reason)
+        if sessions:
+            self.log.ended(user, len(sessions), reason, trace_context.ids_of(traceparent))
 
     # --- the end
 

@@ -101,6 +101,7 @@ class Session:
         "states_seen",
         "transport",
         "user_id",
+        "welcomed_at",
         "writable",
     )
 
@@ -115,6 +116,7 @@ class Session:
         self.live = False  # phase is LIVE: read for every session at every broadcast
         self.writable = transport.get_write_buffer_size() == 0
         self.heard_at = self.since = house.now()
+        self.welcomed_at = 0.0  # by the loop's time; 0: not yet
         self.feeds: tuple[Feed, ...] = ()
         # While it is behind, per feed: where it stands in the stream, and how many changes of states it has seen.
         self.cursors: list[Position] | None = None
@@ -148,7 +150,7 @@ class Session:
         self.write(frame)
         self.feeds, self.cursors, self.states_seen = feeds, cursors, [0] * len(feeds)
         self.phase = Phase.CATCHING_UP
-        self.heard_at = self._house.now()
+        self.heard_at = self.welcomed_at = self._house.now()
         if self.writable:
             self.transport.resume_reading()
 

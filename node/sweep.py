@@ -33,6 +33,7 @@ class Sweep:
         self._heartbeat_timeout, self._slow_client_timeout = heartbeat_timeout, slow_client_timeout
         self.slow = 0  # clients whose buffer had not drained when they were last looked at
         self._rounds = 0
+        self._sending_away = False
 
     async def run(self) -> None:
         """Sweep until cancelled."""
@@ -58,6 +59,7 @@ class Sweep:
                 slow += 1
                 if now - session.since > self._slow_client_timeout:
                     self._hub.counters.stalled += 1
+                    self._hub.log.cut_off(session, now - session.since)
                     session.abort(CloseCode.TRY_AGAIN_LATER)
             elif heartbeats and now - session.heard_at > self._heartbeat_timeout:
                 session.close(CloseCode.NO_HEARTBEAT, "no heartbeat")
@@ -69,6 +71,8 @@ class Sweep:
             session.abort(session.close_code)
         if self._link.down_for > _AWAY_TOO_LONG:
             self._send_away()
+        else:
+            self._sending_away = False
 
     def _expire_states(self) -> None:
         """Forget, once a minute, which transcodes have had no news for too long."""
@@ -81,6 +85,10 @@ class Sweep:
     def _send_away(self) -> None:
         """Without Redis for long: another node may reach it, so clients go, a slice at a time."""
         sessions: list[Session] = self._hub.connections.sessions
+        if sessions and not self._sending_away:
+            self._sending_away = True
+            told = {"seconds": round(self._link.down_for, 1), "connections": len(sessions)}
+            logger.error("redis is away for long; clients are sent elsewhere", extra=told)
         random.shuffle(sessions)
         for session in sessions[: max(len(sessions) // _AWAY_SPREAD, 50)]:
             slot = random.randint(1000, 10_000)  # noqa: S311

@@ -10,12 +10,14 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from router.app import create_app
-from router.callers import Callers
+from router.call_log import CallLog
+from router.callers import Callers, fingerprint
 from router.cluster_api import ClusterApi
 from router.metrics import RouterMetrics
 from router.publish_api import PublishApi
 from router.publish_counts import PublishCounts
 from router.publisher import Publisher
+from router.refusals import Refusals
 from router.settings import RouterSettings
 from shared import logs
 from shared.asgi import ASGIApp
@@ -73,7 +75,9 @@ async def build(settings: RouterSettings) -> AsyncIterator[ASGIApp]:
             state_ttl=settings.state_ttl,
         )
         counts, requests, loop_lag = PublishCounts(), HttpTimes(), LoopLag()
-        publish = PublishApi(callers, publisher, link, keys, counts, message_max_bytes=settings.message_max_bytes)
+        publish = PublishApi(
+            callers, publisher, link, keys, counts, CallLog(), message_max_bytes=settings.message_max_bytes
+        )
         cluster = ClusterApi(callers, link, keys, caretaker)
         metrics = RouterMetrics(
             resource("vsrt-router", socket.gethostname()),
@@ -84,7 +88,9 @@ async def build(settings: RouterSettings) -> AsyncIterator[ASGIApp]:
         )
         await stack.enter_async_context(running(loop_lag.run(), "loop lag"))
         await stack.enter_async_context(exporting(metrics, os.environ))
-        yield create_app(publish, cluster, Exposition(metrics), requests, settings.http_body_max_bytes)
+        yield create_app(
+            publish, cluster, Exposition(metrics), requests, Refusals(callers), settings.http_body_max_bytes
+        )
 
 
 async def serve(settings: RouterSettings) -> None:
@@ -93,7 +99,8 @@ async def serve(settings: RouterSettings) -> None:
         server = Server(server_config(app, trusted_proxies=settings.trusted_proxies))
         on_stop_signals(server.stop)
         calm_the_collector()
-        logger.info("router up", extra={"host": settings.router_host, "port": sock.getsockname()[1]})
+        keys = [fingerprint(key) for key in settings.api_keys]
+        logger.info("router up", extra={"host": settings.router_host, "port": sock.getsockname()[1], "api_keys": keys})
         await server.serve(sockets=[sock])
     logger.info("router stopped")
 
@@ -104,7 +111,7 @@ def main() -> int:
     except SettingsError as exc:
         print(f"router: {exc}", file=sys.stderr)
         return 2
-    logs.configure(settings.log_level, settings.log_format)
+    logs.configure(settings, "router", settings.router_name)
     return run(lambda: serve(settings), "router")
 
 

@@ -13,6 +13,7 @@ from router.answers import ERRORS, answer_for
 from router.cluster_api import ClusterApi
 from router.lean_route import Handler, LeanRoute
 from router.publish_api import PublishApi
+from router.refusals import Refusals
 from shared.asgi import BEARER, NO_TELEMETRY, ASGIApp, Receive, Scope, Send
 from shared.exposition import CONTENT_TYPE, Exposition
 from shared.http_times import HttpTimes
@@ -53,7 +54,12 @@ _IDEMPOTENCY_HEADER = {
 
 
 def create_app(
-    publish: PublishApi, cluster: ClusterApi, exposition: Exposition, times: HttpTimes, body_max_bytes: int
+    publish: PublishApi,
+    cluster: ClusterApi,
+    exposition: Exposition,
+    times: HttpTimes,
+    refusals: Refusals,
+    body_max_bytes: int,
 ) -> ASGIApp:
     app = FastAPI(
         title="VideoSite Realtime: router",
@@ -62,12 +68,11 @@ def create_app(
         telemetry=NO_TELEMETRY,
         swagger_ui_oauth2_redirect_url=None,
     )
-    lean = _add_publishing(app, publish, body_max_bytes)
+    lean = _add_publishing(app, publish, refusals, body_max_bytes)
     app.include_router(cluster.routes())
     _add_health(app, exposition)
     _add_error_answers(app)
-
-    others = times.measured(app)
+    others = times.measured(refusals.watched(app))
 
     async def with_lean_routes(scope: Scope, receive: Receive, send: Send) -> None:
         # Past FastAPI's layers, which are a fifth of what a publish costs the router; the routes are FastAPI's too.
@@ -88,7 +93,7 @@ def create_app(
     return with_lean_routes
 
 
-def _add_publishing(app: FastAPI, api: PublishApi, body_max_bytes: int) -> dict[str, LeanRoute]:
+def _add_publishing(app: FastAPI, api: PublishApi, refusals: Refusals, body_max_bytes: int) -> dict[str, LeanRoute]:
     lean: dict[str, LeanRoute] = {}
 
     def add(path: str, handler: Handler, body: Any, answer: Any, status: int, summary: str) -> None:
@@ -99,6 +104,7 @@ def _add_publishing(app: FastAPI, api: PublishApi, body_max_bytes: int) -> dict[
             answer=answer,
             status=status,
             body_max_bytes=body_max_bytes,
+            on_error=refusals.publish,
             summary=summary,
             tags=["publish"],
             responses=_PUBLISH_ERRORS,

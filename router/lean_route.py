@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from fastapi.routing import APIRoute
+from pydantic import ValidationError
 
 from shared.asgi import Receive, Scope, Send
 from shared.errors import RealtimeError
@@ -21,11 +22,16 @@ GONE: Final = 499  # the status under which a call counts whose caller hung up, 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One HTTP request: header names in lower case, the body whole."""
+    """One HTTP request: header names in lower case, the body whole.
+
+    Attributes:
+        client: address and port from where the connection came, as ASGI tells them.
+    """
 
     path: str
     headers: dict[bytes, bytes]
     body: bytes
+    client: Any = None
 
     def header(self, name: bytes) -> str | None:
         value = self.headers.get(name)
@@ -46,6 +52,7 @@ class CallerGone(RealtimeError):
 
 
 Handler = Callable[[Call], Awaitable[tuple[int, bytes]]]
+OnError = Callable[[Call, RealtimeError | ValidationError], Awaitable[None]]
 
 
 class LeanRoute(APIRoute):
@@ -53,6 +60,7 @@ class LeanRoute(APIRoute):
 
     Args:
         body, answer: the models that OpenAPI shows; the handler validates by itself, straight from the bytes.
+        on_error: awaited with the error with which the handler refuses a call, before it is answered.
     """
 
     def __init__(
@@ -64,6 +72,7 @@ class LeanRoute(APIRoute):
         answer: Any,
         status: int,
         body_max_bytes: int,
+        on_error: OnError | None = None,
         **documentation: Any,
     ) -> None:
         super().__init__(
@@ -75,7 +84,7 @@ class LeanRoute(APIRoute):
             description=inspect.getdoc(handler),
             **documentation,
         )
-        self._handler, self._limit = handler, body_max_bytes
+        self._handler, self._limit, self._on_error = handler, body_max_bytes, on_error
         self.app = self._serve
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -88,7 +97,13 @@ class LeanRoute(APIRoute):
             body = await self._read(headers, receive)
         except CallerGone:
             return GONE
-        status, answer = await self._handler(Call(scope["path"], headers, body))
+        call = Call(scope["path"], headers, body, scope.get("client"))
+        try:
+            status, answer = await self._handler(call)
+        except (RealtimeError, ValidationError) as exc:
+            if self._on_error is not None:
+                await self._on_error(call, exc)
+            raise
         await send(
             {
                 "type": "http.response.start",

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from router import bodies
+from router.call_log import CallLog
 from router.callers import Caller, Callers
 from router.lean_route import Call
 from router.operations import (
@@ -22,7 +23,6 @@ from router.operations import (
     key_in_body,
     key_in_header,
     made_key,
-    traceparent,
 )
 from router.planning import MessageTooLarge, Plan, Planner, explain
 from router.publish_counts import PublishCounts
@@ -30,6 +30,7 @@ from router.publisher import Order, Outcome, Publisher
 from shared.errors import InvalidMessage, RealtimeError, RedisError, RedisRefused
 from shared.keys import Keys
 from shared.redis_link import RedisLink
+from shared.trace_context import continued
 
 VOLUME_MAX: Final = 64 * 1024 * 1024  # bytes; the largest message to the most users that one message may have
 
@@ -72,11 +73,12 @@ class PublishApi:
         link: RedisLink,
         keys: Keys,
         counts: PublishCounts,
+        log: CallLog,
         *,
         message_max_bytes: int,
     ) -> None:
         self._callers, self._publisher, self._link, self._keys = callers, publisher, link, keys
-        self._counts = counts
+        self._counts, self._log = counts, log
         self._notifications = Planner(bodies.Notification, bodies.NotificationBatch, publisher, message_max_bytes)
         self._messages = Planner(bodies.MessageRequest, bodies.MessageBatch, publisher, message_max_bytes)
         self._last_us = 0
@@ -107,7 +109,7 @@ class PublishApi:
         caller = await self._callers.allow(call.header(b"authorization"), "publish")
         plan = planner.read_one(call.body)
         operation = _operation(caller, call, plan.key)
-        origin = Origin(traceparent(call.header(b"traceparent")), self._rising_us())
+        origin = Origin(continued(call.header(b"traceparent")), self._rising_us())
         order = Order(planner.make(plan, origin.now_us), plan.targets, operation, origin, plan.owner)
         _check_volume([order])
         try:
@@ -119,6 +121,7 @@ class PublishApi:
         if isinstance(outcome, KeyReused):
             raise outcome
         self._counts.add(order)
+        self._log.published(call, caller, order, outcome)
         return 202, to_json(_answer(outcome, order))
 
     async def _claim(self, order: Order, plan: Plan, planner: Planner) -> None:
@@ -163,7 +166,7 @@ class PublishApi:
         results: list[dict[str, Any]] = [{}] * len(plans)
         orders: dict[int, Order] = {}  # by the item's index
         try:
-            base = Origin(traceparent(call.header(b"traceparent")), self._rising_us(len(plans)))
+            base = Origin(continued(call.header(b"traceparent")), self._rising_us(len(plans)))
             if whole.explicit:
                 base = await self._first_origin(whole, base)
             for index, plan in enumerate(plans):
@@ -187,13 +190,16 @@ class PublishApi:
             outcomes = await self._publish(list(orders.values()))
         except RedisError as exc:
             raise self._unavailable(whole, exc) from exc
+        published = []
         for (index, order), outcome in zip(orders.items(), outcomes, strict=True):
             if isinstance(outcome, KeyReused):
                 results[index] = _REUSED
             else:
                 self._counts.add(order)
                 results[index] = {"status": 202, **_answer(outcome, order)}
+                published.append(order)
         self._counts.add_results(result["status"] for result in results)
+        self._log.batch_published(call, caller, len(items), base.trace_id, published)
         return 200, to_json({"results": results})
 
     async def _reused(

@@ -145,17 +145,18 @@ class RedisLink:
             self._wire.abort()
 
     async def _supervise(self) -> None:
-        pause = _BACKOFF[0]
+        pause, attempts = _BACKOFF[0], 0
         while True:
             try:
                 wire = await self._connect()
             except (redis.RedisError, RedisError, OSError, TimeoutError) as exc:
-                logger.warning("redis is away", extra={"link": self._name, "error": str(exc)})
+                attempts += 1
+                self._tell(exc, attempts)
                 await asyncio.sleep(random.uniform(0.5, 1) * pause)  # noqa: S311
                 pause = min(pause * 2, _BACKOFF[1])
                 continue
-            pause = _BACKOFF[0]
-            logger.info("redis link up", extra={"link": self._name})
+            logger.info("redis is there", extra={"link": self._name, "seconds": self._away(), "attempts": attempts + 1})
+            pause, attempts = _BACKOFF[0], 0
             self._wire, self._down_since, self._up_since = wire, None, time.monotonic()
             self._up.set()
             try:
@@ -165,7 +166,17 @@ class RedisLink:
                 self._up.clear()
                 self.reconnects += 1
                 wire.abort()
-            logger.warning("redis link lost", extra={"link": self._name})
+            logger.warning("redis connection lost", extra={"link": self._name})
+
+    def _tell(self, exc: Exception, attempts: int) -> None:
+        told = {"link": self._name, "seconds": self._away(), "attempts": attempts, "error": str(exc)}
+        if attempts == 1:
+            logger.warning("redis is away", extra=told)
+        else:  # it is news once, however long it lasts
+            logger.debug("redis is still away", extra=told)
+
+    def _away(self) -> float:
+        return round(self.down_for, 1)
 
     async def _connect(self) -> Wire:
         connection = self._pool.make_connection()  # type: ignore[no-untyped-call]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import logging
 import signal
 import socket
 import sys
@@ -17,8 +16,6 @@ import uvloop
 
 from shared.errors import RealtimeError
 from shared.http_protocol import DeadlineProtocol
-
-logger = logging.getLogger(__name__)
 
 _BACKLOG: Final = 4096
 # Bytes that the kernel takes for a client beyond what is on its way to it. Left to itself it takes 4 MB for each that

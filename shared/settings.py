@@ -130,6 +130,7 @@ class CommonSettings(CsvSettings):
     log_format: Literal["auto", "json", "text"] = Field(
         "auto", description="`json`, `text`, or `auto`: text on a terminal, else JSON."
     )
+    log_user_ids: bool = Field(False, description="Name users in all lines. Without it, only the audit names them.")
 
     @model_validator(mode="after")
     def _one_kind_of_key(self) -> Self:

@@ -30,7 +30,7 @@ PAGES = sorted(
     path for path in ROOT.rglob("*.md") if not any(part in NOT_OURS or part.startswith(".") for part in path.parts)
 )
 BROWSERS_OWN = {1000, 1001, 1005, 1006}  # codes that no node of ours chooses
-ELSEWHERE = {"ROUTER_API_KEY", "NODE_URL", "TOKEN"}  # what the command line, the SDK and shells read
+ELSEWHERE = {"ROUTER_API_KEY", "NODE_URL", "TOKEN", "NO_COLOR"}  # what the command line, the SDK and shells read
 
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -27,10 +27,18 @@ class Lodge:
     counters: NodeCounters = field(default_factory=lambda: NodeCounters(ServerClock()))
     connected: bool = True
     down_for: float = 0.0
+    told: list[tuple[Session, float]] = field(default_factory=list)
 
     @property
     def connections(self) -> Lodge:
         return self
+
+    @property
+    def log(self) -> Lodge:
+        return self
+
+    def cut_off(self, session: Session, seconds: float) -> None:
+        self.told.append((session, seconds))
 
 
 @pytest.fixture
