@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from node.counters import NodeCounters
 from node.deliveries import Deliveries
-from node.feed import Feed, FeedCounters, SharedFeed, Spawn
+from node.feed import Feed, SharedFeed, Spawn
 from node.frames import text_frame
 from node.history import History
 from node.session import Session
@@ -31,7 +32,7 @@ class ConnectionManager:
     def __init__(
         self,
         history: History,
-        counters: FeedCounters,
+        counters: NodeCounters,
         spawn: Spawn,
         changed: Callable[[str | None], None],
         deliveries: Deliveries | None = None,

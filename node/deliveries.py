@@ -26,7 +26,8 @@ from shared.tracing import Attributes, Tracing, known_context
 if TYPE_CHECKING:
     from node.acks import Acknowledgements
     from node.connection_manager import ConnectionManager
-    from node.feed import Feed, FeedCounters
+    from node.counters import NodeCounters
+    from node.feed import Feed
     from node.history import Entry
     from node.session import Session
     from shared.ids import Position
@@ -61,7 +62,7 @@ class _Before:
 
     top: Position | None
     delivered: int
-    repeated: int
+    stale: int
     expired: int
     sessions: int
     live: int
@@ -74,7 +75,7 @@ class Deliveries:
         counters: which the feeds count with: the difference is what a message did.
     """
 
-    def __init__(self, tracing: Tracing, counters: FeedCounters, acks: Acknowledgements) -> None:
+    def __init__(self, tracing: Tracing, counters: NodeCounters, acks: Acknowledgements) -> None:
         self._tracing, self._counters, self._acks = tracing, counters, acks
         self._open: dict[str, Delivery] = {}
 
@@ -92,17 +93,19 @@ class Deliveries:
         started, before = time.time_ns(), self._look(feed)
         take(message)
         is_state = message.kind == envelope.STATE
-        if self._counters.repeated == before.repeated if is_state else feed.top is not before.top:
+        if self._counters.stale == before.stale if is_state else feed.top is not before.top:
             delivery = self._delivery(message.traceparent.decode(), spans.BUS, started)
-            self._note(delivery, feed, before, "" if is_state else message.position.decode())
+            written = self._counters.delivered - before.delivered
+            self._note(delivery, feed, before, "" if is_state else message.position.decode(), written)
 
-    def repair(self, feed: Feed, entry: Entry, take: Callable[[Position, bytes, int | None], None]) -> None:
-        """Have an event taken that the bus did not bring, from history."""
+    def repair(self, feed: Feed, entry: Entry, take: Callable[[Position, bytes, int | None], int]) -> int:
+        """Have an event taken that the bus did not bring, from history; return to how many sessions it was written."""
         started, before = time.time_ns(), self._look(feed)
-        take(entry.position, entry.payload, entry.expires_at)
+        written = take(entry.position, entry.payload, entry.expires_at)
         if entry.trace is not None and feed.sessions:
             delivery = self._delivery(entry.trace.decode(), spans.HISTORY, started)
-            self._note(delivery, feed, before, str(entry.position))
+            self._note(delivery, feed, before, str(entry.position), written)
+        return written
 
     def flush(self) -> None:
         """Make the spans of what was taken since the last time."""
@@ -133,9 +136,9 @@ class Deliveries:
     def _look(self, feed: Feed) -> _Before:
         counters = self._counters
         live = sum(session.live for session in feed.sessions)
-        return _Before(feed.top, counters.delivered, counters.repeated, counters.expired, len(feed.sessions), live)
+        return _Before(feed.top, counters.delivered, counters.stale, counters.expired, len(feed.sessions), live)
 
-    def _note(self, delivery: Delivery, feed: Feed, before: _Before, position: str) -> None:
+    def _note(self, delivery: Delivery, feed: Feed, before: _Before, position: str, written: int) -> None:
         delivery.ended_ns = time.time_ns()
         delivery.audiences.add(spans.audience_of(feed.stream))
         delivery.messages += 1
@@ -143,7 +146,6 @@ class Deliveries:
         if self._counters.expired != before.expired:
             delivery.expired += 1
             return
-        written = self._counters.delivered - before.delivered
         delivery.written += written
         delivery.failed += before.live - written
         delivery.behind += before.sessions - before.live

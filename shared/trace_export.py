@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -99,7 +99,7 @@ class Reasons(logging.Filter):
 
 
 @contextlib.asynccontextmanager
-async def exporting(settings: TraceSettings, service: str, instance: str) -> AsyncIterator[Tracing]:
+async def exporting(settings: TraceSettings, resource: Mapping[str, str]) -> AsyncIterator[Tracing]:
     """Give what makes spans and exports them; its end waits a little for the last ones."""
     counts, ids, reasons = SpanCounts(), ChosenIds(), Reasons()
     exporter_log = logging.getLogger(trace_exporter.__name__)
@@ -108,7 +108,9 @@ async def exporting(settings: TraceSettings, service: str, instance: str) -> Asy
     collector = urlsplit(endpoint).netloc.rpartition("@")[2] or "localhost"
     exporter = ToldOnce(OTLPSpanExporter(), reasons, collector, counts)
     # Whether is decided before a span exists (Sampling): a span that exists is exported.
-    provider = TracerProvider(ALWAYS_ON, _resource(service, instance), shutdown_on_exit=False, id_generator=ids)
+    # What is given to `create` outdoes the environment, which knows better.
+    about = Resource.create({**resource, **OTELResourceDetector().detect().attributes})
+    provider = TracerProvider(ALWAYS_ON, about, shutdown_on_exit=False, id_generator=ids)
     provider.add_span_processor(BoundedProcessor(exporter, settings, counts))
     tracer = provider.get_tracer("videosite_realtime", VERSION)
     logger.info("traces are exported", extra={"collector": collector, "sampler": settings.otel_traces_sampler})
@@ -120,12 +122,6 @@ async def exporting(settings: TraceSettings, service: str, instance: str) -> Asy
         counts.dropped += counts.queued - counts.taken  # what the last moment did not suffice for
         if counts.lost:
             logger.warning("spans were lost", extra={"dropped": counts.dropped, "failed": counts.failed})
-
-
-def _resource(service: str, instance: str) -> Resource:
-    ours = {"service.name": service, "service.version": VERSION, "service.instance.id": instance}
-    # What is given to `create` outdoes the environment, which knows better.
-    return Resource.create({**ours, **OTELResourceDetector().detect().attributes})
 
 
 async def _shut_down(provider: TracerProvider) -> None:

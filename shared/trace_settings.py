@@ -6,8 +6,7 @@ What is not named here (headers, certificates, compression, time-outs, limits, r
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Annotated, Final, Literal, Self
 
@@ -77,19 +76,18 @@ class TraceSettings(BaseSettings):
 
 
 @asynccontextmanager
-async def traced(settings: TraceSettings, service: str, instance: str) -> AsyncIterator[Tracing | None]:
+async def traced(settings: TraceSettings, resource: Mapping[str, str]) -> AsyncIterator[Tracing | None]:
     """Open the way of traces out of this process, and close it: first on an exit stack, so last to go.
 
     Gives None where no traces are wanted: then nothing of the SDK is even imported (its 0.2 s and 20 MB are saved).
 
     Args:
-        service: ``service.name`` unless ``OTEL_SERVICE_NAME`` says otherwise.
-        instance: ``service.instance.id``, likewise.
+        resource: what is true of every span of this process, unless ``OTEL_RESOURCE_ATTRIBUTES`` knows better.
     """
     if not settings.wanted:
         yield None
         return
     from shared.trace_export import exporting
 
-    async with exporting(settings, service, f"{instance}.{os.urandom(3).hex()}") as tracing:
+    async with exporting(settings, resource) as tracing:
         yield tracing

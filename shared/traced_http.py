@@ -1,4 +1,7 @@
-"""HTTP calls as SERVER spans, for those that are sampled; past this, an application knows its span by ``trace_of``.
+"""HTTP calls as SERVER spans, for those that are sampled.
+
+Past this, every call has a ``traceparent`` that says what was decided, whatever it came with: whoever passes it on, or
+logs under it, need not know of spans. Who adds spans of its own finds the call's by ``trace_of``.
 
 FastAPI's own telemetry is off: it decides nothing before a span exists, and puts one on every socket for as long as it
 is open. A span here has neither path nor query, only the route: the one has users' ids in it, the other tokens.
@@ -13,7 +16,7 @@ from opentelemetry.trace import Span, SpanContext, SpanKind, use_span
 
 from shared import spans
 from shared.asgi import ASGIApp, Event, Receive, Scope, Send
-from shared.tracing import Attributes, Tracing, fail
+from shared.tracing import Attributes, Tracing, fail, traceparent_of
 
 _KEY: Final = "videosite.trace"
 _API: Final = "/api/"
@@ -69,6 +72,9 @@ class TracedHttp:
         self._app, self._tracing, self._fixed = app, tracing, fixed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith(_API) or scope["method"] == "OPTIONS":
+            await self._app(scope, receive, send)
+            return
         span = self._begin(scope)
         if span is None:
             await self._app(scope, receive, send)
@@ -97,10 +103,17 @@ class TracedHttp:
             trace.end(error, is_ours=status >= 500)
 
     def _begin(self, scope: Scope) -> Span | None:
-        if scope["type"] != "http" or not scope["path"].startswith(_API) or scope["method"] == "OPTIONS":
-            return None
-        header = next((value for name, value in scope["headers"] if name == b"traceparent"), None)
-        return self._tracing.begin(_NO_METHOD, SpanKind.SERVER, header and header.decode("latin-1"))
+        header: str | None = None
+        others = []
+        for field in scope["headers"]:
+            if field[0] == b"traceparent":
+                header = field[1].decode("latin-1")
+            else:
+                others.append(field)
+        span = self._tracing.begin(_NO_METHOD, SpanKind.SERVER, header)
+        decided = self._tracing.passed_on(header) if span is None else traceparent_of(span)
+        scope["headers"] = [*others, (b"traceparent", decided.encode())]
+        return span
 
     def _describe(self, span: Span, scope: Scope, status: int) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "_OTHER"

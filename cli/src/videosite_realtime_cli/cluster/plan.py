@@ -125,7 +125,7 @@ def node_parts(plan: Plan, redis_url: str, environment: Mapping[str, str], clien
             name,
             (sys.executable, "-P", "-m", "node"),
             common
-            | _traced(plan, name)
+            | _traced(plan)
             | {
                 "NODE_NAME": name,
                 "NODE_HOST": LOOPBACK,
@@ -146,7 +146,9 @@ def router_parts(plan: Plan, redis_url: str, environment: Mapping[str, str], cli
         Part(
             name,
             (sys.executable, "-P", "-m", "router"),
-            common | _traced(plan, name) | {"ROUTER_HOST": LOOPBACK, "ROUTER_PORT": url.rpartition(":")[2]},
+            common
+            | _traced(plan)
+            | {"ROUTER_NAME": name, "ROUTER_HOST": LOOPBACK, "ROUTER_PORT": url.rpartition(":")[2]},
             _readyz(client, url),
         )
         for name, url in plan.router_urls.items()
@@ -160,7 +162,7 @@ def demo_part(plan: Plan, environment: Mapping[str, str]) -> Part:
         (sys.executable, *example, DEMO_USER),
         {
             **environment,
-            **_traced(plan, "demo"),
+            **_traced(plan),
             "PYTHONUNBUFFERED": "1",
             "ROUTER_URL": plan.router_url,
             "ROUTER_API_KEY": plan.router_api_key,
@@ -174,6 +176,7 @@ def _common(plan: Plan, redis_url: str, environment: Mapping[str, str]) -> dict[
         "BACKEND_CORS_ORIGINS": ",".join(_DEV_ORIGINS),
         "DRAIN_SECONDS": _DRAIN_SECONDS,
         "LOG_FORMAT": "text",
+        "LOG_USER_IDS": "true",
     }
     inherited = {name: value for name, value in environment.items() if value and name not in _OTHER_KEYS}
     return (
@@ -190,16 +193,16 @@ def _common(plan: Plan, redis_url: str, environment: Mapping[str, str]) -> dict[
     )
 
 
-def _traced(plan: Plan, name: str) -> dict[str, str]:
+def _traced(plan: Plan) -> dict[str, str]:
     """Return what makes a part send its traces to our receiver: all of them, and soon."""
     if not plan.traces_url:
         return {}
     return {
-        "OTEL_EXPORTER_OTLP_ENDPOINT": plan.traces_url,
-        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        # Not the endpoint of all signals: metrics would go there too, and nobody takes them.
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{plan.traces_url}/v1/traces",
+        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf",
         "OTEL_TRACES_SAMPLER": "parentbased_always_on",
         "OTEL_BSP_SCHEDULE_DELAY": "500",
-        "OTEL_RESOURCE_ATTRIBUTES": f"service.instance.id={name}",
     }
 
 
