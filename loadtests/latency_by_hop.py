@@ -61,7 +61,7 @@ async def produce(service: NotificationService, options: argparse.Namespace) -> 
 
 
 async def run(options: argparse.Namespace) -> None:
-    async with stage(nodes=0, routers=0) as cluster, receiver(cluster.directory) as url:
+    async with stage(nodes=0, routers=0, HEARTBEAT_TIMEOUT="86400") as cluster, receiver(cluster.directory) as url:
         env = {
             "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{url}/v1/traces",
             "OTEL_TRACES_SAMPLER": "parentbased_always_off",

@@ -100,8 +100,9 @@ async def one_round(variant: Variant, http: httpx.AsyncClient, api_key: str, opt
 
     before = variant.cpu()
     await asyncio.gather(*(publish() for _ in range(PUBLISHERS)))
-    while variant.received < wanted:
-        await asyncio.sleep(0.005)
+    async with asyncio.timeout(60):
+        while variant.received < wanted:
+            await asyncio.sleep(0.005)
     await asyncio.sleep(1.2 * EXPORT_DELAY)  # the same for all: what a process does by itself is in it
     variant.costs.append((variant.cpu() - before) / options.messages * 1e6)
 
@@ -112,11 +113,14 @@ async def listen(variant: Variant, cluster: Cluster, connected: asyncio.Event) -
         connected.set()
         async for _ in client:
             variant.received += 1
+    raise RuntimeError(f"{variant.node.name} has closed its client: {client.close_code}")
 
 
 async def run(options: argparse.Namespace) -> None:
     async with AsyncExitStack() as stack:
-        cluster = await stack.enter_async_context(stage(nodes=0, routers=0, persistent=False))
+        # Its clients say nothing, for as long as it takes.
+        settings = {"HEARTBEAT_TIMEOUT": "86400", "HEARTBEAT_INTERVAL": "3600"}
+        cluster = await stack.enter_async_context(stage(nodes=0, routers=0, persistent=False, **settings))
         url = await stack.enter_async_context(receiver(cluster.directory))
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=60, trust_env=False))
         variants = await start(cluster, url)
