@@ -141,6 +141,7 @@ def _why_not_ready(membership: Membership, bus: Bus, link: RedisLink) -> str | N
 
 async def serve(settings: NodeSettings) -> None:
     sock = listen(settings.node_host, settings.node_port, reuse_port=settings.node_reuse_port)
+    logs.tell_settings(settings)
     async with build(settings) as node, AsyncExitStack() as stack:
         server = DrainingServer(
             server_config(node.app, ws=UpgradeProtocol, ws_ping_interval=None, ws_per_message_deflate=False)

@@ -68,6 +68,7 @@ async def build(settings: RouterSettings) -> AsyncIterator[ASGIApp]:
 
 async def serve(settings: RouterSettings) -> None:
     sock = listen(settings.router_host, settings.router_port)
+    logs.tell_settings(settings)
     async with build(settings) as app:
         server = Server(server_config(app))
         on_stop_signals(server.stop)
