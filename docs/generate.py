@@ -1,4 +1,4 @@
-"""Write what is generated from the models: settings, the audit's schema, the front end's message types.
+"""Write what is generated: settings, metrics, the audit's schema, dashboards, the front end's message types.
 
 Run by ``make docs``; ``tests/docs/test_generated.py`` fails when a file differs from what this would write.
 """
@@ -17,6 +17,10 @@ from pydantic import SecretStr, TypeAdapter
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from docs.dashboards.cluster import cluster as cluster_board
+from docs.dashboards.latency import latency as latency_board
+from docs.dashboards.node import node as node_board
+from docs.metrics_page import metrics_page
 from docs.typescript import close_codes_ts, messages_ts
 from node.settings import NodeSettings
 from router.settings import RouterSettings
@@ -36,6 +40,7 @@ _GROUPS: Final = (
     ("Clients", ("heartbeat_", "connection_", "max_connections_", "commands_", "frame_", "slow_")),
     ("User check", ("user_check_",)),
     ("History and messages", ("history_", "state_", "message_", "http_")),
+    ("Proxies", ("trusted_",)),
     ("Logs", ("log_",)),
 )
 
@@ -119,6 +124,9 @@ def env_example() -> str:
     return "".join(parts)
 
 
+_DASHBOARDS: Final = ROOT / "helm" / "videosite-realtime" / "dashboards"
+
+
 def audit_schema() -> str:
     """Return the JSON schema of an audit line's fields, beside those that every line has."""
     schema = TypeAdapter(AuditEvent).json_schema()
@@ -134,7 +142,11 @@ def audit_schema() -> str:
 _REALTIME: Final = ROOT / "admin-frontend" / "src" / "realtime"
 FILES: Final = {
     ROOT / "docs" / "settings.md": settings_page,
+    ROOT / "docs" / "metrics.md": metrics_page,
     ROOT / ".env.example": env_example,
+    _DASHBOARDS / "cluster.json": cluster_board,
+    _DASHBOARDS / "node.json": node_board,
+    _DASHBOARDS / "latency.json": latency_board,
     ROOT / "docs" / "audit.schema.json": audit_schema,
     _REALTIME / "messages.ts": messages_ts,
     _REALTIME / "closeCodes.ts": close_codes_ts,

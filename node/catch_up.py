@@ -97,7 +97,7 @@ class CatchUp:
         if not _may_write(session) or cursors is None or cursors[index] == feed.top:
             return 0
         if cursors[index] > feed.position:
-            feed.catch_up()  # the client knows more than our bus has told us
+            feed.catch_up("client")  # it knows more than our bus has told us
             await feed.wait_settled()
             if _may_write(session) and cursors[index] > feed.position:
                 self._resync(session, cursors, index, feed)

@@ -31,9 +31,22 @@ class Drain:
     """Sends all sessions away over ``seconds``; ``hurry`` ends it at once."""
 
     def __init__(self, hub: Hub, seconds: float) -> None:
-        self._hub, self._seconds = hub, seconds
+        self._hub, self.seconds = hub, seconds
         self._hurry = asyncio.Event()
+        self._began_at: float | None = None
         self.total = 0
+
+    @property
+    def lasts_for(self) -> float:
+        """Seconds since it began; 0 before."""
+        return 0.0 if self._began_at is None else self._hub.now() - self._began_at
+
+    @property
+    def progress(self) -> float:
+        """Which part of the clients that were here has been sent away, 0 to 1."""
+        if self._began_at is None:
+            return 0.0
+        return 1 - len(self._hub.connections.all.sessions) / self.total if self.total else 1.0
 
     def hurry(self) -> None:
         self._hurry.set()
@@ -43,14 +56,14 @@ class Drain:
         sessions = self._hub.connections.sessions
         self.total = len(sessions)
         random.shuffle(sessions)
-        logger.info("drain begins", extra={"connections": self.total, "seconds": self._seconds})
-        began = tell_at = self._hub.now()
-        ends_at = began + self._seconds
+        logger.info("drain begins", extra={"connections": self.total, "seconds": self.seconds})
+        self._began_at = began = tell_at = self._hub.now()
+        ends_at = began + self.seconds
         left = self._left(ends_at)
         while sessions and not self._hurry.is_set():
             # By the clock, not by counted slices: a node that is busy must not drain for longer.
             stay = int(self.total * left)
-            self._send_away(sessions[stay:], self._seconds * _RETRY_SPREAD)
+            self._send_away(sessions[stay:], self.seconds * _RETRY_SPREAD)
             del sessions[stay:]
             if sessions:
                 await self._pause(_SLICE_INTERVAL)
@@ -59,7 +72,7 @@ class Drain:
                 logger.info("drain goes on", extra={"connections": len(sessions), "of": self.total})
             left = self._left(ends_at)
         # In a hurry all leave at once, and still come back over the time in which they were to leave.
-        self._send_away(self._hub.connections.sessions, self._seconds * left)
+        self._send_away(self._hub.connections.sessions, self.seconds * left)
         self._hub.cancel_tasks()
         cut_off = await self._last_words()
         took = round(self._hub.now() - began, 1)
@@ -68,7 +81,7 @@ class Drain:
 
     def _left(self, ends_at: float) -> float:
         """Return which part of the drain's time is left, 1 to 0."""
-        return max(ends_at - self._hub.now(), 0.0) / self._seconds if self._seconds else 0.0
+        return max(ends_at - self._hub.now(), 0.0) / self.seconds if self.seconds else 0.0
 
     def _send_away(self, sessions: list[Session], spread: float) -> None:
         """Close sessions, each with a slot of its own within ``spread`` seconds: they come back one by one."""

@@ -127,7 +127,7 @@ class Handshake:
             raise
 
     def _refuse(self, session: Session, refused: Refused) -> None:
-        self._hub.counters.refused[refused.reason] += 1
+        self._hub.counters.refused[str(int(refused.code)), refused.reason] += 1
         self._hub.log.refused(refused.reason, admin=session.is_admin, code=refused.code, user=session.user_id)
         if session.phase is not Phase.OPENING:
             return
@@ -161,6 +161,8 @@ class Handshake:
             return  # reset, or ended by the node; it has been counted out
         self._check_draining()
         self._hub.counters.opened["admin" if session.is_admin else "user"] += 1
+        if recovered is not None:
+            self._hub.counters.resumed[recovered] += 1
         session.leaves_at = leaves_at(self._hub.now(), self._settings.connection_max_age)
         frame = self._connected(session, principal.username, recovered, cursors, request.since)
         session.welcome(frame, (own, everyone), cursors)

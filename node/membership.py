@@ -110,6 +110,12 @@ class Membership:
         self._left = False
         self._held = False
         self.joined = False  # whether it has ever been part of the cluster
+        self.leases_lost = 0
+
+    @property
+    def lease_age(self) -> float:
+        """Seconds since the lease was last renewed; it lapses after ``LEASE_TTL_MS``. 0 before it was first held."""
+        return time.monotonic() - self._renewed_at if self.joined else 0.0
 
     # --- for the handshake and for those who leave
 
@@ -225,6 +231,7 @@ class Membership:
         before, self.node_id = self.node_id, f"{self.name}.{secrets.token_hex(4)}"
         logger.warning("new node id", extra={"node_id": self.node_id, "before": before, "reason": reason})
         self.overlay.forget()
+        self.leases_lost += 1
 
     async def _lease(self, how: str) -> Reply:
         k = self._keys

@@ -66,6 +66,9 @@ class House(Protocol):
     def behind(self, session: Session) -> None:
         """Bring a session that is CATCHING_UP to the tops of its feeds."""
 
+    def fell_behind(self) -> None:
+        """Count a session that was live and is so no more, for its client reads too slowly."""
+
     def closing(self, session: Session) -> None:
         """Forget a session that will hear nothing any more."""
 
@@ -198,6 +201,7 @@ class Session:
         self.phase, self.live = Phase.CATCHING_UP, False
         self.cursors = [feed.position for feed in self.feeds]
         self.states_seen = [feed.states.changes if feed.states is not None else 0 for feed in self.feeds]
+        self._house.fell_behind()
 
     def resume_writing(self) -> None:
         self.writable = True

@@ -31,7 +31,7 @@ class Sweep:
     ) -> None:
         self._hub, self._progress, self._link = hub, progress, link
         self._heartbeat_timeout, self._slow_client_timeout = heartbeat_timeout, slow_client_timeout
-        self.loop_lag = 0.0
+        self.slow = 0  # clients whose buffer had not drained when they were last looked at
         self._rounds = 0
         self._sending_away = False
 
@@ -41,21 +41,22 @@ class Sweep:
         while True:
             due = loop.time() + INTERVAL
             await asyncio.sleep(INTERVAL)
-            self.loop_lag = loop.time() - due
+            late = loop.time() - due
             # After a stall (a pause, a long collection) what clients sent meanwhile waits in our buffers, unread.
-            self.sweep(loop.time(), heartbeats=self.loop_lag < _STALLED_LOOP)
+            self.sweep(loop.time(), heartbeats=late < _STALLED_LOOP)
             await self._progress.tend()
             self._expire_states()
 
     def sweep(self, now: float, *, heartbeats: bool) -> None:
         """Close who is silent, expired, too slow or here for too long; abort who does not finish closing."""
-        wall = time.time()
+        wall, slow = time.time(), 0
         for session in self._hub.connections.sessions:
             if session.phase is Phase.OPENING:
                 continue
             if session.expires_at <= wall:
                 session.close(CloseCode.UNAUTHENTICATED, "token expired")
             elif not session.writable:
+                slow += 1
                 if now - session.since > self._slow_client_timeout:
                     self._hub.counters.stalled += 1
                     self._hub.log.cut_off(session, now - session.since)
@@ -65,6 +66,7 @@ class Sweep:
             elif session.leaves_at <= now and self._link.connected:  # without Redis, nobody else could take it in
                 slot = random.randint(*_AGE_RETRY_MS)  # noqa: S311
                 session.send_away(CloseCode.SERVICE_RESTART, "connected for long enough", slot)
+        self.slow = slow
         for session in [s for s in self._hub.closing_sessions if now - s.since > _CLOSING_TIMEOUT]:
             session.abort(session.close_code)
         if self._link.down_for > _AWAY_TOO_LONG:

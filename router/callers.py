@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections import Counter
 from dataclasses import dataclass
 from hashlib import blake2b, sha256
 from typing import Final, Literal
@@ -44,9 +45,14 @@ class NotAllowed(RealtimeError):
 
 
 class Callers:
-    """Knows the service keys and judges tokens."""
+    """Knows the service keys and judges tokens.
+
+    Attributes:
+        failures: calls that were refused, by reason; those whose token was judged are counted by the verifier.
+    """
 
     def __init__(self, api_keys: list[str], verifier: TokenVerifier | None) -> None:
+        self.failures: Counter[str] = Counter()
         self._keys = [
             (key.encode(), Caller(f"key:{_digest(key)}", ALL_SCOPES, f"key:{fingerprint(key)}")) for key in api_keys
         ]
@@ -61,6 +67,7 @@ class Callers:
         """
         caller = await self._identify(bearer_token(authorization))
         if scope not in caller.scopes:
+            self.failures["scope missing"] += 1
             raise NotAllowed(403, f"the scope {scope!r} is missing")
         return caller
 
@@ -73,12 +80,14 @@ class Callers:
 
     async def _identify(self, credential: str) -> Caller:
         if not credential:
+            self.failures["credential missing"] += 1
             raise NotAllowed(401, "Authorization: Bearer <service key or JWT> is missing")
         given = credential.encode()
         for key, caller in self._keys:
             if hmac.compare_digest(key, given):
                 return caller
         if self._verifier is None:
+            self.failures["service key wrong"] += 1
             raise NotAllowed(401, "the service key is wrong")
         try:
             principal = await self._verifier.verify(credential)

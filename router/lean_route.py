@@ -9,13 +9,15 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
 
 from shared.asgi import Receive, Scope, Send
 from shared.errors import RealtimeError
+
+GONE: Final = 499  # the status under which a call counts whose caller hung up, as proxies have it
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +85,18 @@ class LeanRoute(APIRoute):
             **documentation,
         )
         self._handler, self._limit, self._on_error = handler, body_max_bytes, on_error
-        self.app = self.serve
+        self.app = self._serve
 
-    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, an ASGI application; errors are the caller's to answer."""
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.serve(scope, receive, send)
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> int:
+        """Serve one request and return the status of its answer (``GONE``: none); errors are the caller's to answer."""
         headers = dict(scope["headers"])
         try:
             body = await self._read(headers, receive)
         except CallerGone:
-            return
+            return GONE
         call = Call(scope["path"], headers, body, scope.get("client"))
         try:
             status, answer = await self._handler(call)
@@ -107,6 +112,7 @@ class LeanRoute(APIRoute):
             }
         )
         await send({"type": "http.response.body", "body": answer})
+        return status
 
     async def _read(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         announced = headers.get(b"content-length", b"0")

@@ -49,9 +49,10 @@ class AuditEvent:
             "key's SHA-256; absent if it is unknown who called."
         ),
     ] = None
-    address: Annotated[str | None, Field(description="From where the connection came: a proxy's, if there is one.")] = (
-        None
-    )
+    address: Annotated[
+        str | None,
+        Field(description="From where the call came: the client's, as far as `TRUSTED_PROXIES` vouch for it."),
+    ] = None
     forwarded_for: Annotated[
         str | None,
         Field(description="`X-Forwarded-For` as it came: as true as the proxies in front are strict."),

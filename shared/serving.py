@@ -8,7 +8,7 @@ import gc
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, Final
 
 import uvicorn
@@ -33,15 +33,20 @@ class PortTaken(RealtimeError):
         return f"cannot listen on {self.host}:{self.port}: {self.reason}"
 
 
-def server_config(app: Any, **more: Any) -> uvicorn.Config:
-    """Return uvicorn's settings as our services want them: our logs, no access log (it shows tokens), no lifespan."""
+def server_config(app: Any, *, trusted_proxies: Sequence[str] = (), **more: Any) -> uvicorn.Config:
+    """Return uvicorn's settings as our services want them: our logs, no access log (it shows tokens), no lifespan.
+
+    Args:
+        trusted_proxies: addresses and networks whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed.
+    """
     return uvicorn.Config(
         app,
         http=DeadlineProtocol,
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=list(trusted_proxies),
         lifespan="off",
         timeout_graceful_shutdown=_GRACE,
         **more,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from ipaddress import ip_network
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
@@ -51,6 +52,18 @@ def _origin(origins: list[str]) -> list[str]:
 
 
 Origins = Annotated[CsvList, AfterValidator(_origin)]
+
+
+def _networks(values: list[str]) -> list[str]:
+    for value in values:
+        try:
+            ip_network(value, strict=False)
+        except ValueError:
+            raise ValueError(f"{value!r} is neither an address nor a network such as 10.0.0.0/8") from None
+    return values
+
+
+Networks = Annotated[CsvList, AfterValidator(_networks)]
 
 
 def _readable_address(url: str) -> str:
@@ -104,6 +117,12 @@ class CommonSettings(CsvSettings):
     state_ttl: int = Field(3600, ge=1, description="Seconds without news after which a transcode is no longer active.")
     message_max_bytes: int = Field(64 * 1024, ge=256, description="Largest message, bytes of JSON.")
     http_body_max_bytes: int = Field(Megabyte, ge=1024, description="Largest HTTP body.")
+
+    trusted_proxies: Networks = Field(
+        [],
+        description="Addresses and networks of proxies, comma-separated, whose `X-Forwarded-For` is believed; "
+        "without any, a client's address is the one that connects.",
+    )
 
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)] = Field(
         "INFO", description="Least level that is logged."

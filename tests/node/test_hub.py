@@ -10,6 +10,7 @@ from node.history import History
 from node.hub import Hub
 from shared import envelope
 from shared.auth import TokenVerifier
+from shared.server_clock import ServerClock
 from shared.stats import Counters
 
 
@@ -24,6 +25,7 @@ def make_hub() -> Hub:
         frame_max_bytes=4096,
         commands_per_second=20,
         state_ttl=3600,
+        clock=ServerClock(),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -445,5 +446,8 @@ async def test_metrics_count_what_was_published_by_type(router: httpx.AsyncClien
     await router.post("/notifications", json=SYSTEM)
     await router.post("/messages", json=CUSTOM)
     text = (await router.get("http://router/metrics")).text
-    assert 'vsrt_router_published_messages_total{type="system_message"} 1.0' in text
-    assert 'vsrt_router_published_messages_total{type="custom"} 1.0' in text
+    sent = [line for line in text.splitlines() if line.startswith("messaging_client_sent_messages_total{")]
+    assert [(re.findall('(?:audience|type)="(\\w+)"', line), line.split()[-1]) for line in sent] == [
+        (["admin", "system_message"], "1.0"),
+        (["user", "custom"], "2.0"),
+    ]
