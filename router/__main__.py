@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -80,7 +79,7 @@ async def build(settings: RouterSettings) -> AsyncIterator[ASGIApp]:
         )
         cluster = ClusterApi(callers, link, keys, caretaker)
         metrics = RouterMetrics(
-            resource("vsrt-router", socket.gethostname()),
+            resource("vsrt-router", settings.router_name),
             Sources({"commands": link}, times, requests, caretaker, loop_lag),
             counts,
             callers,

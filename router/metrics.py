@@ -35,7 +35,7 @@ class RouterMetrics(ServiceMetrics):
         "audience",
     )
     def sent(self) -> Values:
-        return {("vsrt", "publish", *labels): count for labels, count in self._counts.sent.items()}
+        return {("vsrt", "publish", *labels): count for labels, count in self._counts.sent().items()}
 
     @histogram(
         "messaging.client.operation.duration",

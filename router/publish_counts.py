@@ -19,7 +19,6 @@ class PublishCounts:
     """Counts what the publishing calls did.
 
     Attributes:
-        sent: messages answered 202, by type and kind of audience; one to admins and its owner counts once for each.
         unavailable: calls answered 503, by why: ``away``, ``refused``.
         calls: seconds of the calls of the publish script, by error: empty, ``away``, ``refused``.
         batches: messages per batch.
@@ -28,7 +27,8 @@ class PublishCounts:
     """
 
     def __init__(self) -> None:
-        self.sent: Counter[tuple[str, str]] = Counter()
+        self._to_users: Counter[str] = Counter()
+        self._to_shared: Counter[tuple[str, str]] = Counter()
         self.unavailable: Counter[str] = Counter()
         self.calls = {error: Buckets(COMMAND) for error in ("", "away", "refused")}
         self.batches = Buckets(BATCH)
@@ -37,16 +37,18 @@ class PublishCounts:
 
     def add(self, order: Order) -> None:
         """Count a message that was accepted."""
-        kind = order.message.type
-        kind = kind if kind in TYPED else CUSTOM
-        users = len(order.targets)
-        for target in order.targets:
-            if target.tag != SHARED_TAG:
-                break  # the shared ones come first, and there are none among users
-            self.sent[kind, target.stream] += 1
-            users -= 1
-        if users:
-            self.sent[kind, "user"] += users
+        kind, targets = order.message.type, order.targets
+        if kind not in TYPED:
+            kind = CUSTOM
+        if targets[0].tag != SHARED_TAG:
+            self._to_users[kind] += len(targets)
+            return
+        self._to_shared[kind, targets[0].stream] += 1  # there is at most one, and it comes first
+        self._to_users[kind] += len(targets) - 1
+
+    def sent(self) -> dict[tuple[str, str], int]:
+        """Return the messages answered 202, by type and audience; one to admins and its owner counts once for each."""
+        return {**self._to_shared, **{(kind, "user"): count for kind, count in self._to_users.items() if count}}
 
     def add_results(self, statuses: Iterable[int]) -> None:
         """Count a batch by the statuses of its items."""
