@@ -163,6 +163,10 @@ def _read_by(service: str) -> frozenset[str]:
     return frozenset(_READERS[service].model_fields.keys() & used)
 
 
+# A derived value stands for the setting behind it.
+_BEHIND: Final = {"api_keys": "router_api_keys", "algorithm": "jwt_algorithm", "sentinels": "redis_sentinels"}
+
+
 def _used(path: Path) -> Iterator[str]:
     """Yield what a file takes from its settings; in a settings file, from ``self``."""
     names = {"settings", "self"} if path.name == "settings.py" else {"settings"}
@@ -171,8 +175,7 @@ def _used(path: Path) -> Iterator[str]:
             continue
         of = node.value
         if (isinstance(of, ast.Name) and of.id in names) or (isinstance(of, ast.Attribute) and of.attr == "_settings"):
-            # A derived value stands for the setting behind it.
-            yield {"api_keys": "router_api_keys", "algorithm": "jwt_algorithm"}.get(node.attr, node.attr)
+            yield _BEHIND.get(node.attr, node.attr)
 
 
 _READ: Final = {service: _read_by(service) for service in _READERS}

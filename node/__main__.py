@@ -33,6 +33,7 @@ from shared.close_codes import CloseCode
 from shared.durability import refuse_unsafe_server
 from shared.errors import SettingsError
 from shared.keys import Keys
+from shared.redis_address import RedisAddress
 from shared.redis_link import RedisLink
 from shared.scripts import Scripts
 from shared.serving import Server, calm_the_collector, listen, on_stop_signals, run, server_config
@@ -58,10 +59,11 @@ async def build(settings: NodeSettings) -> AsyncIterator[Node]:
     keys = Keys(settings.redis_prefix)
     scripts = Scripts(keys)
     verifier = TokenVerifier.from_settings(settings)
+    redis = RedisAddress.from_settings(settings)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(verifier.aclose)
         link = await stack.enter_async_context(
-            RedisLink(settings.redis_url, name="vsrt-node", timeout=settings.redis_timeout, prepare=scripts.prepare)
+            RedisLink(redis, name="vsrt-node", timeout=settings.redis_timeout, prepare=scripts.prepare)
         )
         await refuse_unsafe_server(link, allow_eviction=settings.redis_allow_eviction)
         history = History(link, keys)
@@ -79,7 +81,7 @@ async def build(settings: NodeSettings) -> AsyncIterator[Node]:
         connections = hub.connections
         tops = Tops(connections, history, link, keys, hub.spawn, hub.end_user)
         bus = await stack.enter_async_context(
-            Bus(settings.redis_url, keys, link, hub.hear, tops.compare, timeout=settings.redis_timeout)
+            Bus(redis, keys, link, hub.hear, tops.compare, timeout=settings.redis_timeout)
         )
         membership = Membership(settings.node_name, link, scripts, keys, connections, bus.use_node_channel, tops.see)
         progress = Progress(connections.admin, bus, link, keys)

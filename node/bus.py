@@ -17,6 +17,7 @@ from typing import Any, Final
 from shared import envelope
 from shared.errors import RedisError, RedisUnavailable
 from shared.keys import Keys
+from shared.redis_address import RedisAddress
 from shared.redis_link import RedisLink
 from shared.redis_wire import Wire
 
@@ -38,7 +39,7 @@ class Bus:
 
     def __init__(
         self,
-        url: str,
+        server: RedisAddress,
         keys: Keys,
         commands: RedisLink,
         hear: Callable[[bytes], None],
@@ -47,7 +48,9 @@ class Bus:
         timeout: float,
     ) -> None:
         self._keys, self._commands, self._hear, self._resubscribed = keys, commands, hear, resubscribed
-        self._link = RedisLink(url, name="vsrt-bus", timeout=timeout, prepare=self._subscribe_all, on_push=self._push)
+        self._link = RedisLink(
+            server, name="vsrt-bus", timeout=timeout, prepare=self._subscribe_all, on_push=self._push
+        )
         self._channels: set[str] = {keys.admin_channel, keys.all_channel}
         self._own_channel = ""
         self._confirmations: dict[str, asyncio.Future[None]] = {}

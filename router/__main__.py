@@ -21,6 +21,7 @@ from shared.caretaker import Caretaker
 from shared.durability import refuse_unsafe_server
 from shared.errors import SettingsError
 from shared.keys import Keys
+from shared.redis_address import RedisAddress
 from shared.redis_link import RedisLink
 from shared.scripts import Scripts
 from shared.serving import Server, calm_the_collector, listen, on_stop_signals, run, server_config
@@ -35,9 +36,10 @@ async def build(settings: RouterSettings) -> AsyncIterator[ASGIApp]:
     """Build a router; what it runs ends with the context."""
     keys = Keys(settings.redis_prefix)
     scripts = Scripts(keys)
+    redis = RedisAddress.from_settings(settings)
     async with AsyncExitStack() as stack:
         link = await stack.enter_async_context(
-            RedisLink(settings.redis_url, name="vsrt-router", timeout=settings.redis_timeout, prepare=scripts.prepare)
+            RedisLink(redis, name="vsrt-router", timeout=settings.redis_timeout, prepare=scripts.prepare)
         )
         # A router is of use without Redis too: it says 503.
         await refuse_unsafe_server(link, allow_eviction=settings.redis_allow_eviction)

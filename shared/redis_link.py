@@ -1,6 +1,7 @@
 """One supervised connection to Redis on which everything that waits travels together.
 
-redis-py finds, secures and authenticates the connection; then its socket is handed to :class:`~shared.redis_wire.Wire`.
+:class:`~shared.redis_address.RedisAddress` makes a connection of redis-py's, secured and authenticated; then its socket
+is handed to :class:`~shared.redis_wire.Wire`.
 
 Commands are never retried here: a caller knows whether doing it twice does harm, this class does not.
 """
@@ -16,11 +17,9 @@ from collections.abc import Awaitable, Callable
 from typing import Self
 
 import redis.asyncio as redis
-from redis.asyncio.connection import AbstractConnection
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from shared.errors import RedisError, RedisUnavailable
+from shared.redis_address import RedisAddress
 from shared.redis_wire import Argument, Push, Reply, Wire
 from shared.tasks import stop_the_process
 
@@ -36,7 +35,7 @@ class RedisLink:
     """A connection that comes back by itself; an async context manager.
 
     Args:
-        url: ``redis://``, ``rediss://`` or ``unix://`` address, as redis-py takes it.
+        server: where it is, or its ``redis://``, ``rediss://`` or ``unix://`` address.
         name: shown by ``CLIENT LIST``.
         timeout: seconds without an answer after which the connection counts as hung and is replaced.
         prepare: awaited with every new connection before anybody else may use it.
@@ -45,7 +44,7 @@ class RedisLink:
 
     def __init__(
         self,
-        url: str,
+        server: RedisAddress | str,
         *,
         name: str,
         timeout: float = 3.0,
@@ -54,14 +53,7 @@ class RedisLink:
     ) -> None:
         self.timeout = timeout
         self.reconnects = 0
-        self._pool = redis.ConnectionPool.from_url(
-            url,
-            protocol=3,
-            client_name=name,
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            retry=Retry(NoBackoff(), 0),
-        )
+        self._server = RedisAddress(server) if isinstance(server, str) else server
         self._name, self._prepare, self._on_push = name, prepare, on_push
         self._wire: Wire | None = None
         self._up = asyncio.Event()
@@ -162,18 +154,15 @@ class RedisLink:
             logger.warning("redis link lost", extra={"link": self._name})
 
     async def _connect(self) -> Wire:
-        connection = self._pool.make_connection()  # type: ignore[no-untyped-call]
         wire = Wire(asyncio.get_running_loop(), self._on_push)
         try:
             async with asyncio.timeout(2 * self.timeout):
-                await _connect(connection)
-                wire.take_over(connection)
+                wire.take_over(await self._server.connect(name=self._name, timeout=self.timeout))
                 await self._read_clock(wire)
                 if self._prepare is not None:
                     await self._prepare(wire)
         except BaseException:
             wire.abort()
-            await connection.disconnect(nowait=True)
             raise
         return wire
 
@@ -200,11 +189,3 @@ class RedisLink:
         seconds, micros = await reply
         after = time.monotonic()
         self._clock_offset_us = int(seconds) * 1e6 + int(micros) - (before + after) / 2 * 1e6
-
-
-async def _connect(connection: AbstractConnection) -> None:
-    try:
-        await connection.connect()  # type: ignore[no-untyped-call]
-    except RuntimeError as exc:
-        # What uvloop raises when redis-py writes its HELLO to a socket that was reset a moment ago.
-        raise RedisUnavailable(str(exc)) from exc

@@ -82,7 +82,7 @@ class Wire(asyncio.Protocol):
         self._reader.feed(data)
         self.last_reply = self._loop.time()
         try:
-            while (reply := self._reader.gets()) is not False:
+            while self._transport is not None and (reply := self._reader.gets()) is not False:
                 self._dispatch(reply)
         except hiredis.ProtocolError:
             logger.exception("redis sent what is not RESP; the connection is dropped")
@@ -106,6 +106,8 @@ class Wire(asyncio.Protocol):
         if isinstance(reply, hiredis.ReplyError):
             self._complain(str(reply))
             future.set_exception(RedisRefused(str(reply)))
+            if str(reply).startswith("READONLY"):
+                self.abort()  # it was demoted: whoever is the master now is found by connecting anew
         else:
             future.set_result(reply)
 
