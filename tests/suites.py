@@ -65,6 +65,7 @@ SUITES: dict[str, Suite] = {
         "tests/integration/test_redis_faults.py",
         "tests/integration/test_forgetful_redis.py",
         "tests/integration/test_states.py",
+        "tests/integration/test_redis_user.py",
         TEST_REDIS="redis-server",
     ),
     "page": npx("vitest", "run", "--reporter=default", "--reporter=junit", "--outputFile.junit"),
