@@ -216,17 +216,26 @@ def test_settings_do_not_change_after_they_were_read(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
-        ({"REDIS_URL": "redis://me:pw@there", "REDIS_PASSWORD": "pw"}, "REDIS_PASSWORD is set, and REDIS_URL has one too"),
+        (
+            {"REDIS_URL": "redis://me:pw@there", "REDIS_PASSWORD": "pw"},
+            "REDIS_PASSWORD is set, and REDIS_URL has one too",
+        ),
         ({"REDIS_URL": "redis://me@there", "REDIS_USERNAME": "me"}, "REDIS_USERNAME is set, and REDIS_URL has one too"),
         ({"REDIS_USERNAME": "me"}, "REDIS_USERNAME is set without REDIS_PASSWORD"),
         ({"REDIS_CA_FILE": __file__}, "REDIS_URL of rediss:// only"),
-        ({"REDIS_URL": "rediss://there", "REDIS_CA_FILE": "/no/such/file"}, "/no/such/file cannot be read: No such file"),
-        ({"REDIS_URL": "rediss://there", "REDIS_KEY_FILE": __file__}, "REDIS_CERT_FILE and REDIS_KEY_FILE belong together"),
+        (
+            {"REDIS_URL": "rediss://there", "REDIS_CA_FILE": "/no/such/file"},
+            "/no/such/file cannot be read: No such file",
+        ),
+        (
+            {"REDIS_URL": "rediss://there", "REDIS_KEY_FILE": __file__},
+            "REDIS_CERT_FILE and REDIS_KEY_FILE belong together",
+        ),
         ({"REDIS_URL": "unix:///run/redis", "REDIS_SENTINELS": "a"}, "REDIS_URL cannot be unix://"),
         ({"REDIS_SENTINELS": "a:26379,b:port"}, "'b:port' is not host:port"),
         ({"REDIS_SENTINELS": "redis://a:26379"}, "'redis://a:26379' is not host:port"),
     ],
-)  # fmt: skip
+)
 def test_ways_to_redis_that_do_not_go_together_are_refused(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], said: str
 ) -> None:
