@@ -35,7 +35,7 @@ class Result:
     status: str
     position: str
     online: bool
-    places: Any
+    places: str
 
 
 @dataclass(slots=True)
@@ -52,8 +52,8 @@ class Press:
         """Publish items of one hash tag in one script call."""
         reply = await self.raw(*items, deadline=deadline)
         return [
-            Result(status.decode(), position.decode(), online == 1, places)
-            for status, position, online, places in reply
+            Result(status, position, online == "1", places)
+            for status, position, online, places in (line.split(" ", 3) for line in reply.decode().split("\n")[:-1])
         ]
 
     async def raw(self, *items: Item, deadline: int = 0) -> Any:
