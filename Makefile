@@ -7,7 +7,7 @@ PAGE := admin-frontend/dist/index.html
 PAGE_SOURCES := $(shell find admin-frontend \( -name node_modules -o -name dist -o -name build -o -name test-results \) -prune -o -type f -print 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup page run check test soak docs clean
+.PHONY: help setup page run check test soak docs manifests clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,8 +40,11 @@ test: $(READY) page  ## check, then all suites, one after another; a closing lin
 soak: $(READY)  ## everything breaks for MINUTES (5), by the schedule of SEED (at random); a report of what was lost
 	$(BIN)/python -m tests.faults --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
 
-docs: $(READY)  ## regenerate what is generated: the settings' table, .env.example, the front end's message types
+docs: $(READY)  ## regenerate what is generated: the settings' table, .env.example, the front end's message types, the chart's README
 	$(BIN)/python docs/generate.py
+
+manifests: $(READY)  ## render the chart into k8s/
+	$(BIN)/python docs/manifests.py
 
 clean:  ## remove what set-up and tests made
 	rm -rf $(VENV) admin-frontend/node_modules admin-frontend/dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .run

@@ -1,4 +1,4 @@
-"""Write what is generated from the models: ``docs/settings.md``, ``.env.example``, the front end's message types.
+"""Write what is generated: settings' documents and the front end's types from the models, the chart's README.
 
 Run by ``make docs``; ``tests/docs/test_generated.py`` fails when a file differs from what this would write.
 """
@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from docs import chart
 from docs.typescript import close_codes_ts, messages_ts
 from node.settings import NodeSettings
 from router.settings import RouterSettings
@@ -117,10 +118,17 @@ def env_example() -> str:
     return "".join(parts)
 
 
+def chart_schema() -> str:
+    everything = [setting for _, settings in groups() for setting in settings]
+    return chart.schema({service: {s.name for s in everything if service in s.readers} for service in _READERS})
+
+
 _REALTIME: Final = ROOT / "admin-frontend" / "src" / "realtime"
 FILES: Final = {
     ROOT / "docs" / "settings.md": settings_page,
     ROOT / ".env.example": env_example,
+    chart.SCHEMA: chart_schema,
+    chart.CHART / "README.md": chart.readme,
     _REALTIME / "messages.ts": messages_ts,
     _REALTIME / "closeCodes.ts": close_codes_ts,
 }
