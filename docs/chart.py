@@ -75,6 +75,10 @@ def documented() -> list[Value]:
     return list(_documented(VALUES.read_text(encoding="utf-8")))
 
 
+def default_of(path: tuple[str, ...]) -> Any:
+    return _at(yaml.safe_load(VALUES.read_text(encoding="utf-8")), path)
+
+
 def _documented(text: str) -> Iterator[Value]:
     values = yaml.safe_load(text)
     section, meaning, above = "", list[str](), list[tuple[int, str]]()
