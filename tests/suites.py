@@ -59,6 +59,7 @@ SUITES: dict[str, Suite] = {
     "sdk": pytest("tests/sdk"),
     "cli": pytest("tests/cli"),
     "integration": pytest("tests/integration"),
+    "chart": pytest("tests/chart"),
     "faults": pytest("tests/faults"),
     "redis 7.0": pytest(
         "tests/shared",

@@ -58,11 +58,13 @@ def test_the_metric_that_scales_is_one_that_nodes_have() -> None:
     (metric,) = rendered("production").one("HorizontalPodAutoscaler")["spec"]["metrics"]
     name = metric["pods"]["metric"]["name"]
     assert f'"{name}"' in sources
-    (trigger,) = rendered("sentinel").one("ScaledObject")["spec"]["triggers"]
+    keda = rendered("sentinel")
+    (trigger,) = keda.one("ScaledObject")["spec"]["triggers"]
     pods = re.search(rf'sum\({name}{{namespace="videosite",pod=~"(.+)"}}\)', trigger["metadata"]["query"])
     assert pods
-    assert re.fullmatch(pods[1], "demo-videosite-realtime-node-7d9c-x2x")
-    assert not re.fullmatch(pods[1], "demo-videosite-realtime-router-7d9c-x2x")
+    for component in COMPONENTS:
+        pod = f"{keda.one('Deployment', component)['metadata']['name']}-7d9c6b-x2xk4"
+        assert bool(re.fullmatch(pods[1], pod)) == (component == "node")
 
 
 # --- the test, the notes

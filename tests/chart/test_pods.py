@@ -43,6 +43,12 @@ def test_no_image_is_the_latest(chart: Rendered) -> None:
         assert re.search(r"@sha256:[0-9a-f]{64}$|:\d[\w.-]*$", image), image
 
 
+def test_one_kind_of_pods_may_be_of_another_version_while_the_order_of_an_upgrade_matters() -> None:
+    images = {component: container(pod)["image"] for component, pod in services(rendered("production"))}
+    assert images["node"].partition("@")[2].startswith("sha256:")
+    assert images["router"] == "registry.example.com/videosite-realtime:0.0.9"
+
+
 @each
 def test_every_setting_is_one_that_the_service_reads(chart: Rendered) -> None:
     for component in COMPONENTS:

@@ -84,7 +84,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         r"would open the management port .*choose PodMonitor",
     ),
     # names
-    ({"image.tag": "latest"}, r"image\.tag is latest"),
+    ({"image.tag": "latest"}, r"image\.tag, .* is latest"),
+    ({"router.imageTag": "latest"}, r"router\.imageTag is latest"),
     ({"image.digest": "sha256:abc"}, r"/image/digest"),
     ({"nodes.replicas": 3}, r"additional properties 'nodes' not allowed"),
     ({"node.drainSecond": 3}, r"/node'?: additional properties 'drainSecond' not allowed"),

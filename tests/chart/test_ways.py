@@ -31,6 +31,7 @@ def test_selectors_match_the_pods_of_their_component_and_no_others(chart: Render
             continue
         matched = [component for component, pod in pods if selects(selector(spec), pod)]
         assert matched == [component_of(found)], found["metadata"]["name"]
+        assert found["metadata"]["name"].endswith(f"-{component_of(found)}")
 
 
 @each

@@ -3,7 +3,7 @@ What does not go together. values.schema.json has seen every value alone; here i
 Every message names the values and what to do.
 */}}
 {{- define "vsrt.checks" -}}
-{{- if eq .Values.image.tag "latest" -}}{{- fail "image.tag is latest, which says nothing of what runs: name a version, or a digest" -}}{{- end -}}
+{{- if has "latest" (list .Values.image.tag .Values.node.imageTag .Values.router.imageTag) -}}{{- fail "image.tag, node.imageTag or router.imageTag is latest, which says nothing of what runs: name a version, or a digest" -}}{{- end -}}
 {{- $auth := .Values.auth -}}
 {{- $jwt := $auth.jwt -}}
 {{- if eq $jwt.type "jwks" -}}

@@ -25,11 +25,15 @@
 {{- default (include "vsrt.fullname" .) .Values.auth.existingSecret -}}
 {{- end -}}
 
+{{/* Takes {root, tag}: a tag of a component's own counts before everything else. */}}
 {{- define "vsrt.image" -}}
-{{- if .Values.image.digest -}}
-{{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
+{{- $image := .root.Values.image -}}
+{{- if .tag -}}
+{{- printf "%s:%s" $image.repository .tag -}}
+{{- else if $image.digest -}}
+{{- printf "%s@%s" $image.repository $image.digest -}}
 {{- else -}}
-{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) -}}
+{{- printf "%s:%s" $image.repository (default .root.Chart.AppVersion $image.tag) -}}
 {{- end -}}
 {{- end -}}
 
