@@ -35,7 +35,7 @@ async def refuse_unsafe_server(link: RedisLink, *, allow_eviction: bool) -> None
     if info.get("aof_enabled") != "1":
         logger.warning("redis keeps no append-only file: a restart forgets everything since its last snapshot")
     elif fsync is None:
-        logger.info("redis does not tell us its appendfsync; with less than always, a crash may forget the last writes")
+        logger.info("redis does not tell how often it syncs")
     elif fsync != "always":
         logger.warning("redis does not sync every write: a crash may forget the last second (appendfsync always)")
 

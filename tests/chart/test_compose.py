@@ -98,11 +98,15 @@ def test_secrets_come_from_outside() -> None:
                 assert re.fullmatch(r"\$\{\w+:\?.+\}", value), "without it, nothing starts"
 
 
-def test_nginx_knows_the_nodes_and_shows_no_token() -> None:
-    config = (ROOT / "deploy" / "nginx" / "realtime.conf").read_text()
+def test_nginx_has_the_shipped_configuration_and_finds_the_nodes_by_its_names() -> None:
+    source, target, _ = SERVICES["nginx"]["volumes"][0].split(":")
+    assert (source, target) == ("./docs/proxies/nginx.conf", "/etc/nginx/conf.d/default.conf")
+    named = re.findall(r"server ([\w-]+):(\d+)", (ROOT / source).read_text())
+    assert named == [(name, "8000") for name in OURS if name.startswith("node")]
+
+
+def test_nodes_believe_what_nginx_says_of_a_clients_address() -> None:
+    (network,) = FILE["networks"]["default"]["ipam"]["config"]
     for name in OURS:
-        assert (f"server {name}:8000" in config) == name.startswith("node")
-    assert "$request " not in config
-    assert '$request"' not in config
-    for header in ("Upgrade", "Connection", "Host", "X-Real-IP", "X-Forwarded-For", "X-Forwarded-Proto"):
-        assert f"proxy_set_header {header} " in config
+        if name.startswith("node"):
+            assert SERVICES[name]["environment"]["TRUSTED_PROXIES"] == network["subnet"]

@@ -72,7 +72,7 @@ async def test_a_connection_through_tls_that_breaks_comes_back(new_cluster, guar
     cluster: Cluster = await new_cluster(redis=guarded.server, **guarded.settings)
     async with cluster.user("7") as phone:
         await guarded.server.kill()
-        await until(lambda: "redis link lost" in cluster.node.log())
+        await until(lambda: "redis connection lost" in cluster.node.log())
         await guarded.server.start()
 
         async def sent() -> bool:
@@ -100,4 +100,4 @@ async def test_a_wrong_way_to_tls_is_said_in_the_log(
     node = cluster.add_node(**change)
     node.launch()
     await until(lambda: said in node.log())
-    assert "redis link up" not in node.log()
+    assert "redis is there" not in node.log()
