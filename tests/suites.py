@@ -94,6 +94,7 @@ SUITES: dict[str, Suite] = {
     "sdk": pytest("tests/sdk"),
     "cli": pytest("tests/cli"),
     "integration": pytest("tests/integration"),
+    "chart": pytest("tests/chart"),
     "monitoring": pytest("tests/monitoring", needs=(PROMETHEUS,)),
     "faults": pytest("tests/faults"),
     "redis 7.0": pytest(
@@ -101,6 +102,7 @@ SUITES: dict[str, Suite] = {
         "tests/integration/test_redis_faults.py",
         "tests/integration/test_forgetful_redis.py",
         "tests/integration/test_states.py",
+        "tests/integration/test_redis_user.py",
         needs=(REDIS,),
         TEST_REDIS="redis-server",
     ),
