@@ -20,7 +20,6 @@ from loadtests.swarm import options, users
 from loadtests.swarm.conductor import Conductor
 from loadtests.swarm.identities import BadOption
 from loadtests.swarm.member import Member
-from loadtests.swarm.shapes import shape
 from loadtests.swarm.station import Station
 from loadtests.swarm.users import Admin, Browser, Transcoder
 
@@ -56,7 +55,7 @@ def _check(parsed: Any) -> None:
         return
     try:
         options.Options.read(parsed)
-        shape(parsed.shape, parsed.num_users or 1, parsed.spawn_rate or 1, parsed.run_time, storm_rate=parsed.storm_rate)
+        options.shape(parsed)
     except BadOption as exc:
         sys.exit(f"locustfile: {exc}")
 

@@ -60,6 +60,7 @@ SUITES: dict[str, Suite] = {
     "cli": pytest("tests/cli"),
     "integration": pytest("tests/integration"),
     "faults": pytest("tests/faults"),
+    "load": pytest("tests/load"),
     "redis 7.0": pytest(
         "tests/shared",
         "tests/integration/test_redis_faults.py",

@@ -17,9 +17,8 @@ from gevent.event import Event
 from locust.env import Environment
 from locust.runners import STATE_RUNNING, STATE_SPAWNING, MasterRunner, Runner
 
-from loadtests.swarm import shapes
+from loadtests.swarm import options, shapes
 from loadtests.swarm.clock import Clock
-from loadtests.swarm.options import Options
 from loadtests.swarm.restart import RestartWatch
 from loadtests.swarm.station import CHECK, Failure
 from loadtests.swarm.streams import Flaw, Tops
@@ -66,7 +65,7 @@ class Conductor:
         return self._environment.parsed_options
 
     def _send(self, name: str, data: Any = None) -> None:
-        self._runner.send_message(name, data)  # type: ignore[attr-defined]
+        self._runner.send_message(name, data)
 
     def _members(self) -> set[str]:
         if not isinstance(self._runner, MasterRunner):
@@ -82,15 +81,13 @@ class Conductor:
 
     def _on_clock(self, msg: Any, **_: Any) -> None:
         data = {"asked": msg.data["asked"], "answer": Clock.here()}
-        self._runner.send_message("time", data, msg.node_id)  # type: ignore[attr-defined]
+        self._runner.send_message("time", data, msg.node_id)
 
     def tick(self, at: float) -> tuple[int, float] | None:
         """Do what is due; return how many users there should be, or None when the test is over."""
         parsed = self._parsed
         if self._shape is None:
-            self._shape = shapes.shape(
-                parsed.shape, parsed.num_users or 1, parsed.spawn_rate or 1, parsed.run_time, storm_rate=parsed.storm_rate
-            )
+            self._shape = options.shape(parsed)
         for order in self._shape.due(self._ticked, at):
             self._order(order)
         self._ticked = at
@@ -109,14 +106,15 @@ class Conductor:
             case shapes.PEAK_ENDS:
                 self._send("factor", {"broadcast": 1.0})
             case shapes.RESTART:
-                options = Options.read(self._parsed)
-                self._watch = RestartWatch(options.router_url, options.api_key, self._parsed.restart_command)
+                read = options.Options.read(self._parsed)
+                self._watch = RestartWatch(read.router_url, read.api_key, self._parsed.restart_command)
                 gevent.spawn(self._watch.run)
 
     def _restarting(self, at: float) -> bool:
         assert self._shape is not None
         assert self._shape.seconds is not None
-        return self._watch is not None and not self._watch.over and at < self._shape.seconds + self._parsed.restart_timeout
+        latest = self._shape.seconds + self._parsed.restart_timeout
+        return self._watch is not None and not self._watch.over and at < latest
 
     # --- the end
 
@@ -135,12 +133,18 @@ class Conductor:
         members = self._members()
         self._gather("quiet", None, members, _ANSWERS)
         self._gather("tops", self._tops.packed(), members, self._parsed.patience + _MARGIN)
-        if self._parsed.shape == "restart" and not (self._watch and self._watch.over and not self._watch.failed):
-            self._failed("no rolling restart was seen" if not self._watch or not self._watch.failed else self._watch.failed)
+        if self._parsed.shape == "restart":
+            self._judge_restart()
         if self.tally["clients"] == 0:
             self._failed("no client was there at the end")
         print(self.summary(), file=sys.stderr, flush=True)
         gevent.sleep(1.5)  # the CSV files are written anew every second
+
+    def _judge_restart(self) -> None:
+        if self._watch is None or not self._watch.over:
+            self._failed("no rolling restart was seen, or not its end")
+        elif self._watch.failed:
+            self._failed(self._watch.failed)
 
     def _gather(self, name: str, data: Any, members: set[str], seconds: float) -> None:
         """Send a message and wait for the answers of all members."""

@@ -57,7 +57,7 @@ class Minting:
 
 @dataclass(frozen=True, slots=True)
 class FromCommand:
-    """Runs a command for each token; it is shown ``{role}`` (``user`` or ``admin``) and ``{id}``, and prints the token."""
+    """Runs a command for each token: ``{role}`` (``user``, ``admin``) and ``{id}`` are filled in; prints a token."""
 
     command: str
 

@@ -17,6 +17,7 @@ Messages of Locust's own channel, by name. Alone, both ends are the same process
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from locust.env import Environment
@@ -41,7 +42,12 @@ class Member:
         self._probes: list[Probe] = []
         self._users: int | None = None
         self._reports = 0
-        listeners = {"cast": self._on_cast, "time": self._on_time, "factor": self._on_factor, "cut": self._on_cut}
+        listeners: dict[str, Callable[..., None]] = {
+            "cast": self._on_cast,
+            "time": self._on_time,
+            "factor": self._on_factor,
+            "cut": self._on_cut,
+        }
         for name, listener in listeners.items():
             self._runner.register_message(name, listener)
         # These wait, and the channel must not wait with them.
@@ -68,7 +74,7 @@ class Member:
     # --- the clock
 
     def _ask_the_time(self) -> None:
-        self._runner.send_message("clock", {"asked": Clock.here()})  # type: ignore[attr-defined]
+        self._runner.send_message("clock", {"asked": Clock.here()})
 
     def _on_time(self, msg: Any, **_: Any) -> None:
         self._probes.append(Probe(msg.data["asked"], msg.data["answer"], Clock.here()))
@@ -93,7 +99,7 @@ class Member:
         station.publishing = False
         if not station.wait(lambda: station.calls == 0, _LAST_CALLS):
             station.tally["calls unanswered"] += station.calls
-        self._runner.send_message("answered", station.tops.packed())  # type: ignore[attr-defined]
+        self._runner.send_message("answered", station.tops.packed())
 
     def _on_tops(self, msg: Any, **_: Any) -> None:
         station, tops, began = self._station, Tops(), time.perf_counter()
@@ -110,7 +116,7 @@ class Member:
             station.tally["clock error us"] = station.clock.error
             station.tally["clock offset us"] = abs(station.clock.offset)
         self._hand_in_rows()
-        self._runner.send_message("settled", dict(station.tally))  # type: ignore[attr-defined]
+        self._runner.send_message("settled", dict(station.tally))
 
     def _hand_in_rows(self) -> None:
         """Wait until a report with the rows above has left: the master quits when the last one has settled."""

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from loadtests.swarm import shapes
 from loadtests.swarm.identities import BadOption, Cast, FromCommand, FromFile, Issuer, Minting
+from loadtests.swarm.shapes import Shape
 
 SHAPES = ("steady", "storm", "peak", "restart")
 RATES = ("personal", "batch", "progress", "admin", "broadcast")
@@ -94,7 +96,8 @@ class Options:
         issuer = _issuer(parsed)
         browsers = (parsed.num_users or 1) - parsed.admins - parsed.transcoders
         if browsers < 0 or parsed.admins < 0 or parsed.transcoders < 0:
-            raise BadOption(f"-u {parsed.num_users}: {parsed.admins} admins and {parsed.transcoders} transcoders are more")
+            fixed = f"{parsed.admins} admins and {parsed.transcoders} transcoders"
+            raise BadOption(f"-u {parsed.num_users}: {fixed} are more")
         if isinstance(issuer, FromFile):
             users, admins = issuer.ids(admin=False), issuer.ids(admin=True)
             if not users or (parsed.admins and not admins):
@@ -120,17 +123,21 @@ class Options:
         )
 
 
+def shape(parsed: argparse.Namespace) -> Shape:
+    """Return the shape that was chosen; raises ``BadOption``."""
+    users, rate = parsed.num_users or 1, parsed.spawn_rate or 1
+    return shapes.shape(parsed.shape, users, rate, parsed.run_time, storm_rate=parsed.storm_rate)
+
+
 def _issuer(parsed: argparse.Namespace) -> Issuer:
-    ways = {"--jwt-secret": parsed.jwt_secret, "--token-file": parsed.token_file, "--token-command": parsed.token_command}
-    chosen = [name for name, value in ways.items() if value]
-    if "--token-file" in chosen:
+    if parsed.token_file:
         path = Path(parsed.token_file)
         if not path.is_file():
             raise BadOption(f"--token-file {path} is no file")
         return FromFile(path)
-    if "--token-command" in chosen:
+    if parsed.token_command:
         return FromCommand(parsed.token_command)
-    if not chosen:
+    if not parsed.jwt_secret:
         raise BadOption("no tokens: give --jwt-secret (or JWT_SECRET), --token-file or --token-command")
     return Minting(
         parsed.jwt_secret, parsed.jwt_algorithm, parsed.jwt_issuer, parsed.jwt_audience, _positive(parsed, "token_life")

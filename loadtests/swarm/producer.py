@@ -1,8 +1,8 @@
 """A transcoder: the calls that it makes through the SDK, each kind at a rate of its own, in no rhythm.
 
-It reports on one video after another: progress in tenths, then ``complete``, or ``failed`` for one in ten. Beside that it
-sends personal messages, batches of them, messages to admins and broadcasts. Calls come at random times (Poisson), as from
-many that do not know of each other; whoever is late for more than a second skips what it missed, and says so.
+It reports on one video after another: progress in tenths, then ``complete``, or ``failed`` for one in ten. Beside that
+it sends personal messages, batches of them, messages to admins and broadcasts. Calls come at random times (Poisson), as
+from many that do not know of each other; whoever is late for more than a second skips what it missed, and says so.
 """
 
 from __future__ import annotations
@@ -91,12 +91,14 @@ class Producer:
             return
         title = stamped("示例视频", now)
         if self._dice.random() < _FAILED:
-            name, ending = "notify_transcode_failed", lambda: self._sdk.notify_transcode_failed(
-                video, title, "FFmpeg process exited with code 1", owner
+            name, ending = (
+                "notify_transcode_failed",
+                lambda: self._sdk.notify_transcode_failed(video, title, "FFmpeg process exited with code 1", owner),
             )
         else:
-            name, ending = "notify_transcode_complete", lambda: self._sdk.notify_transcode_complete(
-                video, title, "av1", 1_024_000_000, owner
+            name, ending = (
+                "notify_transcode_complete",
+                lambda: self._sdk.notify_transcode_complete(video, title, "av1", 1_024_000_000, owner),
             )
         self._station.tops.moved(video, None)
         self._call(name, ending)
@@ -108,9 +110,7 @@ class Producer:
 
     def _batch(self) -> None:
         size = self._station.options.batch_size
-        items = [
-            {"audience": {"users": [self._user()]}, "message": self._message("batched")} for _ in range(size)
-        ]
+        items = [{"audience": {"users": [self._user()]}, "message": self._message("batched")} for _ in range(size)]
         self._call(f"send_batch of {size}", lambda: self._sdk.send_batch(items))
 
     def _to_admins(self) -> None:

@@ -40,7 +40,8 @@ class RestartWatch:
     @property
     def over(self) -> bool:
         """All nodes of the beginning are gone, and as many are there."""
-        return bool(self.failed) or (bool(self.before) and not self.before & self.now and len(self.now) >= len(self.before))
+        replaced = bool(self.before) and not self.before & self.now and len(self.now) >= len(self.before)
+        return replaced or bool(self.failed)
 
     def run(self, sleep: Callable[[float], None] = time.sleep) -> None:
         self._look()

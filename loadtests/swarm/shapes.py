@@ -3,7 +3,7 @@
 | shape | what |
 | --- | --- |
 | steady | -u users at -r per second, until -t |
-| storm | a fifth of them; at a quarter of the time all others at once; at two thirds everybody is cut off at one moment |
+| storm | a fifth of them; at a quarter of the time all others at once; at two thirds all are cut off at one moment |
 | peak | steady; in the middle third ``--peak-factor`` times the broadcasts |
 | restart | steady; at a third of the time the nodes are restarted one after another, and it ends when all have been |
 """
@@ -57,14 +57,13 @@ def shape(name: str, users: int, rate: float, seconds: float | None, *, storm_ra
         steps = ((0.0, few, rate), (seconds / 4, users, storm_rate or users))
         return Shape(steps, ((seconds * 2 / 3, CUT),), seconds)
     _in_time(name, users / rate, seconds / 3)
-    steps = ((0.0, users, rate),)
     if name == "peak":
-        return Shape(steps, ((seconds / 3, PEAK_BEGINS), (seconds * 2 / 3, PEAK_ENDS)), seconds)
-    return Shape(steps, ((seconds / 3, RESTART),), seconds)
+        return Shape(((0.0, users, rate),), ((seconds / 3, PEAK_BEGINS), (seconds * 2 / 3, PEAK_ENDS)), seconds)
+    return Shape(((0.0, users, rate),), ((seconds / 3, RESTART),), seconds)
 
 
 def _in_time(name: str, ramp: float, limit: float) -> None:
     if ramp > limit:
         raise BadOption(
-            f"--shape {name}: to start the users takes {ramp:.0f} s at this rate (-r), and {limit:.0f} s are there for it"
+            f"--shape {name}: to start the users takes {ramp:.0f} s at this rate (-r), and there are {limit:.0f}"
         )

@@ -1,4 +1,4 @@
-"""A WebSocket client on a blocking socket, which gevent makes one greenlet's own: bytes by us, protocol by `websockets`.
+"""A WebSocket client on a blocking socket, which gevent makes a greenlet's own: bytes by us, protocol by `websockets`.
 
 Of what there is for gevent it holds the most: see `loadtests/bench/clients.py`, which measures it beside others.
 """

@@ -51,9 +51,7 @@ class Rows:
         self._fire = fire
 
     def took(self, kind: str, name: str, ms: float, size: int) -> None:
-        self._fire(
-            request_type=kind, name=name, response_time=ms, response_length=size, exception=None, context={}
-        )
+        self._fire(request_type=kind, name=name, response_time=ms, response_length=size, exception=None, context={})
 
     def failed(self, kind: str, name: str, began: float, error: str) -> None:
         """Note a failure; ``began`` by ``time.perf_counter``."""

@@ -76,14 +76,15 @@ class Admin(_Member):
     def _poll(self, user_id: str) -> None:
         options = self.station.options
         token = options.issuer.token(user_id, admin=True)
-        due = [[self.dice.uniform(0, every), every, path] for path, every in _POLLED]
+        due = [(self.dice.uniform(0, every), every, path) for path, every in _POLLED]
         now = 0.0
         with httpx.Client(verify=options.verify, headers={"Authorization": f"Bearer {token}"}, timeout=10) as http:
             while True:
-                due.sort()
-                at, every, path = due[0]
+                at, every, path = min(due)
                 gevent.sleep(at - now)
-                due[0][0], now = at + every, at
+                due.remove((at, every, path))
+                due.append((at + every, every, path))
+                now = at
                 _get(self.station, http, _http(self.dice.choice(options.ws_urls)), path)
 
 

@@ -54,7 +54,7 @@ class Watcher:
         self.user_id, self.admin, self.streams = user_id, admin, Streams()
         self.connected = False
         self._role = "admin" if admin else "user"
-        self._token = ""
+        self._token = self._avoided = ""
         self._socket: Socket | None = None
         self._progress: OrderedDict[int, float] = OrderedDict()
         self._asked: dict[str, float] = {}  # command -> when, until it is answered
@@ -96,8 +96,8 @@ class Watcher:
     def _connection(self) -> int:
         """Live through one connection and return how it ended."""
         options, rows = self._station.options, self._station.rows
-        url = f"{self._dice.choice(options.ws_urls)}/api/v1/ws{'/admin' if self.admin else ''}"
-        began = time.perf_counter()
+        began, base = time.perf_counter(), self._choose(options.ws_urls)
+        url = f"{base}/api/v1/ws{'/admin' if self.admin else ''}"
         try:
             self._token = self._token or options.issuer.token(self.user_id, admin=self.admin)
             self._socket = Socket.open(
@@ -105,6 +105,7 @@ class Watcher:
             )
         except (OSError, Refused, Closed) as exc:
             rows.failed("WS attempt", self._role, began, _words(exc))
+            self._avoided = base
             return _CUT
         try:
             return self._read(self._socket)
@@ -113,6 +114,11 @@ class Watcher:
                 self.connected, self._away_since = False, time.perf_counter()
             self._asked.clear()
             self._socket.cut()
+
+    def _choose(self, urls: tuple[str, ...]) -> str:
+        """Return any address but the one that did not answer just now: several stand for a load balancer."""
+        others = [url for url in urls if url != self._avoided] or urls
+        return self._dice.choice(others)
 
     def _read(self, socket: Socket) -> int:
         now = time.perf_counter()
