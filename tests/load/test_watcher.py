@@ -6,7 +6,6 @@ import asyncio
 import json
 import random
 import time
-from argparse import Namespace
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -88,12 +87,9 @@ async def played(*scripts: Script, admin: bool = False, **more: Any) -> AsyncIte
 
 
 def _options(url: str) -> Options:
-    fields = {name: None for name in Options.__slots__}
-    issuer = Minting(SECRET)
-    given = Namespace(
-        ws_urls=(url,), issuer=issuer, users=("7",), admins=("1",), back_off=0.05, patience=1, verify=True
-    )
-    return Options(**{**fields, **vars(given)})  # type: ignore[arg-type]
+    given = {"ws_urls": (url,), "issuer": Minting(SECRET), "users": ("7",), "admins": ("1",)}
+    unused = dict.fromkeys(Options.__slots__)
+    return Options(**{**unused, **given, "back_off": 0.05, "patience": 1, "verify": True})  # type: ignore[arg-type]
 
 
 def saying(*texts: str, code: int = 1006) -> Script:
