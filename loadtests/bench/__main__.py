@@ -127,7 +127,7 @@ async def measure(name: str, options: argparse.Namespace) -> tuple[str, Figures]
     async with SERVERS[name]() as server:
         gc.disable()  # of the client: its pauses are nobody's cost
         try:
-            with Crowd(server.port, server.dialect) as crowd:
+            with Crowd([server.port], server.dialect) as crowd:
                 return server.name, Bench(server, crowd, options).run()
         finally:
             gc.enable()

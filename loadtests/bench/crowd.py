@@ -12,7 +12,7 @@ import select
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -62,7 +62,7 @@ class Publisher:
 
 
 class Crowd:
-    """A context manager; everything it opened is closed at its end.
+    """A context manager; everything it opened is closed at its end. Clients are dealt out to the ports in turn.
 
     Attributes:
         clients: those that are in.
@@ -71,8 +71,8 @@ class Crowd:
         refused: answers of the HTTP server other than 2xx.
     """
 
-    def __init__(self, port: int, dialect: Dialect) -> None:
-        self._port, self._dialect = port, dialect
+    def __init__(self, ports: Sequence[int], dialect: Dialect) -> None:
+        self._ports, self._dialect = ports, dialect
         self._poll = select.epoll()
         self._by_fd: dict[int, Client | Publisher] = {}
         self.clients: list[Client] = []
@@ -107,7 +107,7 @@ class Crowd:
             self._turn(end)
 
     def _open(self, number: int) -> None:
-        client = Client(_dial(self._port))
+        client = Client(_dial(self._ports[number % len(self._ports)]))
         client.socket.send(self._dialect.upgrade(number))
         self._watch(client)
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 
-_TICK = os.sysconf("SC_CLK_TCK")
-
 
 def cpu_seconds(pid: int) -> float:
-    """Return what a process has used so far; to 10 ms, as the kernel tells it."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICK
+    """Return what the threads of a process have used so far, user and system, to the ns.
+
+    ``/proc/<pid>/stat`` would tell it to 10 ms only: as much as an idle Redis uses in four seconds.
+    """
+    spent = 0
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # it ended just now
+            spent += int((thread / "schedstat").read_text().split()[0])
+    return spent / 1e9
 
 
 def pss_kib(pids: Iterable[int]) -> int:

@@ -9,22 +9,17 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx
 
 from loadtests.bench.crowd import Dialect
+from loadtests.bench.ours import MESSAGE, PlainDialect, Requests, minted, post, upgrade
 from loadtests.stage import CLIENT_CORE, SERVER_CORE, on_core, stage
 from tests.support.ports import LOOPBACK, free_port
 from tests.support.process import Process
 from tests.support.redis_server import RedisServer
-from tests.support.tokens import Tokens, in_seconds
+from tests.support.tokens import Tokens
 from tests.support.waiting import until
-
-BODY = "Order 10482 was handed to the courier and will arrive tomorrow between 10:00 and 14:00."
-MESSAGE = {"type": "order.status_changed", "title": "Order on its way", "body": BODY, "url": "/orders/10482"}
-_KEY = "dGhlIHNhbXBsZSBub25jZQ=="  # the same for all: nobody caches these answers
-_A_DAY = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +44,6 @@ class Server:
     batch: Callable[[list[int]], bytes] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PlainDialect:
-    """WebSocket and nothing on top of it: in after the upgrade, or after a first frame."""
-
-    path: Callable[[int], str]
-    first_frame: bool
-
-    def upgrade(self, number: int) -> bytes:
-        return _upgrade(self.path(number))
-
-    def hello(self, payload: bytes) -> bytes | None:
-        return b"" if self.first_frame and not payload else None
-
-
 class SocketIoDialect:
     """Engine.IO 4 with Socket.IO 5 on it: ``0{…}`` is answered with ``40{auth}``, and ``40{…}`` lets in."""
 
@@ -71,7 +52,7 @@ class SocketIoDialect:
         self._token, self._turn = token, 0
 
     def upgrade(self, number: int) -> bytes:
-        return _upgrade("/socket.io/?EIO=4&transport=websocket")
+        return upgrade("/socket.io/?EIO=4&transport=websocket")
 
     def hello(self, payload: bytes) -> bytes | None:
         if payload.startswith(b"40"):
@@ -82,53 +63,23 @@ class SocketIoDialect:
         return b"40" + json.dumps({"token": self._token(self._turn - 1)}).encode()
 
 
-def _upgrade(path: str) -> bytes:
-    return (
-        f"GET {path} HTTP/1.1\r\nHost: {LOOPBACK}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {_KEY}\r\n\r\n"
-    ).encode()
-
-
-def post(path: str, body: Any, **headers: str) -> bytes:
-    content = json.dumps(body, separators=(",", ":")).encode()
-    lines = [f"POST {path} HTTP/1.1", f"Host: {LOOPBACK}", "Content-Type: application/json"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    return "\r\n".join((*lines, f"Content-Length: {len(content)}", "", "")).encode() + content
-
-
-def _minted(tokens: Tokens) -> Callable[[int], str]:
-    expires = in_seconds(_A_DAY)
-    return lambda number: tokens.user(number, exp=expires)
-
-
 @asynccontextmanager
 async def ours(**env: str) -> AsyncIterator[Server]:
     # Heartbeats off: the bench's clients send none but when that is what is measured.
     async with stage(
         persistent=False, **{"HEARTBEAT_TIMEOUT": "3600", "COMMANDS_PER_SECOND": "1000", **env}
     ) as cluster:
-        token = _minted(cluster.tokens)
-        bearer = {"Authorization": f"Bearer {cluster.api_key}"}
-
-        def batch(users: list[int]) -> bytes:
-            items = [to({"users": [user]}) for user in users]
-            return post("/api/v1/messages/batch", {"items": items}, **bearer)
-
-        def to(audience: Any) -> dict[str, Any]:
-            return {"audience": audience, "message": MESSAGE}
-
+        ask = Requests(cluster)
         yield Server(
             "this project",
             cluster.node.port,
             cluster.router.port,
-            PlainDialect(lambda number: f"/api/v1/ws?token={token(number)}", first_frame=True),
+            ask.dialect,
             {"node": cluster.node.pid, "router": cluster.router.pid, "redis": cluster.redis.pid},
             "node",
-            post("/api/v1/messages", to("all"), **bearer),
-            lambda user: post("/api/v1/messages", to({"users": [user]}), **bearer),
-            lambda users: post(
-                "/api/v1/messages/batch", {"items": [to({"users": [user]}) for user in users]}, **bearer
-            ),
+            ask.broadcast(),
+            ask.personal,
+            ask.batch,
         )
 
 
@@ -152,7 +103,7 @@ async def peer(name: str, module: str, dialect: Callable[[Callable[[int], str]],
                     name,
                     port,
                     port,
-                    dialect(_minted(tokens)),
+                    dialect(minted(tokens)),
                     {"server": server.pid, "redis": redis.pid},
                     "server",
                     post("/publish", {"message": MESSAGE}),
