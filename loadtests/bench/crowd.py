@@ -91,8 +91,9 @@ class Crowd:
 
     # --- connecting
 
-    def connect(self, numbers: Iterable[int], seconds: float = 120) -> None:
-        """Connect clients and wait until all are in."""
+    def connect(self, numbers: Iterable[int], *, dialect: Dialect | None = None, seconds: float = 120) -> None:
+        """Connect clients and wait until all are in; ``dialect`` if these come by another way than the others."""
+        upgrade = (dialect or self._dialect).upgrade
         waiting = iter(numbers)
         wanted, opened, end = len(self.clients), 0, time.perf_counter() + seconds
         more = True
@@ -102,13 +103,13 @@ class Crowd:
                 if number is None:
                     more = False
                     break
-                self._open(number)
+                self._open(number, upgrade(number))
                 opened += 1
             self._turn(end)
 
-    def _open(self, number: int) -> None:
+    def _open(self, number: int, request: bytes) -> None:
         client = Client(_dial(self._ports[number % len(self._ports)]))
-        client.socket.send(self._dialect.upgrade(number))
+        client.socket.send(request)
         self._watch(client)
 
     def _watch(self, each: Client | Publisher) -> None:
