@@ -7,7 +7,7 @@ PAGE := admin-frontend/dist/index.html
 PAGE_SOURCES := $(shell find admin-frontend \( -name node_modules -o -name dist -o -name build -o -name test-results \) -prune -o -type f -print 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup page run check test soak docs clean
+.PHONY: help setup page run check test soak bench docs clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ test: $(READY) page  ## check, then all suites, one after another; a closing lin
 
 soak: $(READY)  ## everything breaks for MINUTES (5), by the schedule of SEED (at random); a report of what was lost
 	$(BIN)/python -m tests.faults --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
+
+bench: $(READY)  ## what one core does at most, beside what others would write: a table; OPTIONS="--connections 5000"
+	$(BIN)/python -m loadtests.bench $(OPTIONS)
 
 docs: $(READY)  ## regenerate what is generated: the settings' table, .env.example, the front end's message types
 	$(BIN)/python docs/generate.py

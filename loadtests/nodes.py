@@ -49,7 +49,7 @@ class Rounds:
         clients, messages = self._options.clients, self._options.messages
         ask, port, meter = Requests(cluster), cluster.router.port, Meter(cluster)
         crowd.connect(range(clients))
-        broadcasts = max(messages // 10, 10)
+        broadcasts = max(messages // 10, 20)
 
         def to_one(count: int) -> None:
             requests = [ask.personal(self._dice.randrange(clients)) for _ in range(count)]
@@ -63,7 +63,7 @@ class Rounds:
         to_one(300)
         to_all(10)
         crowd.rest(1)
-        self.idle[nodes].append(meter.rest(crowd.rest, 4))
+        self.idle[nodes].append(meter.rest(crowd.rest, self._options.rest))
         self.personal[nodes].append(meter.of(lambda: to_one(messages), messages))
         self.broadcast[nodes].append(meter.of(lambda: to_all(broadcasts), broadcasts))
         meter.close()
@@ -99,6 +99,7 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, nargs="+", default=[1, 2, 4, 8])
     parser.add_argument("--clients", type=int, default=800)
     parser.add_argument("--messages", type=int, default=3000, help="to one user; a tenth as many to all")
+    parser.add_argument("--rest", type=float, default=5, help="s in which nothing happens")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
     asyncio.run(run(parser.parse_args()))

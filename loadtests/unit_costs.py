@@ -87,7 +87,7 @@ class OneNode:
         self.memory["node_connection"] = (pss_kib(pids) - before) / count * 1024
         self.memory["redis_user"] = self.costs["connect"].memory
         idle = self._meter.idle_second
-        crowded = self._meter.rest(self._crowd.rest, max(self._options.rest, 2 * _COMPARED_EVERY))
+        crowded = self._meter.rest(self._crowd.rest, self._options.rest)
         self.costs["compare"] = (crowded - idle) * _COMPARED_EVERY / count
         self.memory["node"], self.memory["router"] = before * 1024, pss_kib([self._cluster.router.pid]) * 1024
 
@@ -104,7 +104,7 @@ class OneNode:
 
     def _broadcasts(self, name: str) -> None:
         clients = len(self._crowd.clients)
-        count = 200 if clients == 1 else max(math.ceil(200_000 / clients), 20)
+        count = max(min(200_000 // clients, 200), 20)
         requests = [self._ask.broadcast(keyed=True) for _ in range(count)]
         self.costs[name] = self._meter.of(lambda: self._post(requests, count * clients, publishers=1), count)
 
@@ -237,7 +237,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clients", type=int, default=3000)
     parser.add_argument("--messages", type=int, default=4000)
-    parser.add_argument("--rest", type=float, default=15, help="s in which nothing happens")
+    parser.add_argument("--rest", type=float, default=20, help="s in which nothing happens; a multiple of ten")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--write", action="store_true", help=f"to {FILE.name}, where the command line finds them")

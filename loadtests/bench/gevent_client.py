@@ -57,7 +57,7 @@ def websockets(port: int, received: list[int]) -> None:
 
 
 def locust_user(port: int) -> tuple[Callable[[], None], Callable[[], int]]:
-    """Return the load test's browser with Locust's own statistics behind its rows, and how many messages these count."""
+    """Return the load test's browser with Locust's own statistics behind its rows, and how many came."""
     from locust.env import Environment
 
     from loadtests.swarm.options import Options

@@ -50,7 +50,9 @@ class Meter:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._redis = redis.Redis.from_url(cluster.redis.url)
-        self.idle_second = self.now() - self.now()
+        first = self.now()
+        self._look = self.now() - first  # what it costs to be looked at: an answer of several KB
+        self.idle_second = self._look * 0
 
     def now(self) -> Reading:
         info = self._redis.info()
@@ -68,14 +70,14 @@ class Meter:
         """Let so much time pass in which nothing happens; take note of what a second of it costs, and return it."""
         before, began = self.now(), time.monotonic()
         pause(seconds)
-        self.idle_second = (self.now() - before) / (time.monotonic() - began)
+        self.idle_second = (self.now() - before - self._look) / (time.monotonic() - began)
         return self.idle_second
 
     def of(self, activity: Callable[[], object], count: int) -> Reading:
         """Return what one of ``count`` costs beyond what passes anyhow."""
         before, began = self.now(), time.monotonic()
         activity()
-        used = self.now() - before
+        used = self.now() - before - self._look
         return (used - self.idle_second * (time.monotonic() - began)) / count
 
     def key_bytes(self, pattern: str, most: int = 50) -> float:

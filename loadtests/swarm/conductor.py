@@ -20,12 +20,13 @@ from locust.runners import STATE_RUNNING, STATE_SPAWNING, MasterRunner, Runner
 from loadtests.swarm import options, shapes
 from loadtests.swarm.clock import Clock
 from loadtests.swarm.restart import RestartWatch
-from loadtests.swarm.station import CHECK, Failure
+from loadtests.swarm.station import CHECK, MAXIMA, Failure
 from loadtests.swarm.streams import Flaw, Tops
 
 logger = logging.getLogger("loadtest")
 
 _ANSWERS: Final = 60.0  # s for all processes to say what they were answered
+_TOO_BUSY: Final = 75  # % of a core on average
 _MARGIN: Final = 20.0  # s beyond the clients' patience, for their processes to report
 
 
@@ -137,6 +138,8 @@ class Conductor:
             self._judge_restart()
         if self.tally["clients"] == 0:
             self._failed("no client was there at the end")
+        if self.tally["busiest process %"] > _TOO_BUSY:
+            logger.warning("a process was at its limit: what it measured is its own latency; give it fewer users")
         print(self.summary(), file=sys.stderr, flush=True)
         gevent.sleep(1.5)  # the CSV files are written anew every second
 
@@ -165,7 +168,7 @@ class Conductor:
 
     def _on_settled(self, msg: Any, **_: Any) -> None:
         for name, count in msg.data.items():
-            self.tally[name] = max(self.tally[name], count) if name.endswith(" us") else self.tally[name] + count
+            self.tally[name] = max(self.tally[name], count) if name in MAXIMA else self.tally[name] + count
         self._there(msg)
 
     def _failed(self, why: str, count: int = 1) -> None:

@@ -112,6 +112,7 @@ class Member:
                 station.rows.took(CHECK, "has everything", (time.perf_counter() - began) * 1000, 0)
             watcher.leave(tops)
         station.tally["clients"] += len(watchers)
+        station.tally["busiest process %"] = station.busy()
         if station.clock.error is not None:
             station.tally["clock error us"] = station.clock.error
             station.tally["clock offset us"] = abs(station.clock.offset)

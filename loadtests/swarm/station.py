@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("loadtest")
 
+# Of these the largest of all processes counts, of everything else the sum.
+MAXIMA = frozenset({"clock error us", "clock offset us", "busiest process %"})
 CHECK = "CHECK"  # the rows whose failures are the cluster's
 _DETAILS = 20  # flaws that are told one by one; of the others there is the number
 
@@ -85,6 +87,7 @@ class Station:
         self.watchers: set[Watcher] = set()
         self.publishing, self.calls = True, 0
         self.factors: dict[str, float] = {}
+        self._began, self._cpu = time.monotonic(), time.process_time()
 
     @property
     def options(self) -> Options:
@@ -103,6 +106,10 @@ class Station:
             logger.error("%s: %s", flaw, detail)
         for _ in range(count):
             self.rows.failed(CHECK, f"{flaw} ({whom})", time.perf_counter(), str(flaw))
+
+    def busy(self) -> int:
+        """Return what of a core this process has used since the test began, in %."""
+        return round((time.process_time() - self._cpu) / (time.monotonic() - self._began) * 100)
 
     def wait(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Wait until something is true, at most so long; whether it is."""
