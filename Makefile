@@ -43,7 +43,7 @@ soak: $(READY)  ## everything breaks for MINUTES (5), by the schedule of SEED (a
 bench: $(READY)  ## what one core does at most, beside what others would write: a table; OPTIONS="--connections 5000"
 	$(BIN)/python -m loadtests.bench $(OPTIONS)
 
-docs: $(READY)  ## regenerate what is generated: the settings' table, .env.example, the front end's message types
+docs: $(READY)  ## regenerate what is generated: pages of settings and metrics, dashboards, .env.example, the front end's message types
 	$(BIN)/python docs/generate.py
 
 clean:  ## remove what set-up and tests made

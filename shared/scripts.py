@@ -40,6 +40,7 @@ LEASE: Final = _load("lease")
 BURY: Final = _load("bury")
 _RAISE_EPOCH: Final = _load("raise_epoch")
 _ALL: Final = (PUBLISH, REGISTER, CLEAR_NODE, LEASE, BURY)
+NAMES: Final = {script.sha: script.name for script in _ALL}  # by SHA-1
 
 
 class Scripts:
