@@ -97,6 +97,7 @@ SUITES: dict[str, Suite] = {
     "chart": pytest("tests/chart"),
     "monitoring": pytest("tests/monitoring", needs=(PROMETHEUS,)),
     "faults": pytest("tests/faults"),
+    "load": pytest("tests/load"),
     "redis 7.0": pytest(
         "tests/shared",
         "tests/integration/test_redis_faults.py",
