@@ -21,7 +21,6 @@ from tests.support.redis_server import RedisServer
 from tests.support.tokens import Tokens
 from tests.support.waiting import until
 
-
 _NO_PINGS = 3600  # s: as with ours, whose clients are not pinged either
 
 
