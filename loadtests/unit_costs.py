@@ -4,8 +4,8 @@
 
 Redis, router and nodes run on core 0, clients and publishers on core 1. Two clusters are measured in every round, one
 of one node and one of four: what differs between them is the further nodes'. What passes while nothing happens is taken
-off. Of CPU the least of all rounds counts, for whatever else runs on the machine only adds to it; of everything else the
-median. It is printed as JSON, and with --write goes where the command line finds it.
+off. Of CPU the least of all rounds counts, for whatever else runs on the machine only adds to it; of everything else
+the median. It is printed as JSON, and with --write goes where the command line finds it.
 """
 
 from __future__ import annotations
