@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -30,14 +31,23 @@ from shared.asgi import ASGIApp
 from shared.auth import TokenVerifier
 from shared.caretaker import Caretaker
 from shared.close_codes import CloseCode
+from shared.command_times import CommandTimes
 from shared.durability import refuse_unsafe_server
 from shared.errors import SettingsError
+from shared.exposition import Exposition
+from shared.http_times import HttpTimes
 from shared.keys import Keys
+from shared.loop_lag import LoopLag
+from shared.metrics_export import exporting
+from shared.redis_address import RedisAddress
 from shared.redis_link import RedisLink
-from shared.scripts import Scripts
+from shared.scripts import NAMES, Scripts
+from shared.service_metrics import Sources, resource
 from shared.serving import Server, calm_the_collector, listen, on_stop_signals, run, server_config
 from shared.settings import read_settings
 from shared.tasks import running
+from shared.trace_settings import TraceSettings, traced
+from shared.tracing import Tracing
 
 logger = logging.getLogger("node")
 
@@ -48,20 +58,28 @@ class Node:
 
     app: ASGIApp
     management: ASGIApp
-    hub: Hub
     membership: Membership
+    drain: Drain
 
 
 @asynccontextmanager
-async def build(settings: NodeSettings) -> AsyncIterator[Node]:
+async def build(settings: NodeSettings, tracing: Tracing | None = None) -> AsyncIterator[Node]:
     """Build a node and have it join the cluster; what it runs ends with the context."""
     keys = Keys(settings.redis_prefix)
     scripts = Scripts(keys)
+    times = CommandTimes(NAMES)
     verifier = TokenVerifier.from_settings(settings)
+    redis = RedisAddress.from_settings(settings)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(verifier.aclose)
         link = await stack.enter_async_context(
-            RedisLink(settings.redis_url, name="vsrt-node", timeout=settings.redis_timeout, prepare=scripts.prepare)
+            RedisLink(
+                redis,
+                name="vsrt-node",
+                timeout=settings.redis_timeout,
+                prepare=scripts.prepare,
+                times=times,
+            )
         )
         await refuse_unsafe_server(link, allow_eviction=settings.redis_allow_eviction)
         history = History(link, keys)
@@ -75,11 +93,13 @@ async def build(settings: NodeSettings) -> AsyncIterator[Node]:
             frame_max_bytes=settings.frame_max_bytes,
             commands_per_second=settings.commands_per_second,
             state_ttl=settings.state_ttl,
+            clock=link.clock,
+            tracing=tracing,
         )
         connections = hub.connections
         tops = Tops(connections, history, link, keys, hub.spawn, hub.end_user)
         bus = await stack.enter_async_context(
-            Bus(settings.redis_url, keys, link, hub.hear, tops.compare, timeout=settings.redis_timeout)
+            Bus(redis, keys, link, hub.hear, tops.compare, timeout=settings.redis_timeout, times=times)
         )
         membership = Membership(settings.node_name, link, scripts, keys, connections, bus.use_node_channel, tops.see)
         progress = Progress(connections.admin, bus, link, keys)
@@ -96,16 +116,30 @@ async def build(settings: NodeSettings) -> AsyncIterator[Node]:
         stack.push_async_callback(user_check.aclose)
         rest = RestApi(hub.stats, verifier, link, keys, router_url=settings.router_url)
         stack.push_async_callback(rest.aclose)
-        handshake = Handshake(hub, membership, progress, verifier, user_check, link, keys, settings)
-        metrics = NodeMetrics(hub, bus, link, sweep)
-        health = health_routes(metrics, lambda: _why_not_ready(membership, bus, link))
+        handshake = Handshake(hub, membership, progress, verifier, user_check, link, keys, settings, tracing)
+        drain, loop_lag, requests = Drain(hub, settings.drain_seconds, tracing), LoopLag(), HttpTimes()
+        metrics = NodeMetrics(
+            resource("vsrt-node", settings.node_name),
+            Sources({"commands": link, "bus": bus.link}, times, requests, caretaker, loop_lag),
+            hub,
+            bus,
+            membership,
+            sweep,
+            drain,
+            verifier,
+            limit=settings.node_max_connections,
+        )
+        await stack.enter_async_context(exporting(metrics, os.environ))
+        health = health_routes(Exposition(metrics), lambda: _why_not_ready(membership, bus, link))
         app = create_app(
             handshake,
             rest,
             health,
             _admin_page(settings),
+            requests,
             origins=settings.backend_cors_origins,
             body_max_bytes=settings.http_body_max_bytes,
+            tracing=tracing,
         )
         for work, name in (
             (membership.run(), "membership"),
@@ -113,9 +147,10 @@ async def build(settings: NodeSettings) -> AsyncIterator[Node]:
             (bus.run(), "bus"),
             (tops.run(), "tops"),
             (sweep.run(), "sweep"),
+            (loop_lag.run(), "loop lag"),
         ):
             await stack.enter_async_context(running(work, name))
-        yield Node(app, create_management_app(health), hub, membership)
+        yield Node(app, create_management_app(health, requests), membership, drain)
 
 
 def _admin_page(settings: NodeSettings) -> ASGIApp:
@@ -139,13 +174,25 @@ def _why_not_ready(membership: Membership, bus: Bus, link: RedisLink) -> str | N
     return None
 
 
-async def serve(settings: NodeSettings) -> None:
+async def serve(settings: NodeSettings, traces: TraceSettings) -> None:
     sock = listen(settings.node_host, settings.node_port, reuse_port=settings.node_reuse_port)
-    async with build(settings) as node, AsyncExitStack() as stack:
+    logs.tell_settings(settings)
+    about = resource("vsrt-node", settings.node_name)
+    async with (
+        traced(traces, about) as tracing,
+        build(settings, tracing) as node,
+        AsyncExitStack() as stack,
+    ):
         server = DrainingServer(
-            server_config(node.app, ws=UpgradeProtocol, ws_ping_interval=None, ws_per_message_deflate=False)
+            server_config(
+                node.app,
+                trusted_proxies=settings.trusted_proxies,
+                ws=UpgradeProtocol,
+                ws_ping_interval=None,
+                ws_per_message_deflate=False,
+            )
         )
-        server.drain = Drain(node.hub, settings.drain_seconds)
+        server.drain = node.drain
 
         def stop() -> None:
             node.membership.drain()
@@ -156,10 +203,10 @@ async def serve(settings: NodeSettings) -> None:
         if settings.node_management_port is not None:
             await stack.enter_async_context(_management(node, settings.node_host, settings.node_management_port))
         calm_the_collector()
-        logger.info("node up", extra={"node": settings.node_name, "port": sock.getsockname()[1]})
+        logger.info("node up", extra={"host": settings.node_host, "port": sock.getsockname()[1]})
         await server.serve(sockets=[sock])
         await node.membership.leave()
-    logger.info("node stopped", extra={"node": settings.node_name})
+    logger.info("node stopped")
 
 
 @contextlib.asynccontextmanager
@@ -173,12 +220,12 @@ async def _management(node: Node, host: str, port: int) -> AsyncIterator[None]:
 
 def main() -> int:
     try:
-        settings = read_settings(NodeSettings)
+        settings, traces = read_settings(NodeSettings), read_settings(TraceSettings)
     except SettingsError as exc:
         print(f"node: {exc}", file=sys.stderr)
         return 2
-    logs.configure(settings.log_level, settings.log_format)
-    return run(lambda: serve(settings), "node")
+    logs.configure(settings, "node", settings.node_name)
+    return run(lambda: serve(settings, traces), "node")
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ from shared.close_codes import CloseCode
 from shared.ids import Position
 
 if TYPE_CHECKING:
+    from node.acks import Acks
     from node.feed import Feed
 
 PONG: Final = frames.text_frame(b"pong")
@@ -66,10 +67,16 @@ class House(Protocol):
     def behind(self, session: Session) -> None:
         """Bring a session that is CATCHING_UP to the tops of its feeds."""
 
+    def fell_behind(self) -> None:
+        """Count a session that was live and is so no more, for its client reads too slowly."""
+
     def closing(self, session: Session) -> None:
         """Forget a session that will hear nothing any more."""
 
     def closed(self, session: Session) -> None: ...
+
+    def acknowledged(self, session: Session, frame: frames.Frame) -> bool:
+        """Take a client's word that it has shown a message; False if that is not it, or it was not asked."""
 
 
 class Session:
@@ -85,6 +92,7 @@ class Session:
         "_descriptor",
         "_house",
         "_text",
+        "acks",
         "close_code",
         "cursors",
         "expires_at",
@@ -98,6 +106,7 @@ class Session:
         "states_seen",
         "transport",
         "user_id",
+        "welcomed_at",
         "writable",
     )
 
@@ -112,11 +121,13 @@ class Session:
         self.live = False  # phase is LIVE: read for every session at every broadcast
         self.writable = transport.get_write_buffer_size() == 0
         self.heard_at = self.since = house.now()
+        self.welcomed_at = 0.0  # by the loop's time; 0: not yet
         self.feeds: tuple[Feed, ...] = ()
         # While it is behind, per feed: where it stands in the stream, and how many changes of states it has seen.
         self.cursors: list[Position] | None = None
         self.states_seen: list[int] | None = None
         self.close_code = 0
+        self.acks: Acks | None = None  # of a client that says when it has shown a message
         self._buffer = b""
         self._text: bytes | None = None
 
@@ -125,27 +136,33 @@ class Session:
     def identify(self, principal: Principal) -> None:
         self.user_id, self.expires_at = principal.user_id, principal.expires_at
 
-    def write(self, frame: bytes) -> None:
-        """Send a frame; what the kernel does not take at once is buffered, and the session falls behind."""
+    def write(self, frame: bytes) -> bool:
+        """Send a frame; what the kernel does not take at once is buffered, and the session falls behind.
+
+        Returns:
+            False if it is lost: the peer has reset the connection.
+        """
         if self.writable and self._descriptor >= 0:
             try:
                 sent = os.write(self._descriptor, frame)
             except BlockingIOError:
                 sent = 0
             except OSError:
-                return  # reset by the peer: the transport is about to find out
+                return False  # the transport is about to find out
             if sent == len(frame):
-                return
+                return True
             frame = frame[sent:]
-        if self.phase is not Phase.CLOSED:
-            self.transport.write(frame)
+        if self.phase is Phase.CLOSED:
+            return False
+        self.transport.write(frame)
+        return True
 
     def welcome(self, frame: bytes, feeds: tuple[Feed, ...], cursors: list[Position]) -> None:
         """Send the first frame; from here on the session is brought to the tops of its feeds, and reads its client."""
         self.write(frame)
         self.feeds, self.cursors, self.states_seen = feeds, cursors, [0] * len(feeds)
         self.phase = Phase.CATCHING_UP
-        self.heard_at = self._house.now()
+        self.heard_at = self.welcomed_at = self._house.now()
         if self.writable:
             self.transport.resume_reading()
 
@@ -196,6 +213,7 @@ class Session:
         self.phase, self.live = Phase.CATCHING_UP, False
         self.cursors = [feed.position for feed in self.feeds]
         self.states_seen = [feed.states.changes if feed.states is not None else 0 for feed in self.feeds]
+        self._house.fell_behind()
 
     def resume_writing(self) -> None:
         self.writable = True
@@ -236,6 +254,8 @@ class Session:
             return
         if frame.opcode == frames.CLOSE:
             self._receive_close(frame.payload)
+        elif self.acks is not None and self._house.acknowledged(self, frame):
+            return  # it was asked: no command of its own
         elif not self._house.may_command(self.user_id):
             self.close(CloseCode.TOO_MANY, "too many commands")
         elif frame.opcode == frames.PING:
@@ -270,7 +290,7 @@ class Session:
             self.write(self._house.stats_frame())
         elif (token := _refresh_token(text)) is not None:
             self._house.refresh(self, token)
-        else:
+        elif self.acks is None or not text.startswith("ack "):
             self.write(UNKNOWN_COMMAND)
 
     def refreshed(self, principal: Principal | None) -> None:

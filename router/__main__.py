@@ -3,47 +3,67 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from router.app import create_app
-from router.callers import Callers
+from router.call_log import CallLog
+from router.callers import Callers, fingerprint
 from router.cluster_api import ClusterApi
 from router.metrics import RouterMetrics
 from router.publish_api import PublishApi
+from router.publish_counts import PublishCounts
 from router.publisher import Publisher
+from router.refusals import Refusals
 from router.settings import RouterSettings
 from shared import logs
 from shared.asgi import ASGIApp
 from shared.auth import TokenVerifier
 from shared.caretaker import Caretaker
+from shared.command_times import CommandTimes
 from shared.durability import refuse_unsafe_server
 from shared.errors import SettingsError
+from shared.exposition import Exposition
+from shared.http_times import HttpTimes
 from shared.keys import Keys
+from shared.loop_lag import LoopLag
+from shared.metrics_export import exporting
+from shared.redis_address import RedisAddress
 from shared.redis_link import RedisLink
-from shared.scripts import Scripts
+from shared.scripts import NAMES, Scripts
+from shared.service_metrics import Sources, resource
 from shared.serving import Server, calm_the_collector, listen, on_stop_signals, run, server_config
 from shared.settings import read_settings
 from shared.tasks import running
+from shared.trace_settings import TraceSettings, traced
+from shared.tracing import Tracing
 
 logger = logging.getLogger("router")
 
 
 @asynccontextmanager
-async def build(settings: RouterSettings) -> AsyncIterator[ASGIApp]:
+async def build(settings: RouterSettings, tracing: Tracing | None = None) -> AsyncIterator[ASGIApp]:
     """Build a router; what it runs ends with the context."""
     keys = Keys(settings.redis_prefix)
     scripts = Scripts(keys)
+    redis = RedisAddress.from_settings(settings)
+    times = CommandTimes(NAMES)
     async with AsyncExitStack() as stack:
         link = await stack.enter_async_context(
-            RedisLink(settings.redis_url, name="vsrt-router", timeout=settings.redis_timeout, prepare=scripts.prepare)
+            RedisLink(
+                redis,
+                name="vsrt-router",
+                timeout=settings.redis_timeout,
+                prepare=scripts.prepare,
+                times=times,
+            )
         )
         # A router is of use without Redis too: it says 503.
         await refuse_unsafe_server(link, allow_eviction=settings.redis_allow_eviction)
         caretaker = Caretaker(link, scripts, keys)
         await stack.enter_async_context(running(caretaker.run(), "caretaker"))
-        metrics = RouterMetrics(link)
         verifier = TokenVerifier.from_settings(settings) if settings.has_jwt else None
         if verifier is not None:
             stack.push_async_callback(verifier.aclose)
@@ -57,30 +77,47 @@ async def build(settings: RouterSettings) -> AsyncIterator[ASGIApp]:
             history_ttl=settings.history_ttl,
             state_ttl=settings.state_ttl,
         )
-        publish = PublishApi(callers, publisher, link, keys, metrics, message_max_bytes=settings.message_max_bytes)
+        counts, requests, loop_lag = PublishCounts(), HttpTimes(), LoopLag()
+        publish = PublishApi(
+            callers, publisher, link, keys, counts, CallLog(), message_max_bytes=settings.message_max_bytes
+        )
         cluster = ClusterApi(callers, link, keys, caretaker)
-        yield create_app(publish, cluster, metrics, settings.http_body_max_bytes)
+        metrics = RouterMetrics(
+            resource("vsrt-router", settings.router_name),
+            Sources({"commands": link}, times, requests, caretaker, loop_lag),
+            counts,
+            callers,
+            verifier,
+        )
+        await stack.enter_async_context(running(loop_lag.run(), "loop lag"))
+        await stack.enter_async_context(exporting(metrics, os.environ))
+        yield create_app(
+            publish, cluster, Exposition(metrics), requests, Refusals(callers), settings.http_body_max_bytes, tracing
+        )
 
 
-async def serve(settings: RouterSettings) -> None:
+async def serve(settings: RouterSettings, traces: TraceSettings) -> None:
     sock = listen(settings.router_host, settings.router_port)
-    async with build(settings) as app:
-        server = Server(server_config(app))
+    logs.tell_settings(settings)
+    about = resource("vsrt-router", settings.router_name)
+    async with traced(traces, about) as tracing, build(settings, tracing) as app:
+        server = Server(server_config(app, trusted_proxies=settings.trusted_proxies))
         on_stop_signals(server.stop)
         calm_the_collector()
-        logger.info("router up", extra={"host": settings.router_host, "port": sock.getsockname()[1]})
+        keys = [fingerprint(key) for key in settings.api_keys]
+        logger.info("router up", extra={"host": settings.router_host, "port": sock.getsockname()[1], "api_keys": keys})
         await server.serve(sockets=[sock])
     logger.info("router stopped")
 
 
 def main() -> int:
     try:
-        settings = read_settings(RouterSettings)
+        settings, traces = read_settings(RouterSettings), read_settings(TraceSettings)
     except SettingsError as exc:
         print(f"router: {exc}", file=sys.stderr)
         return 2
-    logs.configure(settings.log_level, settings.log_format)
-    return run(lambda: serve(settings), "router")
+    logs.configure(settings, "router", settings.router_name)
+    return run(lambda: serve(settings, traces), "router")
 
 
 if __name__ == "__main__":

@@ -1,49 +1,79 @@
-"""What a router counts. Plain integers on the hot path; Prometheus reads them when it asks."""
+"""What a router measures. Every metric is declared here or in :mod:`shared.service_metrics`, and nowhere else."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Mapping
 
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
-
-from shared.messages import TYPED
-from shared.redis_link import RedisLink
+from router.callers import Callers
+from router.publish_counts import BATCH, PublishCounts
+from shared.auth import TokenVerifier
+from shared.metrics import COMMAND, Distributions, Values, counter, histogram
+from shared.service_metrics import ServiceMetrics, Sources
 
 
-class RouterMetrics(Collector):
-    """The counters of one router.
+class RouterMetrics(ServiceMetrics):
+    """The metrics of one router."""
 
-    Attributes:
-        unavailable: calls answered 503 because Redis did not answer.
-    """
+    def __init__(
+        self,
+        resource: Mapping[str, str],
+        sources: Sources,
+        counts: PublishCounts,
+        callers: Callers,
+        verifier: TokenVerifier | None,
+    ) -> None:
+        super().__init__(resource, sources)
+        self._counts, self._callers, self._verifier = counts, callers, verifier
 
-    def __init__(self, link: RedisLink) -> None:
-        self._link = link
-        self._published: Counter[str] = Counter()
-        self.unavailable = 0
-        self._registry = CollectorRegistry()
-        self._registry.register(self)
+    @counter(
+        "messaging.client.sent.messages",
+        "{message}",
+        "Messages answered 202, repeated calls among them; one to admins and its owner counts once for each.",
+        "messaging.system",
+        "messaging.operation.name",
+        "type",
+        "audience",
+    )
+    def sent(self) -> Values:
+        return {("vsrt", "publish", *labels): count for labels, count in self._counts.sent().items()}
 
-    def count_publish(self, message_type: str) -> None:
-        self._published[message_type if message_type in TYPED else "custom"] += 1
+    @histogram(
+        "messaging.client.operation.duration",
+        "s",
+        "Time of a call's way through Redis: ordered, kept and handed to the nodes, however many messages it has.",
+        "messaging.system",
+        "messaging.operation.name",
+        "error.type",
+        bounds=COMMAND,
+    )
+    def publish_duration(self) -> Distributions:
+        return {("vsrt", "publish", error): buckets for error, buckets in self._counts.calls.items()}
 
-    def collect(self) -> Iterator[Metric]:
-        published = CounterMetricFamily(
-            "vsrt_router_published_messages", "Messages answered with 202, by type.", labels=["type"]
-        )
-        for kind, count in self._published.items():
-            published.add_metric([kind], count)
-        yield published
-        yield CounterMetricFamily("vsrt_router_unavailable", "Calls answered with 503.", value=self.unavailable)
-        yield GaugeMetricFamily(
-            "vsrt_router_redis_connected", "1 while Redis can be reached.", value=float(self._link.connected)
-        )
-        yield CounterMetricFamily(
-            "vsrt_router_redis_reconnects", "Connections to Redis lost.", value=self._link.reconnects
-        )
+    @counter("vsrt.router.unavailable", "{call}", "Calls answered 503: Redis was away, or refused to write.", "reason")
+    def unavailable(self) -> Values:
+        return {reason: self._counts.unavailable[reason] for reason in ("away", "refused")}
 
-    def render(self) -> bytes:
-        return generate_latest(self._registry)
+    @histogram("vsrt.router.batch.size", "{message}", "Messages per batch.", bounds=BATCH)
+    def batch_size(self) -> Distributions:
+        return self._counts.batches
+
+    @counter(
+        "vsrt.router.refused_items", "{message}", "Messages of batches that were not published, by status.", "status"
+    )
+    def refused_items(self) -> Values:
+        return {status: self._counts.refused_items[status] for status in ("409", "413", "422")}
+
+    @counter(
+        "vsrt.router.known_keys",
+        "{key}",
+        "Idempotency keys that came again: replayed (the first answer again, nothing is sent twice), "
+        "conflict (with another body).",
+        "outcome",
+    )
+    def known_keys(self) -> Values:
+        return {outcome: self._counts.keys[outcome] for outcome in ("replayed", "conflict")}
+
+    @counter("vsrt.auth.failures", "{failure}", "Callers without a valid credential, or without the scope.", "reason")
+    def auth_failures(self) -> Values:
+        tokens = self._verifier.failures if self._verifier is not None else {}
+        return {**self._callers.failures, **{f"token {reason}": count for reason, count in tokens.items()}}

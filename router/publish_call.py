@@ -120,3 +120,8 @@ class PublishCall:
         self.keys += (table.table, table.revisions, table.expiries)
         ttl_ms = FINAL_STATE_TTL * 1000 if state.mark == "f" else self._retention.state_ttl_ms
         self.args += (target.state_channel, str(state.video_id), f"{state.stamp_us} {state.mark} {ttl_ms}", order.owner)
+
+
+def results(reply: bytes) -> list[list[str]]:
+    """Return status, position, online and places of each message, as the script's header describes them."""
+    return [line.split(" ", 3) for line in reply.decode().split("\n")[:-1]]

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 from router.operations import KeyReused, Operation, Origin
-from router.publish_call import PublishCall, Retention, Target
+from router.publish_call import PublishCall, Retention, Target, results
 from shared.errors import OutcomeUnknown
 from shared.ids import ADMIN, ALL, user_stream
 from shared.keys import SHARED_TAG, Keys, bucket
@@ -47,9 +47,6 @@ class Outcome:
     ids: dict[str, str]
     nodes: int
     online: bool
-
-
-_Reply = tuple[bytes, bytes, int, bytes | int]  # status, position, online, places
 
 
 class Publisher:
@@ -96,13 +93,13 @@ class Publisher:
             RedisRefused: Redis is out of memory or read-only, for example.
         """
         calls: list[PublishCall] = []
-        replies: list[Any] = []
+        replies: list[bytes] = []
         for wave in self._waves(orders):
             calls += wave
             replies += await self._scripts.run_all(self._link, PUBLISH, [(call.keys, call.args) for call in wave])
             for call in wave:
                 call.forget_arguments()
-        if any(reply[0] == b"late" for reply in replies):
+        if b"late" in replies:
             raise OutcomeUnknown("Redis was too slow")
         return _outcomes(orders, calls, replies)
 
@@ -131,39 +128,36 @@ class Publisher:
         return self._link.server_ms() + int(self._link.timeout * 1000)
 
 
-def _outcomes(
-    orders: Sequence[Order], calls: list[PublishCall], replies: list[list[_Reply]]
-) -> list[Outcome | KeyReused]:
+def _outcomes(orders: Sequence[Order], calls: list[PublishCall], replies: list[bytes]) -> list[Outcome | KeyReused]:
     outcomes: list[Outcome | KeyReused] = [Outcome({}, 0, online=False) for _ in orders]
-    nodes: dict[int, set[bytes]] = {}  # of orders to several users: the distinct nodes seen
+    nodes: dict[int, set[str]] = {}  # of orders to several users: the distinct nodes seen
     for call, reply in zip(calls, replies, strict=True):
-        for (index, target, order), (status, position, online, places) in zip(call.items, reply, strict=True):
+        for (index, target, order), (status, position, online, places) in zip(call.items, results(reply), strict=True):
             outcome = outcomes[index]
             if isinstance(outcome, KeyReused):
                 continue
-            if status == b"conflict":
+            if status == "conflict":
                 outcomes[index] = KeyReused()
                 continue
-            if position != b"-":
-                outcome.ids[target.label] = f"{target.stream}.{position.decode()}"
-            if online:
+            if position != "-":
+                outcome.ids[target.label] = f"{target.stream}.{position}"
+            if online == "1":
                 outcome.online = True
             seen = nodes.setdefault(index, set()) if len(order.targets) > 1 else None
             outcome.nodes = max(outcome.nodes, _count(places, seen))
-    for order, outcome in zip(orders, outcomes, strict=True):
-        if len(order.targets) > 1 and isinstance(outcome, Outcome):  # ids in the order of the audiences
+    for index in nodes:  # ids in the order of the audiences
+        outcome = outcomes[index]
+        if isinstance(outcome, Outcome):
             ids = outcome.ids
-            outcome.ids = {target.label: ids[target.label] for target in order.targets if target.label in ids}
+            outcome.ids = {target.label: ids[target.label] for target in orders[index].targets if target.label in ids}
     return outcomes
 
 
-def _count(places: bytes | int, seen: set[bytes] | None) -> int:
+def _count(places: str, seen: set[str] | None) -> int:
     """Return how many nodes an order reached so far: live ones for a shared stream, else the distinct ones seen."""
-    if isinstance(places, int):
-        return places
     if places.isdigit():
         return int(places)
     if seen is None:
-        return places.count(b"=")
-    seen.update(place.partition(b"=")[0] for place in places.split(b" ")[1:])
+        return places.count("=")
+    seen.update(place.partition("=")[0] for place in places.split(" ")[1:])
     return len(seen)

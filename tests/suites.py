@@ -43,6 +43,8 @@ def has_chinese_font() -> bool:
 
 
 REDIS = command("redis-server", "redis-server")  # the oldest server we promise to run on
+PROMETHEUS = command("promtool", "prometheus")
+PROXIES = (command("nginx", "nginx-light"), command("haproxy", "haproxy"))
 BROWSER = (
     command(os.environ.get("CHROMIUM", "chromium"), "chromium"),
     command("fc-list", "fontconfig"),
@@ -92,15 +94,20 @@ SUITES: dict[str, Suite] = {
     "sdk": pytest("tests/sdk"),
     "cli": pytest("tests/cli"),
     "integration": pytest("tests/integration"),
+    "chart": pytest("tests/chart"),
+    "monitoring": pytest("tests/monitoring", needs=(PROMETHEUS,)),
     "faults": pytest("tests/faults"),
+    "load": pytest("tests/load"),
     "redis 7.0": pytest(
         "tests/shared",
         "tests/integration/test_redis_faults.py",
         "tests/integration/test_forgetful_redis.py",
         "tests/integration/test_states.py",
+        "tests/integration/test_redis_user.py",
         needs=(REDIS,),
         TEST_REDIS="redis-server",
     ),
+    "proxies": pytest("tests/proxies", needs=PROXIES),
     "page": Suite(
         ["npx", "--no-install", "vitest", "run", "--reporter=default", "--reporter=junit", "--outputFile.junit"],
         where=PAGE,

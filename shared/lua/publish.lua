@@ -20,21 +20,24 @@
 -- and with a state four more:
 --    channel for states (shared) | video id | "<stamp µs> <a active|l active, perhaps late|f final> <TTL ms>" | owner
 --
--- Returns {"late"}, or per message {status, position, online, places}; status is
+-- Returns "late", or per message a line "<status> <position> <online> <places>\n"; status is
 --    "new", "again" (this operation was done before), "conflict" (it was, with another body), "older" (a newer state stands);
---    places is the user's entry in users:{bucket}, or the number of live nodes.
+--    places is the user's entry in users:{bucket}, or the number of live nodes. Text, since a table per message would
+--    cost a tenth of it, here and again where it is read.
 --
 -- What all messages need of the tag is read once before them and written once after them: commands are the greater part
 -- of what a message costs.
 
 local FIRST_KEY, FIRST_ARG = 4, 6
-local call, format, gmatch, match, sub = redis.call, string.format, string.gmatch, string.match, string.sub
+local ODD, TRACEPARENT = '13579bdf', 55  -- the last digit of a sampled traceparent, and its length
+local call, find, format, gmatch = redis.call, string.find, string.format, string.gmatch
+local match, sub = string.match, string.sub
 
 local clock = call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local deadline = tonumber(ARGV[1])
 if deadline > 0 and now > deadline then
-  return {'late'}
+  return 'late'
 end
 
 local seq = KEYS[1]
@@ -50,7 +53,7 @@ do
     if not operation then
       operation = {
         key = key, digest = digest, ttl = tonumber(ARGV[a + 2]), fresh = ARGV[a + 3] == '1', origin = ARGV[a + 4],
-        done = {},
+        trace = find(ODD, sub(ARGV[a + 4], -1), 1, true) and sub(ARGV[a + 4], -TRACEPARENT), done = {},
       }
       operations[key] = operation
     elseif operation.digest ~= digest then
@@ -142,7 +145,7 @@ local function deliver(message, channel, envelope)
 end
 
 -- What an operation has done in this tag is one record: its digest, then a line per message,
--- "<name>:<stream> <position> <online> <places>".
+-- "<name>:<stream> <position> <online> <places>", its result as it is returned.
 local function load_record(operation)
   if operation.ttl == 0 or operation.fresh then
     return
@@ -154,25 +157,25 @@ local function load_record(operation)
   local digest, lines = match(record, '^([^\n]*)\n(.*)$')
   operation.conflict = digest ~= operation.digest
   operation.lines = {record}
-  for name, position, online, places in gmatch(lines, '([^ ]+) ([^ ]+) (%d) ([^\n]*)\n') do
-    operation.done[name] = {position, tonumber(online), places}
+  for name, result in gmatch(lines, '([^ ]+) ([^\n]*\n)') do
+    operation.done[name] = result
   end
 end
 for _, operation in pairs(operations) do
   load_record(operation)
 end
 
-local function note(message, position, online, places)
+local function note(message, result)
   local operation = message.operation
   -- A state said twice is the same state: under a key made for this one call it would be remembered for nothing.
   if operation.ttl == 0 or (operation.fresh and message.kind == 's') then
     return
   end
   local lines = operation.lines or {operation.digest .. '\n'}
-  lines[#lines + 1] = message.name .. ':' .. message.stream .. ' ' .. position .. ' ' .. online .. ' ' .. places .. '\n'
+  lines[#lines + 1] = message.name .. ':' .. message.stream .. ' ' .. result
   operation.lines, operation.changed = lines, true
   if not operation.fresh then
-    operation.done[message.name .. ':' .. message.stream] = {position, online, places}
+    operation.done[message.name .. ':' .. message.stream] = result
   end
 end
 
@@ -254,6 +257,11 @@ local function append(message, state)
     entry[#entry + 1] = 's'
     entry[#entry + 1] = state
   end
+  if message.operation.trace then
+    -- It is sampled: a node that has to read it here goes on with its trace.
+    entry[#entry + 1] = 't'
+    entry[#entry + 1] = message.operation.trace
+  end
   if not same_epoch then
     -- The first of its epoch names the one before it: what came between, and was forgotten, is seen to be missing.
     entry[#entry + 1] = 'p'
@@ -270,18 +278,18 @@ end
 local function publish(message)
   local operation, kind = message.operation, message.kind
   if operation.conflict then
-    return {'conflict', '', 0, ''}
+    return 'conflict - 0 \n'
   end
   local done = not operation.fresh and operation.done[message.name .. ':' .. message.stream]
   if done then
     -- The first call may have died before its publish was heard: say it again, receivers drop what they have.
-    local position = done[1]
+    local position = match(done, '^[^ ]+')
     local kept = position ~= '-' and call('XRANGE', message.history, position, position)
     if kept and kept[1] then
       local ended = kept_field(kept[1], 's') or '-'
       deliver(message, message.where, envelope('e', message, position, ended, kept_field(kept[1], 'm')))
     end
-    return {'again', position, done[2], done[3]}
+    return 'again ' .. done
   end
 
   local state, position, places, online = '-', '-', '', false
@@ -296,21 +304,18 @@ local function publish(message)
     position = append(message, state)
     places, online = deliver(message, message.where, envelope('e', message, position, state, message.payload))
   end
-  online = online and 1 or 0
-  note(message, position, online, places)
-  return {(kind == 's' and state == '-') and 'older' or 'new', position, online, places}
+  local result = position .. (online and ' 1 ' or ' 0 ') .. places .. '\n'
+  note(message, result)
+  return ((kind == 's' and state == '-') and 'older ' or 'new ') .. result
 end
 
 -- Whatever stops a message must not leave those before it half done: appended, and their numbers not counted.
-local results, failure = {}, nil
-for _, message in ipairs(messages) do
-  local ok, result = pcall(publish, message)
-  if not ok then
-    failure = result
-    break
+local results = {}
+local ok, failure = pcall(function()
+  for i, message in ipairs(messages) do
+    results[i] = publish(message)
   end
-  results[#results + 1] = result
-end
+end)
 if #moved > 0 then
   call('HSET', seq, unpack(moved))
 end
@@ -322,7 +327,7 @@ end
 for _, channel in ipairs(channels) do
   call('PUBLISH', channel, table.concat(parcels[channel]))
 end
-if failure then
+if not ok then
   return type(failure) == 'table' and failure or redis.error_reply(failure)
 end
-return results
+return table.concat(results)

@@ -8,13 +8,16 @@ from typing import Any
 
 from websockets.frames import Frame, Opcode
 
+from node import frames
 from node.catch_up import CatchUp
+from node.counters import NodeCounters
 from node.feed import Feed
 from node.history import Entry, Page
 from node.session import Session
 from shared.auth import Principal
 from shared.errors import RedisUnavailable
 from shared.ids import Position
+from shared.server_clock import ServerClock
 from tests.node.reading import server_frames
 
 
@@ -95,10 +98,13 @@ class House:
         self.commands_left = 10**9
         self.catch_up = CatchUp()
         self.behind_calls: list[Session] = []
+        self.fell_behind_calls = 0
         self.closing_calls: list[tuple[Session, int]] = []
         self.closed_calls: list[Session] = []
         self.refresh_tokens: list[str] = []
         self.catches_up = False
+        self.acknowledgements: list[bytes] = []
+        self.asked_for: set[bytes] = set()
 
     def now(self) -> float:
         return self.time
@@ -118,6 +124,9 @@ class House:
         if self.catches_up:
             self.catch_up.start(session)
 
+    def fell_behind(self) -> None:
+        self.fell_behind_calls += 1
+
     def closing(self, session: Session) -> None:
         self.closing_calls.append((session, session.close_code))
         for feed in session.feeds:
@@ -125,6 +134,10 @@ class House:
 
     def closed(self, session: Session) -> None:
         self.closed_calls.append(session)
+
+    def acknowledged(self, session: Session, frame: frames.Frame) -> bool:
+        self.acknowledgements.append(frame.payload)
+        return frame.payload in self.asked_for
 
 
 def make_session(house: House, *, is_admin: bool = False) -> tuple[Session, Transport]:
@@ -207,9 +220,9 @@ class MemoryRedis:
         return await self.streams[stream].is_good(tag, stream, since)
 
 
-class Counters:
+class Counters(NodeCounters):
     def __init__(self) -> None:
-        self.delivered = self.repeated = self.repairs = self.resyncs = self.expired = 0
+        super().__init__(ServerClock())
 
 
 class Tasks:

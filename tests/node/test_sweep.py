@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from websockets.frames import Close, Opcode
 
+from node.counters import NodeCounters
 from node.handshake import leaves_at
-from node.hub import HubCounters
 from node.session import Session
 from node.sweep import Sweep
+from shared.server_clock import ServerClock
 from tests.node.fakes import House, Transport, make_session
 
 
@@ -23,13 +24,21 @@ class Lodge:
 
     sessions: list[Session] = field(default_factory=list)
     closing_sessions: set[Session] = field(default_factory=set)
-    counters: HubCounters = field(default_factory=HubCounters)
+    counters: NodeCounters = field(default_factory=lambda: NodeCounters(ServerClock()))
     connected: bool = True
     down_for: float = 0.0
+    told: list[tuple[Session, float]] = field(default_factory=list)
 
     @property
     def connections(self) -> Lodge:
         return self
+
+    @property
+    def log(self) -> Lodge:
+        return self
+
+    def cut_off(self, session: Session, seconds: float) -> None:
+        self.told.append((session, seconds))
 
 
 @pytest.fixture
@@ -104,3 +113,18 @@ def test_who_reads_nothing_is_cut_off_and_not_asked_to_leave(house: House, lodge
     sweep.sweep(house.now() + 31, heartbeats=True)
     assert transport.aborted
     assert (session.close_code, lodge.counters.stalled) == (1013, 1)
+    assert lodge.told == [(session, 31.0)]
+
+
+def test_a_redis_that_is_away_for_long_is_one_line_each_time(
+    house: House, lodge: Lodge, sweep: Sweep, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(200):
+        lodger(house, lodge, None)
+    for lodge.down_for in (29, 31, 32, 33, 0, 31, 32):
+        sweep.sweep(house.now(), heartbeats=True)
+    lines = [vars(record) for record in caplog.records]
+    assert [(line["msg"], line["seconds"]) for line in lines] == [
+        ("redis is away for long; clients are sent elsewhere", 31)
+    ] * 2
+    assert lines[0]["connections"] == 200

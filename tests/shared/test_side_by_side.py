@@ -77,7 +77,7 @@ async def test_a_publish_finds_the_nodes_of_every_version(
 ) -> None:
     await link.send("HSET", keys.users(TAG), ALICE, entry)
     result = await Press(link, scripts, keys).event(ALICE)
-    assert (result.online, result.places) == (True, entry)
+    assert (result.online, result.places) == (True, entry.decode())
 
 
 async def test_a_node_with_more_counters_is_listed_and_buried_like_any_other(
