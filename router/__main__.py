@@ -30,6 +30,7 @@ from shared.http_times import HttpTimes
 from shared.keys import Keys
 from shared.loop_lag import LoopLag
 from shared.metrics_export import exporting
+from shared.redis_address import RedisAddress
 from shared.redis_link import RedisLink
 from shared.scripts import NAMES, Scripts
 from shared.service_metrics import Sources, resource
@@ -45,11 +46,12 @@ async def build(settings: RouterSettings) -> AsyncIterator[ASGIApp]:
     """Build a router; what it runs ends with the context."""
     keys = Keys(settings.redis_prefix)
     scripts = Scripts(keys)
+    redis = RedisAddress.from_settings(settings)
     times = CommandTimes(NAMES)
     async with AsyncExitStack() as stack:
         link = await stack.enter_async_context(
             RedisLink(
-                settings.redis_url,
+                redis,
                 name="vsrt-router",
                 timeout=settings.redis_timeout,
                 prepare=scripts.prepare,
