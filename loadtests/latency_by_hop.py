@@ -62,7 +62,10 @@ async def produce(service: NotificationService, options: argparse.Namespace) -> 
 
 async def run(options: argparse.Namespace) -> None:
     async with stage(nodes=0, routers=0) as cluster, receiver(cluster.directory) as url:
-        env = {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_TRACES_SAMPLER": "parentbased_always_off"}
+        env = {
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{url}/v1/traces",
+            "OTEL_TRACES_SAMPLER": "parentbased_always_off",
+        }
         with on_core(SERVER_CORE):
             await cluster.start(nodes=2, **env)
         provider = export_to(url, options.sampled)

@@ -73,7 +73,7 @@ async def start(cluster: Cluster, url: str) -> list[Variant]:
             {}
             if ratio is None
             else {
-                "OTEL_EXPORTER_OTLP_ENDPOINT": url,
+                "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{url}/v1/traces",
                 "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
                 "OTEL_TRACES_SAMPLER_ARG": ratio,
                 "OTEL_BSP_SCHEDULE_DELAY": str(int(EXPORT_DELAY * 1000)),

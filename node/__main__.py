@@ -47,7 +47,7 @@ from shared.serving import Server, calm_the_collector, listen, on_stop_signals, 
 from shared.settings import read_settings
 from shared.tasks import running
 from shared.trace_settings import TraceSettings, traced
-from shared.tracing import Tracing
+from shared.tracing import SpanCounts, Tracing
 
 logger = logging.getLogger("node")
 
@@ -120,7 +120,14 @@ async def build(settings: NodeSettings, tracing: Tracing | None = None) -> Async
         drain, loop_lag, requests = Drain(hub, settings.drain_seconds, tracing), LoopLag(), HttpTimes()
         metrics = NodeMetrics(
             resource("vsrt-node", settings.node_name),
-            Sources({"commands": link, "bus": bus.link}, times, requests, caretaker, loop_lag),
+            Sources(
+                {"commands": link, "bus": bus.link},
+                times,
+                requests,
+                caretaker,
+                loop_lag,
+                tracing.counts if tracing else SpanCounts(),
+            ),
             hub,
             bus,
             membership,

@@ -56,6 +56,7 @@ class Acknowledgements:
     """Asks, and makes ``display`` spans of the answers.
 
     Attributes:
+        shown: answers that made a span.
         ignored: answers that could not be, and answers to what was not asked.
         unanswered: questions that were given up.
     """
@@ -63,7 +64,7 @@ class Acknowledgements:
     def __init__(self, tracing: Tracing) -> None:
         self._tracing = tracing
         self._asked = 0
-        self.ignored = self.unanswered = 0
+        self.shown = self.ignored = self.unanswered = 0
 
     @staticmethod
     def may_ask(session: Session) -> bool:
@@ -110,4 +111,5 @@ class Acknowledgements:
             start_ns=acks.written_ns,
         )
         span.end(acks.written_ns + int((network / 2 + held) * 1e9))
+        self.shown += 1
         return True

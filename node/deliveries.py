@@ -173,7 +173,7 @@ class Deliveries:
 
 def _attributes(delivery: Delivery, audience: str) -> Attributes:
     attributes: dict[str, str | int] = {
-        spans.MESSAGING_SYSTEM: spans.REDIS,
+        spans.MESSAGING_SYSTEM: spans.SYSTEM,
         spans.OPERATION_NAME: spans.PROCESS,
         spans.OPERATION_TYPE: spans.PROCESS,
         spans.DESTINATION: audience,

@@ -38,7 +38,7 @@ from shared.serving import Server, calm_the_collector, listen, on_stop_signals, 
 from shared.settings import read_settings
 from shared.tasks import running
 from shared.trace_settings import TraceSettings, traced
-from shared.tracing import Tracing
+from shared.tracing import SpanCounts, Tracing
 
 logger = logging.getLogger("router")
 
@@ -84,7 +84,9 @@ async def build(settings: RouterSettings, tracing: Tracing | None = None) -> Asy
         cluster = ClusterApi(callers, link, keys, caretaker)
         metrics = RouterMetrics(
             resource("vsrt-router", settings.router_name),
-            Sources({"commands": link}, times, requests, caretaker, loop_lag),
+            Sources(
+                {"commands": link}, times, requests, caretaker, loop_lag, tracing.counts if tracing else SpanCounts()
+            ),
             counts,
             callers,
             verifier,

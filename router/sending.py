@@ -61,7 +61,7 @@ class Sending:
 def begin_send(trace: HttpTrace, destination: str = "") -> Span:
     """Begin a ``send`` span; where its messages go may be known later."""
     attributes: dict[str, str] = {
-        spans.MESSAGING_SYSTEM: spans.REDIS,
+        spans.MESSAGING_SYSTEM: spans.SYSTEM,
         spans.OPERATION_NAME: spans.SEND,
         spans.OPERATION_TYPE: spans.SEND,
     }

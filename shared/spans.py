@@ -40,7 +40,7 @@ MESSAGE_ID: Final = "messaging.message.id"
 
 # --- attributes of our own
 
-_OURS: Final = "videosite_realtime."
+_OURS: Final = "vsrt."
 MESSAGE_TYPE: Final = _OURS + "message.type"
 VIDEO_ID: Final = _OURS + "video_id"
 NODES: Final = _OURS + "nodes"
@@ -64,7 +64,7 @@ HELD_TIME: Final = _OURS + "held.duration"
 
 # --- their values
 
-REDIS: Final = "redis"
+SYSTEM: Final = "vsrt"  # as our metrics have it, and the producers' SDK
 BUS, HISTORY = "bus", "history"  # where a node has a message from
 ADMIN, ALL, USERS, CONTROL = "admin", "all", "users", "control"
 _AUDIENCES: Final = (ADMIN, ALL, USERS, CONTROL)

@@ -51,7 +51,7 @@ async def test_the_environments_word_goes_before_our_opinions_but_not_before_wha
     assert part.grace > 9, "a drain is not cut off"
 
 
-async def test_all_parts_send_all_their_traces_to_our_receiver_under_their_names(client):
+async def test_all_parts_send_all_their_traces_to_our_receiver(client):
     plan = planning.make(Options(), {})
     parts = [
         *planning.node_parts(plan, "redis://r", {}, client),
@@ -59,9 +59,9 @@ async def test_all_parts_send_all_their_traces_to_our_receiver_under_their_names
         planning.demo_part(plan, {}),
     ]
     for part in parts:
-        assert part.environment["OTEL_EXPORTER_OTLP_ENDPOINT"] == plan.traces_url
+        assert part.environment["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] == f"{plan.traces_url}/v1/traces"
+        assert "OTEL_EXPORTER_OTLP_ENDPOINT" not in part.environment, "it would be the metrics' too"
         assert part.environment["OTEL_TRACES_SAMPLER"] == "parentbased_always_on"
-        assert part.environment["OTEL_RESOURCE_ATTRIBUTES"] == f"service.instance.id={part.name}"
     assert planning.receiver_part(plan, {}, client).command[-1] == str(plan.traces_port)
 
 

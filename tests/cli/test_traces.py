@@ -36,7 +36,7 @@ def collector() -> Iterator[Collector]:
 
 @pytest.fixture
 def url(collector: Collector) -> str:
-    return collector.env["OTEL_EXPORTER_OTLP_ENDPOINT"]
+    return collector.url
 
 
 class Producer:
@@ -106,7 +106,7 @@ def trace_id(span) -> str:
 
 def message(span: Producer, begins: float = 0.0) -> str:
     """Export the spans of one message that came to two nodes; return the trace's id."""
-    ours = {"videosite_realtime__sockets__failed": 0, "videosite_realtime__sockets__behind": 0}
+    ours = {"vsrt__sockets__failed": 0, "vsrt__sockets__behind": 0}
     call = span("demo", "send notifications", begins, 9, kind="PRODUCER")
     post = span(
         "router-1",
@@ -124,10 +124,10 @@ def message(span: Producer, begins: float = 0.0) -> str:
         5,
         parent=post,
         kind="PRODUCER",
-        videosite_realtime__message__type="transcode_complete",
-        videosite_realtime__video_id=123,
+        vsrt__message__type="transcode_complete",
+        vsrt__video_id=123,
     )
-    for node, at in (("node-1.0a1b2c", 4), ("node-2", 5)):
+    for node, at in (("node-1", 4), ("node-2", 5)):
         span(
             node,
             "process admin",
@@ -136,7 +136,7 @@ def message(span: Producer, begins: float = 0.0) -> str:
             parent=send,
             kind="CONSUMER",
             links=[send],
-            videosite_realtime__sockets__written=2,
+            vsrt__sockets__written=2,
             **ours,
         )
     return trace_id(call)

@@ -10,7 +10,7 @@ from shared.trace_settings import TraceSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "tracing.md").read_text(encoding="utf-8")
-OURS = "videosite_realtime."
+OURS = "vsrt."
 
 
 def rows(heading: str) -> list[str]:
@@ -24,7 +24,7 @@ def rows(heading: str) -> list[str]:
 def named_attributes() -> set[str]:
     """Return our attributes in the page's tables; ``.failed`` after ``….sockets.written`` means its neighbour."""
     found = set()
-    for cell in re.findall(r"^\| (`videosite_realtime\..+?) \|", PAGE, re.MULTILINE):
+    for cell in re.findall(r"^\| (`vsrt\..+?) \|", PAGE, re.MULTILINE):
         first, *others = re.findall(r"`([^`]+)`", cell)
         found.add(first)
         for other in others:
@@ -34,7 +34,7 @@ def named_attributes() -> set[str]:
 
 
 def in_code(text: str) -> set[str]:
-    return set(re.findall(r"\"(videosite_realtime\.[a-z_.]+[a-z])\"", text))
+    return set(re.findall(r"\"(vsrt\.[a-z_.]+[a-z])\"", text))
 
 
 def test_every_span_is_in_the_table() -> None:
@@ -66,7 +66,7 @@ def test_the_sdk_and_the_services_call_alike_what_is_alike() -> None:
     sdk = (ROOT / "sdk/src/videosite_realtime/_tracing.py").read_text()
     assert f'add_event("{spans.RETRIED}"' in sdk
     services = {value for value in vars(spans).values() if isinstance(value, str)}
-    shared = {"videosite_realtime.nodes", "videosite_realtime.online", "messaging.message.id", "error.type"}
+    shared = {"vsrt.nodes", "vsrt.online", "messaging.message.id", "error.type"}
     assert shared <= services
     assert all(f'"{name}"' in sdk for name in shared)
 

@@ -65,8 +65,8 @@ async def test_the_trace_ends_where_the_browser_says_that_it_has_shown_it(
     process, display = trace.one("process users"), trace.one("display")
     assert is_child(display, process)
     assert display.start_ns == process.end_ns
-    assert display.attributes["videosite_realtime.held.duration"] == 0.00025
-    network = display.attributes["videosite_realtime.network.duration"]
+    assert display.attributes["vsrt.held.duration"] == 0.00025
+    network = display.attributes["vsrt.network.duration"]
     assert 0 < network < 10
     assert display.duration_ns == pytest.approx((network / 2 + 0.00025) * 1e9, abs=1000)
 

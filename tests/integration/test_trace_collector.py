@@ -80,7 +80,7 @@ async def test_a_collector_that_is_away_is_told_of_once_and_once_more_when_it_is
 async def test_a_collector_that_hangs_holds_up_no_message_and_no_end(new_cluster: NewCluster) -> None:
     with black_hole() as url:
         cluster = await new_cluster(
-            **(QUICK | {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_EXPORTER_OTLP_TIMEOUT": "60"})
+            **(QUICK | {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": url, "OTEL_EXPORTER_OTLP_TIMEOUT": "60"})
         )
         await talk(cluster)
         # And not after the minute that an export may take.
@@ -101,7 +101,7 @@ async def test_a_collector_that_refuses_is_told_with_its_reason(new_cluster: New
 
     async with await asyncio.start_server(refuse, LOOPBACK, port):
         endpoint = f"http://user:password@{LOOPBACK}:{port}"
-        cluster = await new_cluster(**(QUICK | {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}))
+        cluster = await new_cluster(**(QUICK | {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": endpoint}))
         await talk(cluster)
         await until(lambda: lines(cluster, AWAY) == [1])
         assert "401" in cluster.router.log()

@@ -81,7 +81,7 @@ async def test_a_caller_that_is_not_heard_decides_nothing(collector: Collector, 
 @pytest.mark.parametrize(
     "env",
     [
-        {"OTEL_EXPORTER_OTLP_ENDPOINT": ""},
+        {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": ""},
         {"OTEL_TRACES_SAMPLER": "always_off"},
     ],
     ids=lambda env: next(iter(env)),

@@ -64,7 +64,7 @@ def test_an_answer_is_a_span_with_the_network_apart_from_what_the_browser_held(
     assert span.parent is not None
     assert span.parent.span_id == PROCESS.span_id
     assert span.attributes is not None
-    network, held = (span.attributes[f"videosite_realtime.{name}.duration"] for name in ("network", "held"))
+    network, held = (span.attributes[f"vsrt.{name}.duration"] for name in ("network", "held"))
     assert held == 0.1005
     assert isinstance(network, float)
     assert network >= 0.149  # what is left of the quarter of a second, and of the test's own time

@@ -95,13 +95,13 @@ async def test_a_call_is_a_span_below_the_callers(router: Router, exported: InMe
     assert span.parent.span_id == SPAN.get_span_context().span_id
     assert router.asked[0].headers["traceparent"] == header_of(span)
     assert span.attributes == {
-        "messaging.system": "videosite_realtime",
+        "messaging.system": "vsrt",
         "messaging.operation.name": "send",
         "messaging.operation.type": "send",
         "messaging.destination.name": "notifications",
         "messaging.message.id": receipt.id,
-        "videosite_realtime.nodes": 2,
-        "videosite_realtime.online": True,
+        "vsrt.nodes": 2,
+        "vsrt.online": True,
     }
     assert span.status.is_unset
 
@@ -164,5 +164,5 @@ def test_a_batch_is_one_span_and_a_read_a_clients(router: Router, exported: InMe
     batch, read = exported.get_finished_spans()
     assert batch.attributes is not None
     assert batch.attributes["messaging.batch.message_count"] == 2
-    assert batch.attributes["videosite_realtime.refused"] == 1
+    assert batch.attributes["vsrt.refused"] == 1
     assert (read.name, read.kind) == ("GET /api/v1/stats", trace.SpanKind.CLIENT)

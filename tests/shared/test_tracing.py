@@ -192,7 +192,7 @@ def test_attributes_of_the_conventions_have_the_conventions_names() -> None:
     dotted = {
         value for name, value in vars(spans).items() if name.isupper() and isinstance(value, str) and "." in value
     }
-    ours = {value for value in dotted if value.startswith("videosite_realtime.")}
+    ours = {value for value in dotted if value.startswith("vsrt.")}
     assert len(dotted - ours) > 8
     assert dotted - ours <= known
 

@@ -43,10 +43,14 @@ class Collector:
         self.bodies: list[bytes] = []
 
     @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @property
     def env(self) -> dict[str, str]:
         """What makes a process send all its traces here, soon."""
         return {
-            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{LOOPBACK}:{self.port}",
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{self.url}/v1/traces",
             "OTEL_BSP_SCHEDULE_DELAY": "50",
         }
 
@@ -100,8 +104,8 @@ class Collector:
         return self.trace(trace_id)
 
     async def found(self, name: str, **attributes: Any) -> Span:
-        """Return the first span of a name with such attributes (``videosite_realtime.`` left out), once it is there."""
-        wanted = {f"videosite_realtime.{key}": value for key, value in attributes.items()}
+        """Return the first span of a name with such attributes (``vsrt.`` left out), once it is there."""
+        wanted = {f"vsrt.{key}": value for key, value in attributes.items()}
 
         def look() -> Span | None:
             return next((s for s in self.spans() if s.name == name and wanted.items() <= s.attributes.items()), None)

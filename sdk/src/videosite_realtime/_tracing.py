@@ -55,7 +55,7 @@ else:
             return headers
 
         def retried(self, failures: int, cause: str, delay: float) -> None:
-            self._span.add_event("retry", {"error.type": cause, "videosite_realtime.delay": delay})
+            self._span.add_event("retry", {"error.type": cause, "vsrt.delay": delay})
             self._span.set_attribute("http.request.resend_count", failures)
 
         def answered(self, result: object) -> None:
@@ -91,7 +91,7 @@ else:
         if request.body is None:
             return {"http.request.method": request.method}
         return {
-            "messaging.system": "videosite_realtime",
+            "messaging.system": "vsrt",
             "messaging.operation.name": "send",
             "messaging.operation.type": "send",
             "messaging.destination.name": _destination(request),
@@ -99,8 +99,8 @@ else:
 
     def _receipt(receipt: Receipt) -> dict[str, str | int | bool]:
         found: dict[str, str | int | bool] = {
-            "videosite_realtime.nodes": receipt.nodes,
-            "videosite_realtime.online": receipt.online,
+            "vsrt.nodes": receipt.nodes,
+            "vsrt.online": receipt.online,
         }
         if receipt.id is not None:
             stream, _, position = receipt.id.rpartition(".")
@@ -109,4 +109,4 @@ else:
 
     def _batch(results: Sequence[ItemResult]) -> dict[str, int]:
         refused = sum(result.receipt is None for result in results)
-        return {"messaging.batch.message_count": len(results), "videosite_realtime.refused": refused}
+        return {"messaging.batch.message_count": len(results), "vsrt.refused": refused}

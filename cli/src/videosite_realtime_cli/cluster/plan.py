@@ -163,6 +163,7 @@ def demo_part(plan: Plan, environment: Mapping[str, str]) -> Part:
         {
             **environment,
             **_traced(plan),
+            "OTEL_SERVICE_NAME": "demo",
             "PYTHONUNBUFFERED": "1",
             "ROUTER_URL": plan.router_url,
             "ROUTER_API_KEY": plan.router_api_key,

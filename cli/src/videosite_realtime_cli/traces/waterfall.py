@@ -19,7 +19,7 @@ from videosite_realtime_cli.traces.span import Span
 
 BAR_WIDTH = 32
 _COLOURS = {"producer": "yellow", "server": "blue", "client": "blue", "consumer": "green", "internal": "cyan"}
-_OURS = "videosite_realtime."
+_OURS = "vsrt."
 _TOLD = {
     "http.response.status_code": "{}",
     _OURS + "message.type": "{}",
@@ -68,7 +68,7 @@ def waterfall(trace: Sequence[Span], limit: int) -> Table:
     rows = list(_tree(trace))
     for span, branch, below in rows[:limit]:
         table.add_row(
-            Text(_short(span.process)),
+            Text(legible(span.process)),
             Text.assemble((branch, "dim"), (legible(span.name), "bold red" if span.status == "error" else "")),
             duration(span.start_ns - begun),
             duration(span.duration_ns),
@@ -138,9 +138,3 @@ def _told(span: Span) -> str:
     elsewhere = [link for link in span.links if link.span_id != span.parent_id]
     parts += [f"linked to {link.trace_id[:8]}…/{link.span_id}" for link in elsewhere]
     return " · ".join(parts)
-
-
-def _short(process: str) -> str:
-    """Return a process's name without what only makes it unique."""
-    name, dot, unique = legible(process).rpartition(".")
-    return name if dot and len(unique) == 6 else legible(process)
