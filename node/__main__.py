@@ -39,6 +39,7 @@ from shared.http_times import HttpTimes
 from shared.keys import Keys
 from shared.loop_lag import LoopLag
 from shared.metrics_export import exporting
+from shared.redis_address import RedisAddress
 from shared.redis_link import RedisLink
 from shared.scripts import NAMES, Scripts
 from shared.service_metrics import Sources, resource
@@ -68,11 +69,12 @@ async def build(settings: NodeSettings, tracing: Tracing | None = None) -> Async
     scripts = Scripts(keys)
     times = CommandTimes(NAMES)
     verifier = TokenVerifier.from_settings(settings)
+    redis = RedisAddress.from_settings(settings)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(verifier.aclose)
         link = await stack.enter_async_context(
             RedisLink(
-                settings.redis_url,
+                redis,
                 name="vsrt-node",
                 timeout=settings.redis_timeout,
                 prepare=scripts.prepare,
@@ -97,7 +99,7 @@ async def build(settings: NodeSettings, tracing: Tracing | None = None) -> Async
         connections = hub.connections
         tops = Tops(connections, history, link, keys, hub.spawn, hub.end_user)
         bus = await stack.enter_async_context(
-            Bus(settings.redis_url, keys, link, hub.hear, tops.compare, timeout=settings.redis_timeout, times=times)
+            Bus(redis, keys, link, hub.hear, tops.compare, timeout=settings.redis_timeout, times=times)
         )
         membership = Membership(settings.node_name, link, scripts, keys, connections, bus.use_node_channel, tops.see)
         progress = Progress(connections.admin, bus, link, keys)
@@ -181,6 +183,7 @@ def _why_not_ready(membership: Membership, bus: Bus, link: RedisLink) -> str | N
 
 async def serve(settings: NodeSettings, traces: TraceSettings) -> None:
     sock = listen(settings.node_host, settings.node_port, reuse_port=settings.node_reuse_port)
+    logs.tell_settings(settings)
     about = resource("vsrt-node", settings.node_name)
     async with (
         traced(traces, about) as tracing,

@@ -30,6 +30,7 @@ from shared.http_times import HttpTimes
 from shared.keys import Keys
 from shared.loop_lag import LoopLag
 from shared.metrics_export import exporting
+from shared.redis_address import RedisAddress
 from shared.redis_link import RedisLink
 from shared.scripts import NAMES, Scripts
 from shared.service_metrics import Sources, resource
@@ -47,11 +48,12 @@ async def build(settings: RouterSettings, tracing: Tracing | None = None) -> Asy
     """Build a router; what it runs ends with the context."""
     keys = Keys(settings.redis_prefix)
     scripts = Scripts(keys)
+    redis = RedisAddress.from_settings(settings)
     times = CommandTimes(NAMES)
     async with AsyncExitStack() as stack:
         link = await stack.enter_async_context(
             RedisLink(
-                settings.redis_url,
+                redis,
                 name="vsrt-router",
                 timeout=settings.redis_timeout,
                 prepare=scripts.prepare,
@@ -98,6 +100,7 @@ async def build(settings: RouterSettings, tracing: Tracing | None = None) -> Asy
 
 async def serve(settings: RouterSettings, traces: TraceSettings) -> None:
     sock = listen(settings.router_host, settings.router_port)
+    logs.tell_settings(settings)
     about = resource("vsrt-router", settings.router_name)
     async with traced(traces, about) as tracing, build(settings, tracing) as app:
         server = Server(server_config(app, trusted_proxies=settings.trusted_proxies))

@@ -136,7 +136,7 @@ def test_commands_and_their_options_exist(page):
 
 def calls(line: str) -> Iterator[list[str]]:
     """Yield the words after `videosite-realtime`, wherever in a line it is called."""
-    for call in re.findall(r"videosite-realtime(?: ([^|)#]*))?(?=$|[|)#])", line):
+    for call in re.findall(r"(?<!helm/)videosite-realtime(?: ([^|)#]*))?(?=$|[|)#])", line):
         if call:
             yield words(call)
 

@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from videosite_realtime_cli import terminal
+from videosite_realtime_cli.commands.plan import plan
 from videosite_realtime_cli.commands.send import app as send_app
 from videosite_realtime_cli.commands.stats import stats
 from videosite_realtime_cli.commands.tail import tail
@@ -60,4 +61,5 @@ app.add_typer(token_app, name="token")
 app.add_typer(send_app, name="send")
 app.command()(tail)
 app.command()(stats)
+app.command()(plan)
 app.command()(trace)
