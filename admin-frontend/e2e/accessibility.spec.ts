@@ -110,7 +110,8 @@ async function finds({ page }: Admin, state: string): Promise<void> {
   });
   // Legacy: it otherwise opens a page of its own, and ours would be one that nobody looks at.
   const { passes, violations, incomplete } = await new AxeBuilder({ page }).setLegacyMode().analyze();
-  console.log(`${state}: ${passes.length} rules held, ${violations.length} broken, ${incomplete.length} undecided`);
+  const undecided = incomplete.map(({ id }) => id).join(', ') || 'none';
+  console.log(`${state}: ${passes.length} rules held, ${violations.length} broken; undecided: ${undecided}`);
   const found = violations.flatMap(({ id, impact, nodes }) =>
     nodes.map(({ target, failureSummary }) => ({ id, impact, target, failureSummary })),
   );
