@@ -19,7 +19,7 @@ $(READY): pyproject.toml sdk/pyproject.toml cli/pyproject.toml constraints.txt
 	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV) || \
 		{ test "$$(id -u)" = 0 && apt-get install -y -qq python3-venv && $(PYTHON) -m venv --clear $(VENV); } || \
 		{ echo "python3 cannot make a virtual environment; on Debian: apt-get install python3-venv"; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,dev,load,chart]' -e ./sdk -e './cli'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,dev,chart,load]' -e ./sdk -e './cli'
 	@touch $@
 
 page: $(PAGE)  ## the admin page, built with Node 20 or later; left out where there is none
@@ -45,6 +45,7 @@ bench: $(READY)  ## what one core does at most, beside what others would write: 
 
 docs: $(READY)  ## regenerate what is generated: pages of settings and metrics, dashboards, .env.example, message types, the chart's README
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/manifests.py
 
 manifests: $(READY)  ## render the chart into k8s/
 	$(BIN)/python docs/manifests.py
