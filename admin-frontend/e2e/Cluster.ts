@@ -121,17 +121,26 @@ export class Cluster {
     return this.publish({ type: 'system_message', message, level });
   }
 
+  /** End all connections of somebody, as an administrator of the cluster does: the token they stand on is refused. */
+  endConnections(user: string): Promise<unknown> {
+    return this.#call('DELETE', `users/${user}/connections`);
+  }
+
+  #post(path: string, body: unknown, headers: Record<string, string> = {}): Promise<unknown> {
+    return this.#call('POST', path, body, headers);
+  }
+
   /** Tried again while Redis is away, under one key, as producers do. */
-  async #post(path: string, body: unknown, headers: Record<string, string> = {}): Promise<unknown> {
+  async #call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<unknown> {
     const request = {
-      method: 'POST',
+      method,
       headers: {
         ...headers,
         Authorization: `Bearer ${this.places.api_key}`,
         'Content-Type': 'application/json',
         'Idempotency-Key': randomUUID(),
       },
-      body: JSON.stringify(body),
+      ...(body !== undefined && { body: JSON.stringify(body) }),
     };
     for (let triesLeft = TRIES; ; triesLeft -= 1) {
       const answer = await fetch(`${this.places.router_url}/api/v1/${path}`, request);
