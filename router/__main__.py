@@ -56,7 +56,12 @@ async def build(settings: RouterSettings) -> AsyncIterator[ASGIApp]:
             history_length_shared=settings.history_length_shared,
             history_ttl=settings.history_ttl,
             state_ttl=settings.state_ttl,
+            archive_max_bytes=settings.archive_max_bytes if settings.has_inbox else 0,
         )
+        if settings.has_inbox:
+            from router.inbox import inbox
+
+            await stack.enter_async_context(inbox(settings, link, keys))
         publish = PublishApi(callers, publisher, link, keys, metrics, message_max_bytes=settings.message_max_bytes)
         cluster = ClusterApi(callers, link, keys, caretaker)
         yield create_app(publish, cluster, metrics, settings.http_body_max_bytes)
