@@ -73,7 +73,7 @@ class Planner:
     def _plan(self, request: Any) -> Plan:
         if isinstance(request, bodies.MessageRequest):
             targets = self._targets(request.audience)
-            owner = targets[0].where if len(targets) == 1 and isinstance(request.audience, bodies.Users) else ""
+            owner = targets[0].where if len(targets) == 1 and isinstance(request.audience, dict) else ""
         elif isinstance(request, bodies.SystemNotification):
             targets, owner = self._targets(request.target), ""
         else:
@@ -82,8 +82,8 @@ class Planner:
         return Plan(request, targets, owner, request.idempotency_key)
 
     def _targets(self, audience: bodies.Audience) -> Sequence[Target]:
-        if isinstance(audience, bodies.Users):
-            return self._publisher.users(audience.users)
+        if isinstance(audience, dict):
+            return self._publisher.users(audience["users"])
         return (self._publisher.admin,) if audience == "admin" else (self._publisher.all,)
 
     def make(self, plan: Plan, now_us: int) -> Message:
