@@ -84,6 +84,7 @@ class Session:
         "_buffer",
         "_descriptor",
         "_house",
+        "_owed",
         "_text",
         "close_code",
         "cursors",
@@ -119,6 +120,7 @@ class Session:
         self.close_code = 0
         self._buffer = b""
         self._text: bytes | None = None
+        self._owed: bytes | None = None  # what `inform` could not write yet
 
     # --- towards the client
 
@@ -152,6 +154,17 @@ class Session:
     def go_live(self) -> None:
         """Let the feeds write directly. Called in the loop step in which every cursor equals its feed's top."""
         self.phase, self.live, self.cursors, self.states_seen = Phase.LIVE, True, None, None
+
+        if self._owed is not None:
+            frame, self._owed = self._owed, None
+            self.write(frame)
+
+    def inform(self, frame: bytes) -> None:
+        """Send a frame of which only the newest counts: to a session that is behind, once it is not."""
+        if self.live:
+            self.write(frame)
+        elif self.phase < Phase.CLOSING:
+            self._owed = frame
 
     def close(self, code: int, reason: str = "") -> None:
         """Send a close frame and wait for the client's; what comes after it is not delivered."""

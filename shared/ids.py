@@ -74,7 +74,7 @@ def user_of(stream: str) -> str:
     """
     prefix, _, name = stream.partition(".")
     user = base64.urlsafe_b64decode(name + "=" * (-len(name) % 4)).decode("ascii")
-    if prefix != "u" or not _USER_ID.fullmatch(user) or user_stream(user) != stream:
+    if prefix != "u" or len(user) > _USER_ID_MAX or not _is_user_id(user) or user_stream(user) != stream:
         raise ValueError(f"no user's stream: {stream[:40]!r}")
     return user
 

@@ -10,7 +10,7 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-_UNREAD = sa.text("NOT is_read")
+_UNREAD = {"postgresql_where": sa.text("NOT is_read"), "sqlite_where": sa.text("is_read = 0")}
 _EXPIRES = sa.text("expires_at IS NOT NULL")
 
 
@@ -77,16 +77,10 @@ def upgrade() -> None:
 
 
 def _create_indexes() -> None:
-    table, place = "inbox_notification", ["audience", "epoch", "n"]
-    op.create_index("inbox_notification_unread", table, place, postgresql_where=_UNREAD, sqlite_where=_UNREAD)
-    op.create_index("inbox_notification_type", table, ["audience", "type", "epoch", "n"])
-    op.create_index(
-        "inbox_notification_type_unread",
-        table,
-        ["audience", "type", "epoch", "n"],
-        postgresql_where=_UNREAD,
-        sqlite_where=_UNREAD,
-    )
+    table, place, of_type = "inbox_notification", ["audience", "epoch", "n"], ["audience", "type", "epoch", "n"]
+    op.create_index("inbox_notification_unread", table, place, **_UNREAD)  # type: ignore[arg-type]
+    op.create_index("inbox_notification_type", table, of_type)
+    op.create_index("inbox_notification_type_unread", table, of_type, **_UNREAD)  # type: ignore[arg-type]
     op.create_index("inbox_notification_age", table, ["published_at"])
     op.create_index(
         "inbox_notification_expiry",
