@@ -18,8 +18,7 @@ from node.inbox_service import InboxService, NotYet, Outcome
 from node.inbox_view import UnknownNotification, View, view_of
 from shared.asgi import BEARER
 from shared.auth import TokenVerifier
-from shared.database import DatabaseError
-from shared.errors import InvalidMessage
+from shared.errors import DatabaseError, InvalidMessage
 
 Audience = Annotated[
     str | None,

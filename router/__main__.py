@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from router.app import create_app
 from router.callers import Callers
 from router.cluster_api import ClusterApi
+from router.erasure import EraseRows, Erasure
 from router.metrics import RouterMetrics
 from router.publish_api import PublishApi
 from router.publisher import Publisher
@@ -58,12 +59,13 @@ async def build(settings: RouterSettings) -> AsyncIterator[ASGIApp]:
             state_ttl=settings.state_ttl,
             archive_max_bytes=settings.archive_max_bytes if settings.has_inbox else 0,
         )
+        erase_rows: EraseRows | None = None
         if settings.has_inbox:
             from router.inbox import inbox
 
-            await stack.enter_async_context(inbox(settings, link, keys))
+            erase_rows = (await stack.enter_async_context(inbox(settings, link, keys))).erase_rows
         publish = PublishApi(callers, publisher, link, keys, metrics, message_max_bytes=settings.message_max_bytes)
-        cluster = ClusterApi(callers, link, keys, caretaker)
+        cluster = ClusterApi(callers, link, keys, caretaker, Erasure(link, scripts, keys, erase_rows))
         yield create_app(publish, cluster, metrics, settings.http_body_max_bytes)
 
 

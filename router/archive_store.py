@@ -10,7 +10,8 @@ from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from router.archive_batch import Event
-from shared.database import Database, DataRefused
+from shared.database import Database
+from shared.errors import DataRefused
 from shared.ids import Position
 from shared.inbox_spans import SPAN, closed, insert, lock, place, sum_up
 from shared.inbox_tables import Notification

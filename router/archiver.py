@@ -32,8 +32,7 @@ from typing import Any, Final
 from router.archive_batch import ENTRY_BYTES, EntryId, Event, events_of
 from router.archive_store import ArchiveStore
 from router.turn import TURN_MS, Turn
-from shared.database import DatabaseUnavailable
-from shared.errors import RedisError
+from shared.errors import DatabaseUnavailable, RedisError
 from shared.keys import TAGS, Keys
 from shared.redis_link import RedisLink
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from router.archive_store import ArchiveStore
 from router.archiver import Archiver
+from router.erasure import EraseRows
+from router.inbox_removal import erase_user
+from router.inbox_sweeper import InboxSweeper
 from router.settings import RouterSettings
 from shared.database import Database
 from shared.keys import Keys
@@ -18,12 +22,16 @@ from shared.tasks import running
 
 @dataclass(frozen=True, slots=True)
 class Inbox:
+    """What works for the inbox in this router; its counters are read by metrics."""
+
     archiver: Archiver
+    sweeper: InboxSweeper
+    erase_rows: EraseRows
 
 
 @asynccontextmanager
 async def inbox(settings: RouterSettings, link: RedisLink, keys: Keys) -> AsyncIterator[Inbox]:
-    """Archive events for as long as the context lasts.
+    """Archive events, and remove what is old, for as long as the context lasts.
 
     Raises:
         SchemaTooOld: the database must be migrated first.
@@ -32,5 +40,7 @@ async def inbox(settings: RouterSettings, link: RedisLink, keys: Keys) -> AsyncI
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database.from_settings(settings, "vsrt-router"))
         archiver = Archiver(link, keys, ArchiveStore(database))
-        await stack.enter_async_context(running(archiver.run(), "archiver"))
-        yield Inbox(archiver)
+        sweeper = InboxSweeper(database, link, keys, retention_days=settings.inbox_retention_days)
+        for work, name in ((archiver.run(), "archiver"), (sweeper.run(), "inbox sweeper")):
+            await stack.enter_async_context(running(work, name))
+        yield Inbox(archiver, sweeper, partial(erase_user, database))

@@ -16,31 +16,12 @@ import asyncpg
 from sqlalchemy import event, exc, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from shared.errors import RealtimeError
+from shared.errors import DatabaseError, DatabaseUnavailable, DataRefused
 from shared.inbox_settings import InboxSettings
 
 _WAITING_PER_CONNECTION: Final = 8  # beyond it a caller is told at once: it would only wait for its time to run out
 _NOT_OURS_TO_REPEAT: Final = ("22", "23")  # classes of SQLSTATE: data exception, integrity constraint violation
 _SQLITE: Final = "sqlite"
-
-
-class DatabaseError(RealtimeError):
-    """Something went wrong between us and the database."""
-
-
-class DatabaseUnavailable(DatabaseError):
-    """The database is away, hangs, or is not as we need it; asking again later helps."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        super().__init__(reason)
-
-    def __str__(self) -> str:
-        return f"the database does not answer just now: {self.reason}"
-
-
-class DataRefused(DatabaseError):
-    """The database will not have this data, however often it is asked."""
 
 
 class Database:

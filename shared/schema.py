@@ -19,8 +19,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from shared.database import Database, DatabaseUnavailable
-from shared.errors import RealtimeError
+from shared.database import Database
+from shared.errors import DatabaseUnavailable, RealtimeError
 from shared.inbox_settings import InboxSettings
 
 logger = logging.getLogger(__name__)

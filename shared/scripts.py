@@ -38,8 +38,9 @@ REGISTER: Final = _load("register")
 CLEAR_NODE: Final = _load("clear_node")
 LEASE: Final = _load("lease")
 BURY: Final = _load("bury")
+FORGET_STATES: Final = _load("forget_states")
 _RAISE_EPOCH: Final = _load("raise_epoch")
-_ALL: Final = (PUBLISH, REGISTER, CLEAR_NODE, LEASE, BURY)
+_ALL: Final = (PUBLISH, REGISTER, CLEAR_NODE, LEASE, BURY, FORGET_STATES)
 
 
 class Scripts:
