@@ -40,7 +40,7 @@ test: $(READY) page  ## check, then all suites, one after another; a closing lin
 soak: $(READY)  ## everything breaks for MINUTES (5), by the schedule of SEED (at random); a report of what was lost
 	$(BIN)/python -m tests.faults --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
 
-docs: $(READY)  ## regenerate what is generated: the settings' table, .env.example, the front end's message types
+docs: $(READY)  ## regenerate what is generated: pages of settings and metrics, dashboards, .env.example, the front end's message types
 	$(BIN)/python docs/generate.py
 
 clean:  ## remove what set-up and tests made

@@ -6,7 +6,7 @@ import globals from 'globals';
 import tseslint from 'typescript-eslint';
 
 export default defineConfig(
-  globalIgnores(['dist', 'build', 'coverage', 'playwright-report', 'test-results']),
+  globalIgnores(['dist', 'build', 'coverage', 'playwright-report', 'test-results', 'e2e/otherApp']),
   js.configs.recommended,
   {
     files: ['**/*.{ts,tsx}'],

@@ -9,6 +9,7 @@ export default defineConfig({
   forbidOnly: process.env['CI'] !== undefined,
   reporter: 'list',
   timeout: 40_000,
+  globalTimeout: 900_000, // of the whole suite, which takes two minutes: what hangs must end
   expect: { timeout: 10_000 },
   use: {
     actionTimeout: 10_000,

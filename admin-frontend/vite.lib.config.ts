@@ -19,7 +19,10 @@ export default defineConfig({
       formats: ['es'],
       cssFileName: 'style',
     },
-    rolldownOptions: { external: (id) => PEERS.some((peer) => id === peer || id.startsWith(`${peer}/`)) },
+    rolldownOptions: {
+      external: (id) => PEERS.some((peer) => id === peer || id.startsWith(`${peer}/`)),
+      output: { chunkFileNames: '[name].js' }, // a package has a version; its files need none in their names
+    },
   },
 });
 
@@ -38,7 +41,7 @@ function packageFile(): Plugin {
   const content = {
     name: 'videosite-realtime-react',
     version: own.version,
-    description: own.description,
+    description: 'React hook, context and components for VideoSite Realtime, and the core that needs no React.',
     license: own.license,
     type: 'module',
     sideEffects: ['*.css'],

@@ -1,4 +1,4 @@
-"""Write what is generated from the models: ``docs/settings.md``, ``.env.example``, the front end's message types.
+"""Write what is generated: settings, metrics, the audit's schema, dashboards, the front end's message types.
 
 Run by ``make docs``; ``tests/docs/test_generated.py`` fails when a file differs from what this would write.
 """
@@ -6,19 +6,25 @@ Run by ``make docs``; ``tests/docs/test_generated.py`` fails when a file differs
 from __future__ import annotations
 
 import ast
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin
 
-from pydantic import SecretStr
+from pydantic import SecretStr, TypeAdapter
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from docs.dashboards.cluster import cluster as cluster_board
+from docs.dashboards.latency import latency as latency_board
+from docs.dashboards.node import node as node_board
+from docs.metrics_page import metrics_page
 from docs.typescript import close_codes_ts, messages_ts
 from node.settings import NodeSettings
 from router.settings import RouterSettings
+from shared.audit import AuditEvent
 from shared.http_protocol import REQUEST_TIMEOUT
 from shared.settings import CommonSettings
 
@@ -29,12 +35,13 @@ _READERS: Final[dict[str, type[CommonSettings]]] = {"node": NodeSettings, "route
 _GROUPS: Final = (
     ("Redis", ("redis_",)),
     ("Tokens", ("jwt_",)),
-    ("Router", ("router_host", "router_port", "router_api_keys")),
+    ("Router", ("router_host", "router_port", "router_name", "router_api_keys")),
     ("Node", ("node_", "backend_", "router_url", "drain_", "admin_")),
     ("Clients", ("heartbeat_", "connection_", "max_connections_", "commands_", "frame_", "slow_")),
     ("User check", ("user_check_",)),
     ("History and messages", ("history_", "state_", "message_", "http_")),
     ("Inbox", ("database_", "inbox_", "archive_")),
+    ("Proxies", ("trusted_",)),
     ("Logs", ("log_",)),
 )
 
@@ -118,10 +125,30 @@ def env_example() -> str:
     return "".join(parts)
 
 
+_DASHBOARDS: Final = ROOT / "helm" / "videosite-realtime" / "dashboards"
+
+
+def audit_schema() -> str:
+    """Return the JSON schema of an audit line's fields, beside those that every line has."""
+    schema = TypeAdapter(AuditEvent).json_schema()
+    for field in schema["properties"].values():
+        field.pop("title")
+        field.pop("default", None)  # a field that does not apply is absent, not null
+        kinds = [kind for kind in field.pop("anyOf", ()) if kind != {"type": "null"}]
+        field.update(kinds[0] if kinds else {})
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Audit line"}
+    return json.dumps({**head, **{k: v for k, v in schema.items() if k != "title"}}, indent=2) + "\n"
+
+
 _REALTIME: Final = ROOT / "admin-frontend" / "src" / "realtime"
 FILES: Final = {
     ROOT / "docs" / "settings.md": settings_page,
+    ROOT / "docs" / "metrics.md": metrics_page,
     ROOT / ".env.example": env_example,
+    _DASHBOARDS / "cluster.json": cluster_board,
+    _DASHBOARDS / "node.json": node_board,
+    _DASHBOARDS / "latency.json": latency_board,
+    ROOT / "docs" / "audit.schema.json": audit_schema,
     _REALTIME / "messages.ts": messages_ts,
     _REALTIME / "closeCodes.ts": close_codes_ts,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -33,11 +34,17 @@ from shared.asgi import ASGIApp
 from shared.auth import TokenVerifier
 from shared.caretaker import Caretaker
 from shared.close_codes import CloseCode
+from shared.command_times import CommandTimes
 from shared.durability import refuse_unsafe_server
 from shared.errors import SettingsError
+from shared.exposition import Exposition
+from shared.http_times import HttpTimes
 from shared.keys import Keys
+from shared.loop_lag import LoopLag
+from shared.metrics_export import exporting
 from shared.redis_link import RedisLink
-from shared.scripts import Scripts
+from shared.scripts import NAMES, Scripts
+from shared.service_metrics import Sources, resource
 from shared.serving import Server, calm_the_collector, listen, on_stop_signals, run, server_config
 from shared.settings import read_settings
 from shared.tasks import running
@@ -51,8 +58,8 @@ class Node:
 
     app: ASGIApp
     management: ASGIApp
-    hub: Hub
     membership: Membership
+    drain: Drain
 
 
 @asynccontextmanager
@@ -60,11 +67,18 @@ async def build(settings: NodeSettings) -> AsyncIterator[Node]:
     """Build a node and have it join the cluster; what it runs ends with the context."""
     keys = Keys(settings.redis_prefix)
     scripts = Scripts(keys)
+    times = CommandTimes(NAMES)
     verifier = TokenVerifier.from_settings(settings)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(verifier.aclose)
         link = await stack.enter_async_context(
-            RedisLink(settings.redis_url, name="vsrt-node", timeout=settings.redis_timeout, prepare=scripts.prepare)
+            RedisLink(
+                settings.redis_url,
+                name="vsrt-node",
+                timeout=settings.redis_timeout,
+                prepare=scripts.prepare,
+                times=times,
+            )
         )
         await refuse_unsafe_server(link, allow_eviction=settings.redis_allow_eviction)
         history = History(link, keys)
@@ -78,11 +92,12 @@ async def build(settings: NodeSettings) -> AsyncIterator[Node]:
             frame_max_bytes=settings.frame_max_bytes,
             commands_per_second=settings.commands_per_second,
             state_ttl=settings.state_ttl,
+            clock=link.clock,
         )
         connections = hub.connections
         tops = Tops(connections, history, link, keys, hub.spawn, hub.end_user)
         bus = await stack.enter_async_context(
-            Bus(settings.redis_url, keys, link, hub.hear, tops.compare, timeout=settings.redis_timeout)
+            Bus(settings.redis_url, keys, link, hub.hear, tops.compare, timeout=settings.redis_timeout, times=times)
         )
         membership = Membership(settings.node_name, link, scripts, keys, connections, bus.use_node_channel, tops.see)
         progress = Progress(connections.admin, bus, link, keys)
@@ -100,14 +115,27 @@ async def build(settings: NodeSettings) -> AsyncIterator[Node]:
         rest = RestApi(hub.stats, verifier, link, keys, router_url=settings.router_url)
         stack.push_async_callback(rest.aclose)
         handshake = Handshake(hub, membership, progress, verifier, user_check, link, keys, settings)
-        metrics = NodeMetrics(hub, bus, link, sweep)
-        health = health_routes(metrics, lambda: _why_not_ready(membership, bus, link))
+        drain, loop_lag, requests = Drain(hub, settings.drain_seconds), LoopLag(), HttpTimes()
+        metrics = NodeMetrics(
+            resource("vsrt-node", settings.node_name),
+            Sources({"commands": link, "bus": bus.link}, times, requests, caretaker, loop_lag),
+            hub,
+            bus,
+            membership,
+            sweep,
+            drain,
+            verifier,
+            limit=settings.node_max_connections,
+        )
+        await stack.enter_async_context(exporting(metrics, os.environ))
+        health = health_routes(Exposition(metrics), lambda: _why_not_ready(membership, bus, link))
         app = create_app(
             handshake,
             rest,
             await _inbox(stack, settings, verifier, link, keys, history),
             health,
             _admin_page(settings),
+            requests,
             origins=settings.backend_cors_origins,
             body_max_bytes=settings.http_body_max_bytes,
         )
@@ -117,9 +145,10 @@ async def build(settings: NodeSettings) -> AsyncIterator[Node]:
             (bus.run(), "bus"),
             (tops.run(), "tops"),
             (sweep.run(), "sweep"),
+            (loop_lag.run(), "loop lag"),
         ):
             await stack.enter_async_context(running(work, name))
-        yield Node(app, create_management_app(health), hub, membership)
+        yield Node(app, create_management_app(health, requests), membership, drain)
 
 
 async def _inbox(
@@ -162,9 +191,15 @@ async def serve(settings: NodeSettings) -> None:
     sock = listen(settings.node_host, settings.node_port, reuse_port=settings.node_reuse_port)
     async with build(settings) as node, AsyncExitStack() as stack:
         server = DrainingServer(
-            server_config(node.app, ws=UpgradeProtocol, ws_ping_interval=None, ws_per_message_deflate=False)
+            server_config(
+                node.app,
+                trusted_proxies=settings.trusted_proxies,
+                ws=UpgradeProtocol,
+                ws_ping_interval=None,
+                ws_per_message_deflate=False,
+            )
         )
-        server.drain = Drain(node.hub, settings.drain_seconds)
+        server.drain = node.drain
 
         def stop() -> None:
             node.membership.drain()
@@ -175,10 +210,10 @@ async def serve(settings: NodeSettings) -> None:
         if settings.node_management_port is not None:
             await stack.enter_async_context(_management(node, settings.node_host, settings.node_management_port))
         calm_the_collector()
-        logger.info("node up", extra={"node": settings.node_name, "port": sock.getsockname()[1]})
+        logger.info("node up", extra={"host": settings.node_host, "port": sock.getsockname()[1]})
         await server.serve(sockets=[sock])
         await node.membership.leave()
-    logger.info("node stopped", extra={"node": settings.node_name})
+    logger.info("node stopped")
 
 
 @contextlib.asynccontextmanager
@@ -196,7 +231,7 @@ def main() -> int:
     except SettingsError as exc:
         print(f"node: {exc}", file=sys.stderr)
         return 2
-    logs.configure(settings.log_level, settings.log_format)
+    logs.configure(settings, "node", settings.node_name)
     return run(lambda: serve(settings), "node")
 
 

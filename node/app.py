@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
 from fastapi import APIRouter, FastAPI, Request
@@ -10,13 +9,13 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from node.handshake import Handshake
-from node.metrics import NodeMetrics
 from node.rest_api import RestApi
+from shared import trace_context
 from shared.asgi import NO_TELEMETRY, ASGIApp, Receive, Scope, Send
 from shared.errors import RedisError
+from shared.exposition import CONTENT_TYPE, Exposition
+from shared.http_times import HttpTimes
 from shared.version import VERSION
-
-logger = logging.getLogger(__name__)
 
 NotReady = Callable[[], str | None]
 
@@ -27,6 +26,7 @@ def create_app(
     inbox: APIRouter,
     health: APIRouter,
     page: ASGIApp,
+    times: HttpTimes,
     *,
     origins: list[str],
     body_max_bytes: int,
@@ -54,12 +54,14 @@ def create_app(
         return JSONResponse({"detail": str(exc)}, 503, {"Retry-After": "2"})
 
     # Around FastAPI, not among its middleware: else its own 413 and 500 are a CORS error to the page that asked.
-    http = CORSMiddleware(
-        _without_large_bodies(app, body_max_bytes),
-        allow_origins=origins,
-        allow_credentials=True,
-        allow_methods=["*"],
-        allow_headers=["*"],
+    http = times.measured(
+        CORSMiddleware(
+            _without_large_bodies(app, body_max_bytes),
+            allow_origins=origins,
+            allow_credentials=True,
+            allow_methods=["*"],
+            allow_headers=["*"],
+        )
     )
 
     async def with_sockets(scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,9 +69,15 @@ def create_app(
         if scope["type"] == "websocket":
             await handshake(scope, receive, send)
         else:
+            trace_context.continued(_traceparent(scope))
             await http(scope, receive, send)
 
     return with_sockets
+
+
+def _traceparent(scope: Scope) -> str | None:
+    header = dict(scope.get("headers", ())).get(b"traceparent")
+    return header.decode("latin-1") if header is not None else None
 
 
 def _without_large_bodies(app: ASGIApp, limit: int) -> ASGIApp:
@@ -85,13 +93,13 @@ def _without_large_bodies(app: ASGIApp, limit: int) -> ASGIApp:
     return refuse
 
 
-def create_management_app(health: APIRouter) -> FastAPI:
+def create_management_app(health: APIRouter, times: HttpTimes) -> ASGIApp:
     app = FastAPI(telemetry=NO_TELEMETRY, openapi_url=None)
     app.include_router(health)
-    return app
+    return times.measured(app)
 
 
-def health_routes(metrics: NodeMetrics, not_ready: NotReady) -> APIRouter:
+def health_routes(exposition: Exposition, not_ready: NotReady) -> APIRouter:
     """Return liveness, readiness and metrics. An ingress never publishes them."""
     routes = APIRouter(include_in_schema=False)
 
@@ -106,6 +114,6 @@ def health_routes(metrics: NodeMetrics, not_ready: NotReady) -> APIRouter:
 
     @routes.get("/metrics")
     async def prometheus() -> Response:
-        return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(await exposition.render(), media_type=CONTENT_TYPE)
 
     return routes

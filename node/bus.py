@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from shared import envelope
+from shared.command_times import CommandTimes
 from shared.errors import RedisError, RedisUnavailable
 from shared.keys import Keys
 from shared.redis_link import RedisLink
@@ -45,14 +46,18 @@ class Bus:
         resubscribed: Callable[[], Awaitable[None]],
         *,
         timeout: float,
+        times: CommandTimes | None = None,
     ) -> None:
         self._keys, self._commands, self._hear, self._resubscribed = keys, commands, hear, resubscribed
-        self._link = RedisLink(url, name="vsrt-bus", timeout=timeout, prepare=self._subscribe_all, on_push=self._push)
+        self._link = RedisLink(
+            url, name="vsrt-bus", timeout=timeout, prepare=self._subscribe_all, on_push=self._push, times=times
+        )
         self._channels: set[str] = {keys.admin_channel, keys.all_channel}
         self._own_channel = ""
         self._confirmations: dict[str, asyncio.Future[None]] = {}
         self._loop = asyncio.get_running_loop()
         self._probed_at: float | None = None  # the first probe of ours that was sent and not heard since
+        self._heard_at = self._loop.time()
         self.rebuilds = 0
 
     async def __aenter__(self) -> Bus:
@@ -69,6 +74,16 @@ class Bus:
         if min(self._link.down_for, self._commands.up_for) > _DEAF_AFTER:
             return True
         return self._probed_at is not None and self._loop.time() - self._probed_at > _DEAF_AFTER
+
+    @property
+    def silent_for(self) -> float:
+        """Seconds since anything was heard; probes of our own among it."""
+        return self._loop.time() - self._heard_at
+
+    @property
+    def link(self) -> RedisLink:
+        """The connection that listens."""
+        return self._link
 
     async def use_node_channel(self, node_id: str) -> None:
         """Listen to the channel of a node id; returns once that is confirmed. Raises ``RedisError``."""
@@ -107,7 +122,7 @@ class Bus:
         kind = push[0]
         if kind == b"message":
             data: bytes = push[2]
-            self._probed_at = None
+            self._probed_at, self._heard_at = None, self._loop.time()
             if not data.startswith(_PROBE):
                 self._hear(data)
         elif kind == b"subscribe":
@@ -118,17 +133,22 @@ class Bus:
     async def run(self) -> None:
         """Probe the ear until cancelled; compare tops whenever it was made anew."""
         known = -1
+        deaf_since: float | None = None
         while True:
             await self._link.wait_connected()
             if self._link.reconnects != known:
                 known = self._link.reconnects
                 self._probed_at = None
                 await self._resubscribed()
+                if deaf_since is not None:
+                    logger.warning("hears again", extra={"seconds": round(self._loop.time() - deaf_since, 1)})
+                    deaf_since = None
             await self._probe()
             await asyncio.sleep(PROBE_INTERVAL)
             if self.deaf:
                 logger.error("deaf: probes are sent but not heard; subscribing anew")
                 self.rebuilds += 1
+                deaf_since = deaf_since or self._loop.time()
                 self._probed_at = None
                 self._link.drop()
 

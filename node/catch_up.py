@@ -97,7 +97,7 @@ class CatchUp:
         if not _may_write(session) or cursors is None or cursors[index] == feed.top:
             return 0
         if cursors[index] > feed.position:
-            feed.catch_up()  # the client knows more than our bus has told us
+            feed.catch_up("client")  # it knows more than our bus has told us
             await feed.wait_settled()
             if _may_write(session) and cursors[index] > feed.position:
                 self._resync(session, cursors, index, feed)
@@ -128,6 +128,8 @@ class CatchUp:
     def _resync(self, session: Session, cursors: list[Position], index: int, feed: Feed) -> None:
         """Tell a client that history no longer reaches back to where it was, and go on from the top."""
         self.resyncs += 1
+        told = {"stream": feed.stream, "cursor": str(cursors[index]), "next": str(feed.position)}
+        logger.info("client resynced", extra={**told, "user": session.user_id})
         cursors[index] = feed.position
         session.write(feed.resync_frame())
 

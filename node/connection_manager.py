@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from node.feed import Feed, FeedCounters, SharedFeed, Spawn
+from node.counters import NodeCounters
+from node.feed import Feed, SharedFeed, Spawn
 from node.frames import text_frame
 from node.history import History
 from node.session import Session
@@ -27,7 +28,7 @@ class ConnectionManager:
     """
 
     def __init__(
-        self, history: History, counters: FeedCounters, spawn: Spawn, changed: Callable[[str | None], None]
+        self, history: History, counters: NodeCounters, spawn: Spawn, changed: Callable[[str | None], None]
     ) -> None:
         self._history, self._counters, self._spawn, self._changed = history, counters, spawn, changed
         self.all = SharedFeed(ALL, SHARED_TAG, history, counters, spawn)

@@ -23,6 +23,7 @@ _SLICE_INTERVAL: Final = 0.1  # s
 _FIRST_RETRY_MS: Final = 100
 _RETRY_SPREAD: Final = 0.25  # of the drain's time: a slice of a tenth of a second arrives over that long
 _LEAST_SPREAD: Final = 0.5  # s
+_TELL_EVERY: Final = 5.0  # s between two lines that say how far it is
 _LAST_WORDS: Final = 1.0  # s for the last clients to answer the close
 
 
@@ -30,9 +31,22 @@ class Drain:
     """Sends all sessions away over ``seconds``; ``hurry`` ends it at once."""
 
     def __init__(self, hub: Hub, seconds: float) -> None:
-        self._hub, self._seconds = hub, seconds
+        self._hub, self.seconds = hub, seconds
         self._hurry = asyncio.Event()
+        self._began_at: float | None = None
         self.total = 0
+
+    @property
+    def lasts_for(self) -> float:
+        """Seconds since it began; 0 before."""
+        return 0.0 if self._began_at is None else self._hub.now() - self._began_at
+
+    @property
+    def progress(self) -> float:
+        """Which part of the clients that were here has been sent away, 0 to 1."""
+        if self._began_at is None:
+            return 0.0
+        return 1 - len(self._hub.connections.all.sessions) / self.total if self.total else 1.0
 
     def hurry(self) -> None:
         self._hurry.set()
@@ -42,26 +56,32 @@ class Drain:
         sessions = self._hub.connections.sessions
         self.total = len(sessions)
         random.shuffle(sessions)
-        logger.info("drain begins", extra={"connections": self.total, "seconds": self._seconds})
-        ends_at = self._hub.now() + self._seconds
+        logger.info("drain begins", extra={"connections": self.total, "seconds": self.seconds})
+        self._began_at = began = tell_at = self._hub.now()
+        ends_at = began + self.seconds
         left = self._left(ends_at)
         while sessions and not self._hurry.is_set():
             # By the clock, not by counted slices: a node that is busy must not drain for longer.
             stay = int(self.total * left)
-            self._send_away(sessions[stay:], self._seconds * _RETRY_SPREAD)
+            self._send_away(sessions[stay:], self.seconds * _RETRY_SPREAD)
             del sessions[stay:]
             if sessions:
                 await self._pause(_SLICE_INTERVAL)
+            if self._hub.now() - tell_at >= _TELL_EVERY:
+                tell_at = self._hub.now()
+                logger.info("drain goes on", extra={"connections": len(sessions), "of": self.total})
             left = self._left(ends_at)
         # In a hurry all leave at once, and still come back over the time in which they were to leave.
-        self._send_away(self._hub.connections.sessions, self._seconds * left)
+        self._send_away(self._hub.connections.sessions, self.seconds * left)
         self._hub.cancel_tasks()
-        await self._last_words()
-        logger.info("drain ended", extra={"connections": self.total})
+        cut_off = await self._last_words()
+        took = round(self._hub.now() - began, 1)
+        told = {"connections": self.total, "cut_off": cut_off, "seconds": took, "hurried": self._hurry.is_set()}
+        logger.info("drain ended", extra=told)
 
     def _left(self, ends_at: float) -> float:
         """Return which part of the drain's time is left, 1 to 0."""
-        return max(ends_at - self._hub.now(), 0.0) / self._seconds if self._seconds else 0.0
+        return max(ends_at - self._hub.now(), 0.0) / self.seconds if self.seconds else 0.0
 
     def _send_away(self, sessions: list[Session], spread: float) -> None:
         """Close sessions, each with a slot of its own within ``spread`` seconds: they come back one by one."""
@@ -70,12 +90,15 @@ class Drain:
             slot = random.randint(_FIRST_RETRY_MS, last)  # noqa: S311
             session.send_away(CloseCode.SERVICE_RESTART, "this node leaves", slot)
 
-    async def _last_words(self) -> None:
+    async def _last_words(self) -> int:
+        """Wait for the last clients to answer the close; return how many did not."""
         deadline = self._hub.now() + _LAST_WORDS
         while self._hub.closing_sessions and self._hub.now() < deadline and not self._hurry.is_set():
             await self._pause(0.02)
-        for session in list(self._hub.closing_sessions):
+        silent = list(self._hub.closing_sessions)
+        for session in silent:
             session.abort(session.close_code)
+        return len(silent)
 
     async def _pause(self, seconds: float) -> None:
         try:

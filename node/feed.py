@@ -19,14 +19,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection, Coroutine
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
+from node.counters import NodeCounters
 from node.frames import text_frame
 from node.history import Entry, History
 from node.state_table import StateTable
 from node.tail import Tail
 from shared.errors import RedisError
-from shared.ids import Position, event_id
+from shared.ids import ADMIN, ALL, Position, event_id
 
 if TYPE_CHECKING:
     from node.session import Session
@@ -35,14 +36,6 @@ logger = logging.getLogger(__name__)
 
 _RETRY: Final = 0.5  # s between attempts to read history while Redis is away
 _OVERTAKEN: Final = 600.0  # s; no publish is on its way on the bus for as long
-
-
-class FeedCounters(Protocol):
-    delivered: int
-    repeated: int
-    repairs: int
-    resyncs: int
-    expired: int
 
 
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
@@ -54,12 +47,28 @@ class Feed:
     Args:
         tag: the hash tag under which the stream lives.
         spawn: runs a coroutine as a task that somebody owns.
+
+    Attributes:
+        times: where it is counted what its kind of audience got from the bus.
     """
 
-    __slots__ = ("_counters", "_dirty", "_history", "_settled", "_spawn", "sessions", "states", "stream", "tag", "top")
+    __slots__ = (
+        "_counters",
+        "_dirty",
+        "_history",
+        "_settled",
+        "_spawn",
+        "sessions",
+        "states",
+        "stream",
+        "tag",
+        "times",
+        "top",
+    )
 
-    def __init__(self, stream: str, tag: str, history: History, counters: FeedCounters, spawn: Spawn) -> None:
+    def __init__(self, stream: str, tag: str, history: History, counters: NodeCounters, spawn: Spawn) -> None:
         self.stream, self.tag = stream, tag
+        self.times = counters.delivery_times[stream if stream in {ADMIN, ALL} else "user"]
         self.top: Position | None = None
         self.states: StateTable | None = None
         self.sessions: Collection[Session] = self._no_sessions()
@@ -92,29 +101,31 @@ class Feed:
         if self.top is None:
             self.top = top
             if self._dirty:
-                self.catch_up()
+                self.catch_up("opened")
 
-    def hear(self, position: Position, payload: bytes, expires_at: int | None) -> None:
-        """Take an event from the bus."""
+    def hear(self, position: Position, payload: bytes, expires_at: int | None) -> int:
+        """Take an event from the bus; return to how many sessions it was written."""
         top = self.top
         if top is None or self._settled is not None:
             self._dirty = True
         elif position.epoch == top.epoch and position.n == top.n + 1:
-            self._advance(position, payload, expires_at)
+            return self._advance(position, payload, expires_at)
         elif position <= top and position.n <= top.n:
             self._counters.repeated += 1
         else:
-            self.catch_up()
+            self.catch_up("gap")
+        return 0
 
-    def hear_state(self, video_id: int, revision: Position, payload: bytes, ends_at: float) -> None:
-        """Take a new state from the bus: newer ones are written at once, others are dropped."""
+    def hear_state(self, video_id: int, revision: Position, payload: bytes, ends_at: float) -> int | None:
+        """Take a new state from the bus: a newer one is written at once; None: as new a one stands."""
         if self.states is None:
             self.states = StateTable()
         frame = text_frame(payload + b"}")
-        if self.states.put(video_id, revision, frame, ends_at):
-            self._counters.delivered += self.write_to_live(frame)
-        else:
-            self._counters.repeated += 1
+        return self.write_to_live(frame) if self.states.put(video_id, revision, frame, ends_at) else None
+
+    def read_state(self, video_id: int, revision: Position, payload: bytes, ends_at: float) -> None:
+        """Take a state that the table in Redis has: most are known already."""
+        self._counters.caught_up += self.hear_state(video_id, revision, payload, ends_at) or 0
 
     def end_state(self, video_id: int, revision: Position, ends_at: float) -> None:
         """Take note that a transcode has ended: its last progress is shown to nobody any more."""
@@ -132,13 +143,18 @@ class Feed:
         if not self.settled:
             self._dirty = True
         elif top.epoch != self.position.epoch or top.n > self.position.n:
-            self.catch_up()
+            self.catch_up("compared")
 
-    def catch_up(self) -> None:
-        """Read what the bus did not bring; at most one reader is under way."""
+    def catch_up(self, reason: str) -> None:
+        """Read what the bus did not bring; at most one reader is under way.
+
+        Args:
+            reason: what showed it, for the count: ``opened``, ``gap``, ``compared``, ``client``.
+        """
         self._dirty = True
         if self._settled is None and self.top is not None:
             self._settled = asyncio.Event()
+            self._counters.repairs[reason] += 1
             self._spawn(self._read_up())
 
     async def wait_settled(self) -> None:
@@ -146,7 +162,7 @@ class Feed:
             await self._settled.wait()
 
     async def _read_up(self) -> None:
-        self._counters.repairs += 1
+        began_at = time.monotonic()
         try:
             while self._dirty:
                 self._dirty = False
@@ -163,6 +179,7 @@ class Feed:
             settled, self._settled = self._settled, None
             if settled is not None:
                 settled.set()
+            self._counters.repair_times.add(time.monotonic() - began_at)
 
     def _take(self, top: Position, entries: list[Entry]) -> None:
         if not entries:
@@ -179,11 +196,12 @@ class Feed:
         for entry in entries:
             if entry.ends is not None:
                 self._end_overtaken(*entry.ends)
-            self._advance(entry.position, entry.payload, entry.expires_at)
+            self._counters.caught_up += self._advance(entry.position, entry.payload, entry.expires_at)
 
     def _resync(self, position: Position) -> None:
         """Go on from a position without what came before it: history does not have it any more."""
-        logger.warning("events lost for good", extra={"stream": self.stream, "top": self.top, "next": position})
+        told = {"stream": self.stream, "top": str(self.top), "next": str(position), "connections": len(self.sessions)}
+        logger.warning("events lost for good", extra=told)
         self._counters.resyncs += 1
         self.top = position
         self.write_to_live(self.resync_frame())
@@ -192,15 +210,15 @@ class Feed:
         """Return the frame that tells of events lost for good, and of the position from which it goes on."""
         return text_frame(b'{"type":"resync","cursor":"%s"}' % event_id(self.stream, self.position).encode())
 
-    def _advance(self, position: Position, payload: bytes, expires_at: int | None) -> None:
+    def _advance(self, position: Position, payload: bytes, expires_at: int | None) -> int:
         # The top moves first: a session that stalls while this is written to it has it in its buffer.
         self.top = position
         if expires_at is not None and expires_at <= time.time() * 1000:
             self._counters.expired += 1
-            return
+            return 0
         frame = self.frame(position, payload)
         self._remember(position, frame, expires_at)
-        self._counters.delivered += self.write_to_live(frame)
+        return self.write_to_live(frame)
 
     def frame(self, position: Position, payload: bytes) -> bytes:
         """Return the one frame that everybody gets."""
@@ -220,7 +238,7 @@ class Feed:
 
     def write_to(self, session: Session, frame: bytes) -> None:
         """Write a frame to a session that catches up."""
-        self._counters.delivered += 1
+        self._counters.caught_up += 1
         session.write(frame)
 
     async def read_after(self, position: Position, count: int) -> tuple[list[tuple[Position, bytes]], Position] | None:
@@ -252,7 +270,7 @@ class SharedFeed(Feed):
 
     __slots__ = ("_tail",)
 
-    def __init__(self, stream: str, tag: str, history: History, counters: FeedCounters, spawn: Spawn) -> None:
+    def __init__(self, stream: str, tag: str, history: History, counters: NodeCounters, spawn: Spawn) -> None:
         super().__init__(stream, tag, history, counters, spawn)
         self._tail = Tail()
 

@@ -14,7 +14,6 @@ A browser cannot see why a handshake was refused, so almost everything is accept
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 import random
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from node.settings import NodeSettings
 from node.states import catch_up_states
 from node.user_check import UserCheck, Verdict
 from node.wire import take_over
+from shared import trace_context
 from shared.asgi import Receive, Scope, Send
 from shared.auth import Principal, TokenVerifier
 from shared.close_codes import CloseCode
@@ -40,8 +40,6 @@ from shared.errors import InvalidToken, KeysUnavailable, RedisError
 from shared.ids import Position, event_id, json_user_id, parse_event_id
 from shared.keys import Keys
 from shared.redis_link import RedisLink
-
-logger = logging.getLogger(__name__)
 
 USER_PATH: Final = "/api/v1/ws"
 ADMIN_PATH: Final = "/api/v1/ws/admin"
@@ -106,7 +104,12 @@ class Handshake:
         """Serve one upgrade request; returns once the session lives on its own, or has been told why not."""
         await receive()
         admin = scope["path"] == ADMIN_PATH
-        if (not admin and scope["path"] != USER_PATH) or not self._origin_is_ours(scope):
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        trace_context.continued(headers.get(b"traceparent", b"").decode("latin-1"))
+        known = admin or scope["path"] == USER_PATH
+        if not known or not self._origin_is_ours(headers):
+            reason, origin = ("origin not allowed" if known else "no such path"), headers.get(b"origin", b"")
+            self._hub.log.turned_away(reason, origin.decode("latin-1"))
             await send({"type": "websocket.close"})
             return
         try:
@@ -124,7 +127,8 @@ class Handshake:
             raise
 
     def _refuse(self, session: Session, refused: Refused) -> None:
-        self._hub.counters.refused[refused.reason] += 1
+        self._hub.counters.refused[str(int(refused.code)), refused.reason] += 1
+        self._hub.log.refused(refused.reason, admin=session.is_admin, code=refused.code, user=session.user_id)
         if session.phase is not Phase.OPENING:
             return
         if refused.retry_after_ms is not None:
@@ -157,15 +161,17 @@ class Handshake:
             return  # reset, or ended by the node; it has been counted out
         self._check_draining()
         self._hub.counters.opened["admin" if session.is_admin else "user"] += 1
+        if recovered is not None:
+            self._hub.counters.resumed[recovered] += 1
         session.leaves_at = leaves_at(self._hub.now(), self._settings.connection_max_age)
         frame = self._connected(session, principal.username, recovered, cursors, request.since)
         session.welcome(frame, (own, everyone), cursors)
+        self._hub.log.came(session)
         self._hub.behind(session)
 
     # --- may it come in?
 
-    def _origin_is_ours(self, scope: Scope) -> bool:
-        headers: dict[bytes, bytes] = dict(scope["headers"])
+    def _origin_is_ours(self, headers: dict[bytes, bytes]) -> bool:
         origin = headers.get(b"origin", b"").decode("latin-1")
         if not origin or "*" in self._origins or origin in self._origins:
             return True

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -19,34 +18,25 @@ from pydantic_core import from_json, to_json
 from node import inbox_notice
 from node.catch_up import CatchUp
 from node.connection_manager import ConnectionManager
+from node.counters import NodeCounters
 from node.feed import Feed
 from node.frames import text_frame
 from node.history import History
 from node.limits import CommandLimiter
 from node.session import Session
-from shared import envelope
+from node.session_log import SessionLog
+from shared import envelope, trace_context
 from shared.auth import TokenVerifier
 from shared.close_codes import CloseCode
 from shared.errors import InvalidToken, InvalidUserId, KeysUnavailable
 from shared.ids import Position, user_id
+from shared.server_clock import ServerClock
 from shared.stats import Counters
 
 logger = logging.getLogger(__name__)
 
 _MESSAGES = frozenset({envelope.EVENT, envelope.STATE})
 _KNOWN_CODES = frozenset(CloseCode) | {1000, 1001, 1005, 1006}
-
-
-class HubCounters:
-    """What happened here, as plain numbers: read by metrics, never by decisions."""
-
-    def __init__(self) -> None:
-        self.delivered = self.repeated = self.repairs = self.resyncs = self.expired = 0
-        self.opened: Counter[str] = Counter()
-        self.closed: Counter[str] = Counter()
-        self.refused: Counter[str] = Counter()
-        self.unreadable = 0
-        self.stalled = 0
 
 
 class Hub:
@@ -57,6 +47,7 @@ class Hub:
         changed: called with the user whose connections changed, or None if an admin's did.
         missed: called when a publish could not be read: what it brought is to be looked for. Returns whether it was
             the first since the last look.
+        clock: Redis's, by which it is told how long messages took.
     """
 
     def __init__(
@@ -70,14 +61,17 @@ class Hub:
         frame_max_bytes: int,
         commands_per_second: int,
         state_ttl: float,
+        clock: ServerClock,
     ) -> None:
         self.frame_max_bytes = frame_max_bytes
         self.stats = stats
-        self.counters = HubCounters()
+        self.counters = NodeCounters(clock)
         self.catch_up = CatchUp()
         self.connections = ConnectionManager(history, self.counters, self.spawn, changed)
         self.closing_sessions: set[Session] = set()
         self.now = asyncio.get_running_loop().time
+        self.log = SessionLog(self.connections, stats, self.now)
+        self._verbose = logger.isEnabledFor(logging.DEBUG)
         self._missed = missed
         self._verifier, self._state_ttl = verifier, state_ttl
         self._limiter = CommandLimiter(commands_per_second)
@@ -114,9 +108,13 @@ class Hub:
     def behind(self, session: Session) -> None:
         self.catch_up.start(session)
 
+    def fell_behind(self) -> None:
+        self.counters.fell_behind += 1
+
     def closing(self, session: Session) -> None:
         self.closing_sessions.add(session)
         self.connections.disconnect(session)
+        self.log.left(session)
 
     def closed(self, session: Session) -> None:
         self.closing_sessions.discard(session)
@@ -130,48 +128,81 @@ class Hub:
         try:
             for message in envelope.read(data):
                 self._hear(message)
-        except (ValueError, KeyError, InvalidUserId) as exc:
+        except (ValueError, LookupError, InvalidUserId) as exc:
             self.counters.unreadable += 1
             if self._missed():  # a router of another version may send thousands of them
                 logger.error("unreadable on the bus", extra={"error": str(exc)})
 
     def _hear(self, message: envelope.Envelope) -> None:
-        if message.kind == envelope.CONTROL:
-            self._obey(from_json(message.payload))
+        # Taken apart at once: each field of a named tuple that is asked for by name costs as much as this.
+        kind, stream, position, published_at, _, expires_at, state, payload = message
+        if kind == envelope.CONTROL:
+            self._obey(from_json(payload), message.traceparent)
             return
-        if message.kind not in _MESSAGES:
-            raise envelope.UnreadableEnvelope(f"no kind that we know: {message.kind!r}")
-        feed = self.connections.feed(message.stream.decode())
+        if kind not in _MESSAGES:
+            raise envelope.UnreadableEnvelope(f"no kind that we know: {kind!r}")
+        feed = self.connections.feed(stream.decode())
         if feed is None:
             return
-        if message.state != envelope.NONE:
+        if state != envelope.NONE:
             self._hear_state(feed, message)
-        if message.kind == envelope.EVENT:
-            expires = None if message.expires_at == envelope.NONE else int(message.expires_at)
-            feed.hear(Position.parse(message.position), message.payload, expires)
+        if kind == envelope.EVENT:
+            expires = None if expires_at == envelope.NONE else int(expires_at)
+            written = feed.hear(Position.parse(position), payload, expires)
+            if written:
+                feed.times.add(payload, published_at, written)
+        if self._verbose:
+            self._tell(message, feed)
+
+    def _tell(self, message: envelope.Envelope, feed: Feed) -> None:
+        """Tell of one message from the bus: what is in it, nobody learns here."""
+        trace = trace_context.ids_of(message.traceparent.decode())
+        logger.debug(
+            "message heard",
+            extra={
+                "stream": feed.stream,
+                "position": message.position.decode(),
+                "connections": len(feed.sessions),
+                "seconds": round(time.time() - int(message.published_at) / 1e6, 4),
+                "trace_id": trace[0] if trace is not None else None,
+            },
+        )
 
     def _hear_state(self, feed: Feed, message: envelope.Envelope) -> None:
         video, _, revision = message.state.decode().partition("@")
         ends_at = time.time() + self._state_ttl
-        if message.kind == envelope.STATE:
-            feed.hear_state(int(video), Position.parse(revision), message.payload, ends_at)
-        else:
+        if message.kind != envelope.STATE:
             feed.end_state(int(video), Position.parse(revision), ends_at)
+            return
+        written = feed.hear_state(int(video), Position.parse(revision), message.payload, ends_at)
+        if written is None:
+            self.counters.stale += 1
+            return
+        self.counters.conflated += len(feed.sessions) - written
+        if written:
+            feed.times.add(message.payload, message.published_at, written)
 
-    def _obey(self, order: Any) -> None:
+    def _obey(self, order: Any, traceparent: bytes) -> None:
         if isinstance(order, dict) and "end" in order:
-            self.end_user(user_id(order["end"]))
+            self.end_user(user_id(order["end"]), traceparent=traceparent.decode())
         elif isinstance(order, dict) and "inbox" in order:
             inbox_notice.deliver(self.connections, order["inbox"])
         else:
-            logger.warning("unknown order on the bus", extra={"order": str(order)[:80]})
+            logger.warning("unknown order on the bus")
 
     def end_user(
-        self, user: str, code: CloseCode = CloseCode.UNAUTHENTICATED, reason: str = "ended by an administrator"
+        self,
+        user: str,
+        code: CloseCode = CloseCode.UNAUTHENTICATED,
+        reason: str = "ended by an administrator",
+        traceparent: str = "",
     ) -> None:
         """Close every connection of a user, on both endpoints; unless told otherwise, on behalf of an administrator."""
-        for session in self.connections.sessions_of(user):
+        sessions = self.connections.sessions_of(user)
+        for session in sessions:
             session.close(code, reason)
+        if sessions:
+            self.log.ended(user, len(sessions), reason, trace_context.ids_of(traceparent))
 
     # --- the end
 

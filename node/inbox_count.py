@@ -12,16 +12,16 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import func, literal, select
+from sqlalchemy import Select, func, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from node.inbox_view import KINDS, Kind, View
 from shared.database import Database
 from shared.ids import BEGINNING, Position
-from shared.inbox_spans import place
-from shared.inbox_tables import UNREAD, Mark, Notification, Reader, Span, Stream
+from shared.inbox_sql import place
+from shared.inbox_tables import EXPIRY_INDEX, UNREAD, Mark, Notification, Reader, Span, Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +58,14 @@ async def count(database: Database, view: View) -> Tally:
     """Count what is not read. Raises ``DatabaseUnavailable``."""
     async with database.reading() as connection:
         read = await read_state(connection, view.user_id)
-        columns: list[Any] = []
-        for kind in view.kinds:
-            spans = await _spans_after(connection, view.audience(kind), read.up_to[kind])
-            columns += _columns(view, kind, read.up_to[kind], spans)
-        row = (await connection.execute(select(*columns))).one()
+        spans = await _spans_after(connection, view, read)
+        parts = [_part(view, kind, read.up_to[kind], spans[kind]) for kind in view.kinds]
+        rows = (await connection.execute(union_all(*parts))).all()
     unread: dict[Kind, int] = {}
     as_of: dict[Kind, Position] = {}
-    for index, kind in enumerate(view.kinds):
-        unread[kind], epoch, n, closed_epoch, closed_n = row[index * 5 : index * 5 + 5]
+    for index, others, epoch, n, closed_epoch, closed_n in rows:
+        kind = KINDS[index]
+        unread[kind] = spans[kind].sum + others
         as_of[kind] = max(Position(epoch or 0, n or 0), Position(closed_epoch or 0, closed_n or 0))
     return Tally(unread, as_of, read.revision)
 
@@ -79,53 +78,63 @@ async def read_state(connection: AsyncConnection, user_id: str, *, lock: bool = 
     return NOTHING if row is None else Read(row[0], dict(zip(KINDS, map(Position.parse, row[1:]), strict=True)))
 
 
-async def _spans_after(connection: AsyncConnection, audience: str, position: Position) -> list[tuple[Position, int]]:
-    spans = select(Span.epoch, Span.n, Span.unread).where(Span.audience == audience, place(Span) > position)
-    rows = await connection.execute(spans.order_by(Span.epoch, Span.n))
-    return [(Position(epoch, n), unread) for epoch, n, unread in rows]
+class _Spans(NamedTuple):
+    """The spans that end after a place.
+
+    Attributes:
+        first: where the one ends in which the place lies; None if there are no spans after it.
+        last: where the last one ends.
+        sum: the unread rows of all but the first.
+    """
+
+    first: Position | None
+    last: Position
+    sum: int
 
 
-def _columns(view: View, kind: Kind, after: Position, spans: list[tuple[Position, int]]) -> list[Any]:
-    """Return five columns: the unread rows, the place of the newest row, and where the audience is closed."""
+async def _spans_after(connection: AsyncConnection, view: View, read: Read) -> dict[Kind, _Spans]:
+    parts = []
+    for kind in view.kinds:
+        after = select(Span).where(Span.audience == view.audience(kind), place(Span) > read.up_to[kind])
+        first = after.order_by(Span.epoch, Span.n).limit(1)
+        last = after.order_by(Span.epoch.desc(), Span.n.desc()).limit(1)
+        columns = [literal(KINDS.index(kind)), *_each(first, Span.epoch, Span.n, Span.unread)]
+        columns += [*_each(last, Span.epoch, Span.n), *_each(after, func.sum(Span.unread))]
+        parts.append(select(*columns))
+    spans: dict[Kind, _Spans] = {kind: _Spans(None, read.up_to[kind], 0) for kind in view.kinds}
+    for index, epoch, n, unread, last_epoch, last_n, total in await connection.execute(union_all(*parts)):
+        if total is not None:
+            first_end, last_end = Position(epoch, n), Position(last_epoch, last_n)
+            spans[KINDS[index]] = _Spans(first_end, last_end, int(total) - unread)
+    return spans
+
+
+def _part(view: View, kind: Kind, after: Position, spans: _Spans) -> Select[Any]:
+    """Return one audience's row: unread rows outside of whole spans, the newest row's place, where all is closed."""
     audience = view.audience(kind)
-    of_audience = Notification.audience == audience
-    unread: Any = literal(sum(count for _, count in spans[1:]))
-    unread += _rows(of_audience, place(Notification) > (spans[-1][0] if spans else after))
-    if spans:
-        unread += _rows(of_audience, place(Notification) > after, place(Notification) <= spans[0][0])
-    over = Notification.expires_at <= int(time.time() * 1000)
-    if kind == "user":
-        unread -= _rows(of_audience, place(Notification) > after, over)
-    else:
-        marks = select(func.count()).where(Mark.user_id == view.user_id, Mark.audience == audience, place(Mark) > after)
-        unread -= _rows(of_audience, place(Notification) > after, over, ~marked(view.user_id))
-        unread -= marks.scalar_subquery()
-    newest = select(Notification.epoch, Notification.n).where(of_audience)
+    rows = select(func.count()).select_from(Notification).where(Notification.audience == audience, UNREAD)
+    unread: Any = rows.where(place(Notification) > spans.last).scalar_subquery()
+    if spans.first is not None:
+        unread += rows.where(place(Notification) > after, place(Notification) <= spans.first).scalar_subquery()
+    over = rows.where(place(Notification) > after, Notification.expires_at <= int(time.time() * 1000))
+    # Few, for they are removed all the time; SQLite would rather read the whole audience.
+    over = over.with_hint(Notification, f"INDEXED BY {EXPIRY_INDEX}", "sqlite")
+    if kind != "user":
+        of_user = Mark.user_id == view.user_id, Mark.audience == audience
+        unread -= select(func.count()).where(*of_user, place(Mark) > after).scalar_subquery()
+        marked = select(literal(1)).where(*of_user, Mark.epoch == Notification.epoch, Mark.n == Notification.n)
+        over = over.where(~marked.correlate(Notification).exists())
+    newest = select(Notification).where(Notification.audience == audience)
     newest = newest.order_by(Notification.epoch.desc(), Notification.n.desc()).limit(1)
-    closed = Stream.audience == audience
-    return [
-        unread,
-        newest.with_only_columns(Notification.epoch).scalar_subquery(),
-        newest.with_only_columns(Notification.n).scalar_subquery(),
-        select(Stream.closed_epoch).where(closed).scalar_subquery(),
-        select(Stream.closed_n).where(closed).scalar_subquery(),
-    ]
-
-
-def _rows(*conditions: Any) -> Any:
-    return select(func.count()).select_from(Notification).where(UNREAD, *conditions).scalar_subquery()
-
-
-def marked(user_id: str) -> Any:
-    """Return the condition that a notification of a shared audience is marked by a user."""
-    return (
-        select(literal(1))
-        .where(
-            Mark.user_id == user_id,
-            Mark.audience == Notification.audience,
-            Mark.epoch == Notification.epoch,
-            Mark.n == Notification.n,
-        )
-        .correlate(Notification)
-        .exists()
+    closed = select(Stream).where(Stream.audience == audience)
+    return select(
+        literal(KINDS.index(kind)),
+        unread - over.scalar_subquery(),
+        *_each(newest, Notification.epoch, Notification.n),
+        *_each(closed, Stream.closed_epoch, Stream.closed_n),
     )
+
+
+def _each(query: Select[Any], *columns: Any) -> list[Any]:
+    """Return a query of one row as a subquery for each of its columns."""
+    return [query.with_only_columns(column).scalar_subquery() for column in columns]

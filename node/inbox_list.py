@@ -19,7 +19,7 @@ from node.inbox_count import Read, read_state
 from node.inbox_view import KINDS, Kind, View
 from shared.database import Database
 from shared.ids import BEGINNING, Position
-from shared.inbox_spans import place
+from shared.inbox_sql import place
 from shared.inbox_tables import UNREAD, Mark, Notification
 
 _N: Final = Notification

@@ -6,7 +6,7 @@ Locks are taken in one order everywhere: the user, then audiences, then rows.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,7 +15,8 @@ from node.inbox_count import Read, read_state
 from node.inbox_view import KINDS, Kind, View
 from shared.database import Database
 from shared.ids import BEGINNING, Position
-from shared.inbox_spans import close, insert, lock, place, take_off
+from shared.inbox_spans import close, lock, take_off
+from shared.inbox_sql import at, insert, place
 from shared.inbox_tables import UNREAD, Mark, Notification, Reader
 
 Places = Mapping[Kind, set[Position]]
@@ -99,26 +100,19 @@ async def _raise_revision(connection: AsyncConnection, user_id: str) -> None:
 
 async def _known(connection: AsyncConnection, view: View, kind: Kind, wanted: set[Position]) -> set[Position]:
     """Return which of the notifications are in the inbox of this user."""
-    found = select(Notification.epoch, Notification.n).where(
-        Notification.audience == view.audience(kind), place(Notification).in_(sorted(wanted))
-    )
+    found = select(Notification.epoch, Notification.n).where(at(Notification, view.audience(kind), wanted))
     known = {Position(*row) for row in await connection.execute(found)}
     if kind != "user":
-        deleted = select(Mark.epoch, Mark.n).where(_marks(view, kind), Mark.deleted, place(Mark).in_(sorted(wanted)))
+        of_user = Mark.user_id == view.user_id, at(Mark, view.audience(kind), wanted)
+        deleted = select(Mark.epoch, Mark.n).where(*of_user, Mark.deleted)
         known -= {Position(*row) for row in await connection.execute(deleted)}
     return known
-
-
-def _marks(view: View, kind: Kind) -> Any:
-    return (Mark.user_id == view.user_id) & (Mark.audience == view.audience(kind))
 
 
 async def _read_personal(
     connection: AsyncConnection, view: View, audience: str, places: set[Position]
 ) -> set[Position]:
-    rows = update(Notification).where(
-        Notification.audience == audience, place(Notification).in_(sorted(places)), UNREAD
-    )
+    rows = update(Notification).where(at(Notification, audience, places), UNREAD)
     returned = rows.values(is_read=True).returning(Notification.epoch, Notification.n)
     changed = {Position(*row) for row in await connection.execute(returned)} if places else set()
     await take_off(connection, audience, changed)
@@ -136,12 +130,13 @@ async def _read_shared(connection: AsyncConnection, view: View, audience: str, p
 async def _forget_marks(connection: AsyncConnection, view: View, kind: Kind, position: Position) -> None:
     """Remove the marks that a place makes superfluous; what was deleted stays so."""
     if kind != "user":
-        marks = delete(Mark).where(_marks(view, kind), place(Mark) <= position, ~Mark.deleted)
+        of_user = Mark.user_id == view.user_id, Mark.audience == view.audience(kind)
+        marks = delete(Mark).where(*of_user, place(Mark) <= position, ~Mark.deleted)
         await connection.execute(marks)
 
 
 async def _delete_personal(connection: AsyncConnection, view: View, audience: str, position: Position) -> bool:
-    rows = delete(Notification).where(Notification.audience == audience, place(Notification) == position)
+    rows = delete(Notification).where(at(Notification, audience, [position]))
     row = (await connection.execute(rows.returning(Notification.is_read))).first()
     if row is None:
         return False
@@ -153,7 +148,7 @@ async def _delete_personal(connection: AsyncConnection, view: View, audience: st
 
 
 async def _delete_shared(connection: AsyncConnection, view: View, audience: str, position: Position) -> bool:
-    there = select(Notification.n).where(Notification.audience == audience, place(Notification) == position)
+    there = select(Notification.n).where(at(Notification, audience, [position]))
     if (await connection.execute(there)).first() is None:
         return False
     row = {"user_id": view.user_id, "audience": audience, "epoch": position.epoch, "n": position.n, "deleted": True}

@@ -110,6 +110,12 @@ class Membership:
         self._left = False
         self._held = False
         self.joined = False  # whether it has ever been part of the cluster
+        self.leases_lost = 0
+
+    @property
+    def lease_age(self) -> float:
+        """Seconds since the lease was last renewed; it lapses after ``LEASE_TTL_MS``. 0 before it was first held."""
+        return time.monotonic() - self._renewed_at if self.joined else 0.0
 
     # --- for the handshake and for those who leave
 
@@ -168,7 +174,7 @@ class Membership:
         if self._held and time.monotonic() - self._renewed_at > LEASE_TTL_MS / 1000:
             # Paused for longer than the lease holds: registrations that travel with its renewal would be written under
             # an id that others may have cleared long ago, and nobody would ever clear them again.
-            self._take_new_id()
+            self._take_new_id("paused for longer than the lease")
             self._held = False
         if not self._held:
             await self._join()
@@ -186,8 +192,7 @@ class Membership:
             self._dirty |= users
             for user, futures in waiting.items():
                 self._waiting[user][:0] = futures
-            logger.warning("lease lost; a new node id is taken", extra={"node_id": self.node_id})
-            self._take_new_id()
+            self._take_new_id("the lease has lapsed")
             self._held = False
             self._wake.set()
 
@@ -213,17 +218,20 @@ class Membership:
         await self._on_new_id(self.node_id)
         reply = await self._lease("take")
         if reply[0] == b"lost":  # cleared while Redis was away from us
-            self._take_new_id()
+            self._take_new_id("the lease has lapsed")
             await self._on_new_id(self.node_id)
             reply = await self._lease("take")
-        self._held = self.joined = True
+        again, self._held, self.joined = self.joined, True, True
         self._take_tops(reply)
-        self._dirty.update(self._household.connected_users())
-        logger.info("lease held", extra={"node_id": self.node_id})
+        users = self._household.connected_users()
+        self._dirty.update(users)
+        logger.info("node joined", extra={"node_id": self.node_id, "again": again, "users": len(users)})
 
-    def _take_new_id(self) -> None:
-        self.node_id = f"{self.name}.{secrets.token_hex(4)}"
+    def _take_new_id(self, reason: str) -> None:
+        before, self.node_id = self.node_id, f"{self.name}.{secrets.token_hex(4)}"
+        logger.warning("new node id", extra={"node_id": self.node_id, "before": before, "reason": reason})
         self.overlay.forget()
+        self.leases_lost += 1
 
     async def _lease(self, how: str) -> Reply:
         k = self._keys
@@ -290,6 +298,7 @@ class Membership:
             try:
                 await clear_node(self._link, self._scripts, self._keys, self.node_id)
                 await self._lease("leave")
+                logger.info("node left", extra={"node_id": self.node_id})
             except RedisError as exc:
                 logger.warning("could not leave the registry; the lease will lapse", extra={"error": str(exc)})
 

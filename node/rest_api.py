@@ -10,7 +10,9 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response, Securi
 from pydantic_core import from_json, to_json
 
 from node.callers import principal_of
+from shared import audit, trace_context
 from shared.asgi import BEARER
+from shared.audit import AuditEvent, outcome_of
 from shared.auth import Principal, TokenVerifier
 from shared.cluster import list_nodes
 from shared.keys import Keys, StateKeys
@@ -21,7 +23,7 @@ from shared.stats import Counters
 
 _RETRY_AFTER = {"Retry-After": "2"}
 _FORWARD_TIMEOUT = 10.0  # s
-_FORWARDED_HEADERS = (b"authorization", b"content-type", b"idempotency-key", b"traceparent")
+_FORWARDED_HEADERS = (b"authorization", b"content-type", b"idempotency-key")
 _RETURNED_HEADERS = ("content-type", "retry-after", "www-authenticate")
 
 
@@ -75,13 +77,20 @@ class RestApi:
         @routes.post(
             "/admin/system-messages",
             tags=["admin"],
-            dependencies=[Security(BEARER, scopes=["publish"]), admin],
+            dependencies=[Security(BEARER, scopes=["publish"])],
             status_code=202,
             openapi_extra={"requestBody": _system_message_body()},
         )
         async def system_messages(request: Request) -> Response:
             """Publish a `system_message` (message, level, target) with the caller's own token, scope `publish`."""
-            return await self._forward(request)
+            principal: Principal | None = None
+            try:
+                principal = await self._principal(request)
+                _must_be_admin(principal)
+                return await self._forward(request)
+            except HTTPException as exc:
+                _audit(request, principal, exc)
+                raise
 
         return routes
 
@@ -95,8 +104,7 @@ class RestApi:
 
     async def _admin(self, request: Request) -> Principal:
         principal = await self._principal(request)
-        if not principal.is_admin:
-            raise HTTPException(403, "not an admin")
+        _must_be_admin(principal)
         return principal
 
     # --- to the router
@@ -111,6 +119,8 @@ class RestApi:
         if not isinstance(body, dict):
             raise HTTPException(422, [{"type": "dict_type", "loc": ["body"], "msg": "a JSON object is needed"}])
         headers = [(name, value) for name, value in request.headers.raw if name in _FORWARDED_HEADERS]
+        headers.append((b"traceparent", trace_context.current().encode()))
+        headers.append((b"x-forwarded-for", _way_here(request).encode("latin-1")))
         try:
             answer = await self._router.post(
                 "/api/v1/notifications", content=to_json({**body, "type": "system_message"}), headers=headers
@@ -119,6 +129,34 @@ class RestApi:
             raise HTTPException(503, "the router does not answer just now", _RETRY_AFTER) from exc
         kept = {name: answer.headers[name] for name in _RETURNED_HEADERS if name in answer.headers}
         return Response(answer.content, answer.status_code, kept)
+
+
+def _must_be_admin(principal: Principal) -> None:
+    if not principal.is_admin:
+        raise HTTPException(403, "not an admin")
+
+
+def _way_here(request: Request) -> str:
+    """Return from where a call came, for the router's audit: what proxies say of it, and our own peer."""
+    peer = request.client.host if request.client is not None else "unknown"
+    claimed = ", ".join(request.headers.getlist("x-forwarded-for"))
+    return f"{claimed}, {peer}" if claimed else peer
+
+
+def _audit(request: Request, principal: Principal | None, exc: HTTPException) -> None:
+    """Write down a call that ended here. What was forwarded, the router writes down."""
+    trace = trace_context.current_ids()
+    audit.write(
+        AuditEvent(
+            action="system_message",
+            outcome=outcome_of(exc.status_code),
+            status=exc.status_code,
+            caller=f"sub:{principal.user_id}" if principal is not None else None,
+            reason=exc.detail if isinstance(exc.detail, str) else "invalid",
+            trace_id=trace[0] if trace is not None else None,
+            **audit.origin(request.client, request.headers.get("x-forwarded-for")),
+        )
+    )
 
 
 def _json(body: bytes) -> Response:

@@ -66,6 +66,9 @@ class House(Protocol):
     def behind(self, session: Session) -> None:
         """Bring a session that is CATCHING_UP to the tops of its feeds."""
 
+    def fell_behind(self) -> None:
+        """Count a session that was live and is so no more, for its client reads too slowly."""
+
     def closing(self, session: Session) -> None:
         """Forget a session that will hear nothing any more."""
 
@@ -99,6 +102,7 @@ class Session:
         "states_seen",
         "transport",
         "user_id",
+        "welcomed_at",
         "writable",
     )
 
@@ -113,6 +117,7 @@ class Session:
         self.live = False  # phase is LIVE: read for every session at every broadcast
         self.writable = transport.get_write_buffer_size() == 0
         self.heard_at = self.since = house.now()
+        self.welcomed_at = 0.0  # by the loop's time; 0: not yet
         self.feeds: tuple[Feed, ...] = ()
         # While it is behind, per feed: where it stands in the stream, and how many changes of states it has seen.
         self.cursors: list[Position] | None = None
@@ -147,7 +152,7 @@ class Session:
         self.write(frame)
         self.feeds, self.cursors, self.states_seen = feeds, cursors, [0] * len(feeds)
         self.phase = Phase.CATCHING_UP
-        self.heard_at = self._house.now()
+        self.heard_at = self.welcomed_at = self._house.now()
         if self.writable:
             self.transport.resume_reading()
 
@@ -209,6 +214,7 @@ class Session:
         self.phase, self.live = Phase.CATCHING_UP, False
         self.cursors = [feed.position for feed in self.feeds]
         self.states_seen = [feed.states.changes if feed.states is not None else 0 for feed in self.feeds]
+        self._house.fell_behind()
 
     def resume_writing(self) -> None:
         self.writable = True

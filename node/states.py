@@ -30,6 +30,6 @@ async def catch_up_states(feed: Feed, link: RedisLink, keys: Keys, upto: Positio
             if state.final or state.expires_ms <= now:
                 feed.end_state(state.video_id, state.revision, state.expires_ms / 1000)
             else:
-                feed.hear_state(state.video_id, state.revision, state.payload, state.expires_ms / 1000)
+                feed.read_state(state.video_id, state.revision, state.payload, state.expires_ms / 1000)
             table.confirmed = max(table.confirmed, state.revision)
     table.confirmed = max(table.confirmed, upto)

@@ -31,8 +31,9 @@ class Sweep:
     ) -> None:
         self._hub, self._progress, self._link = hub, progress, link
         self._heartbeat_timeout, self._slow_client_timeout = heartbeat_timeout, slow_client_timeout
-        self.loop_lag = 0.0
+        self.slow = 0  # clients whose buffer had not drained when they were last looked at
         self._rounds = 0
+        self._sending_away = False
 
     async def run(self) -> None:
         """Sweep until cancelled."""
@@ -40,33 +41,38 @@ class Sweep:
         while True:
             due = loop.time() + INTERVAL
             await asyncio.sleep(INTERVAL)
-            self.loop_lag = loop.time() - due
+            late = loop.time() - due
             # After a stall (a pause, a long collection) what clients sent meanwhile waits in our buffers, unread.
-            self.sweep(loop.time(), heartbeats=self.loop_lag < _STALLED_LOOP)
+            self.sweep(loop.time(), heartbeats=late < _STALLED_LOOP)
             await self._progress.tend()
             self._expire_states()
 
     def sweep(self, now: float, *, heartbeats: bool) -> None:
         """Close who is silent, expired, too slow or here for too long; abort who does not finish closing."""
-        wall = time.time()
+        wall, slow = time.time(), 0
         for session in self._hub.connections.sessions:
             if session.phase is Phase.OPENING:
                 continue
             if session.expires_at <= wall:
                 session.close(CloseCode.UNAUTHENTICATED, "token expired")
             elif not session.writable:
+                slow += 1
                 if now - session.since > self._slow_client_timeout:
                     self._hub.counters.stalled += 1
+                    self._hub.log.cut_off(session, now - session.since)
                     session.abort(CloseCode.TRY_AGAIN_LATER)
             elif heartbeats and now - session.heard_at > self._heartbeat_timeout:
                 session.close(CloseCode.NO_HEARTBEAT, "no heartbeat")
             elif session.leaves_at <= now and self._link.connected:  # without Redis, nobody else could take it in
                 slot = random.randint(*_AGE_RETRY_MS)  # noqa: S311
                 session.send_away(CloseCode.SERVICE_RESTART, "connected for long enough", slot)
+        self.slow = slow
         for session in [s for s in self._hub.closing_sessions if now - s.since > _CLOSING_TIMEOUT]:
             session.abort(session.close_code)
         if self._link.down_for > _AWAY_TOO_LONG:
             self._send_away()
+        else:
+            self._sending_away = False
 
     def _expire_states(self) -> None:
         """Forget, once a minute, which transcodes have had no news for too long."""
@@ -79,6 +85,10 @@ class Sweep:
     def _send_away(self) -> None:
         """Without Redis for long: another node may reach it, so clients go, a slice at a time."""
         sessions: list[Session] = self._hub.connections.sessions
+        if sessions and not self._sending_away:
+            self._sending_away = True
+            told = {"seconds": round(self._link.down_for, 1), "connections": len(sessions)}
+            logger.error("redis is away for long; clients are sent elsewhere", extra=told)
         random.shuffle(sessions)
         for session in sessions[: max(len(sessions) // _AWAY_SPREAD, 50)]:
             slot = random.randint(1000, 10_000)  # noqa: S311

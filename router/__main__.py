@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from router.app import create_app
-from router.callers import Callers
+from router.archive_counts import ArchiveCounts
+from router.call_log import CallLog
+from router.callers import Callers, fingerprint
 from router.cluster_api import ClusterApi
-from router.erasure import EraseRows, Erasure
+from router.erasure import Erasure
 from router.metrics import RouterMetrics
 from router.publish_api import PublishApi
+from router.publish_counts import PublishCounts
 from router.publisher import Publisher
+from router.refusals import Refusals
 from router.settings import RouterSettings
 from shared import logs
 from shared.asgi import ASGIApp
 from shared.auth import TokenVerifier
 from shared.caretaker import Caretaker
+from shared.command_times import CommandTimes
 from shared.durability import refuse_unsafe_server
 from shared.errors import SettingsError
+from shared.exposition import Exposition
+from shared.http_times import HttpTimes
 from shared.keys import Keys
+from shared.loop_lag import LoopLag
+from shared.metrics_export import exporting
 from shared.redis_link import RedisLink
-from shared.scripts import Scripts
+from shared.scripts import NAMES, Scripts
+from shared.service_metrics import Sources, resource
 from shared.serving import Server, calm_the_collector, listen, on_stop_signals, run, server_config
 from shared.settings import read_settings
 from shared.tasks import running
@@ -36,15 +47,21 @@ async def build(settings: RouterSettings) -> AsyncIterator[ASGIApp]:
     """Build a router; what it runs ends with the context."""
     keys = Keys(settings.redis_prefix)
     scripts = Scripts(keys)
+    times = CommandTimes(NAMES)
     async with AsyncExitStack() as stack:
         link = await stack.enter_async_context(
-            RedisLink(settings.redis_url, name="vsrt-router", timeout=settings.redis_timeout, prepare=scripts.prepare)
+            RedisLink(
+                settings.redis_url,
+                name="vsrt-router",
+                timeout=settings.redis_timeout,
+                prepare=scripts.prepare,
+                times=times,
+            )
         )
         # A router is of use without Redis too: it says 503.
         await refuse_unsafe_server(link, allow_eviction=settings.redis_allow_eviction)
         caretaker = Caretaker(link, scripts, keys)
         await stack.enter_async_context(running(caretaker.run(), "caretaker"))
-        metrics = RouterMetrics(link)
         verifier = TokenVerifier.from_settings(settings) if settings.has_jwt else None
         if verifier is not None:
             stack.push_async_callback(verifier.aclose)
@@ -59,23 +76,39 @@ async def build(settings: RouterSettings) -> AsyncIterator[ASGIApp]:
             state_ttl=settings.state_ttl,
             archive_max_bytes=settings.archive_max_bytes if settings.has_inbox else 0,
         )
-        erase_rows: EraseRows | None = None
+        archive, erase_rows = ArchiveCounts(), None
         if settings.has_inbox:
             from router.inbox import inbox
 
-            erase_rows = (await stack.enter_async_context(inbox(settings, link, keys))).erase_rows
-        publish = PublishApi(callers, publisher, link, keys, metrics, message_max_bytes=settings.message_max_bytes)
+            erase_rows = await stack.enter_async_context(inbox(settings, link, keys, archive))
+        counts, requests, loop_lag = PublishCounts(), HttpTimes(), LoopLag()
+        publish = PublishApi(
+            callers, publisher, link, keys, counts, CallLog(), message_max_bytes=settings.message_max_bytes
+        )
         cluster = ClusterApi(callers, link, keys, caretaker, Erasure(link, scripts, keys, erase_rows))
-        yield create_app(publish, cluster, metrics, settings.http_body_max_bytes)
+        metrics = RouterMetrics(
+            resource("vsrt-router", settings.router_name),
+            Sources({"commands": link}, times, requests, caretaker, loop_lag),
+            counts,
+            archive,
+            callers,
+            verifier,
+        )
+        await stack.enter_async_context(running(loop_lag.run(), "loop lag"))
+        await stack.enter_async_context(exporting(metrics, os.environ))
+        yield create_app(
+            publish, cluster, Exposition(metrics), requests, Refusals(callers), settings.http_body_max_bytes
+        )
 
 
 async def serve(settings: RouterSettings) -> None:
     sock = listen(settings.router_host, settings.router_port)
     async with build(settings) as app:
-        server = Server(server_config(app))
+        server = Server(server_config(app, trusted_proxies=settings.trusted_proxies))
         on_stop_signals(server.stop)
         calm_the_collector()
-        logger.info("router up", extra={"host": settings.router_host, "port": sock.getsockname()[1]})
+        keys = [fingerprint(key) for key in settings.api_keys]
+        logger.info("router up", extra={"host": settings.router_host, "port": sock.getsockname()[1], "api_keys": keys})
         await server.serve(sockets=[sock])
     logger.info("router stopped")
 
@@ -86,7 +119,7 @@ def main() -> int:
     except SettingsError as exc:
         print(f"router: {exc}", file=sys.stderr)
         return 2
-    logs.configure(settings.log_level, settings.log_format)
+    logs.configure(settings, "router", settings.router_name)
     return run(lambda: serve(settings), "router")
 
 

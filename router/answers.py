@@ -30,12 +30,19 @@ _STATUSES: Final[dict[type[Exception], int]] = {
 ERRORS: Final[tuple[type[Exception], ...]] = (NotAllowed, *_STATUSES)
 
 
+def status_of(exc: Exception) -> int:
+    """Return the status with which a call is answered that ended with one of ``ERRORS``."""
+    if isinstance(exc, NotAllowed):
+        return exc.status
+    return next((status for kind, status in _STATUSES.items() if isinstance(exc, kind)), 500)
+
+
 def answer_for(exc: Exception) -> JSONResponse:
     """Return the answer to a call that ended with one of ``ERRORS``."""
     if isinstance(exc, NotAllowed):
         headers = {"WWW-Authenticate": "Bearer"} if exc.status == 401 else None
         return JSONResponse({"detail": str(exc)}, exc.status, headers)
-    status = next(status for kind, status in _STATUSES.items() if isinstance(exc, kind))
+    status = status_of(exc)
     body: dict[str, Any] = {"detail": explain(exc) if isinstance(exc, ValidationError | InvalidMessage) else str(exc)}
     if isinstance(exc, PublishUnavailable):
         body["operation_key"] = exc.operation_key

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import Any
 
 from fastapi import FastAPI, Request, Security
@@ -11,9 +12,11 @@ from router import bodies
 from router.answers import ERRORS, answer_for
 from router.cluster_api import ClusterApi
 from router.lean_route import Handler, LeanRoute
-from router.metrics import RouterMetrics
 from router.publish_api import PublishApi
+from router.refusals import Refusals
 from shared.asgi import BEARER, NO_TELEMETRY, ASGIApp, Receive, Scope, Send
+from shared.exposition import CONTENT_TYPE, Exposition
+from shared.http_times import HttpTimes
 from shared.version import VERSION
 
 _DESCRIPTION = """\
@@ -50,7 +53,14 @@ _IDEMPOTENCY_HEADER = {
 }
 
 
-def create_app(publish: PublishApi, cluster: ClusterApi, metrics: RouterMetrics, body_max_bytes: int) -> ASGIApp:
+def create_app(
+    publish: PublishApi,
+    cluster: ClusterApi,
+    exposition: Exposition,
+    times: HttpTimes,
+    refusals: Refusals,
+    body_max_bytes: int,
+) -> ASGIApp:
     app = FastAPI(
         title="VideoSite Realtime: router",
         version=VERSION,
@@ -58,26 +68,32 @@ def create_app(publish: PublishApi, cluster: ClusterApi, metrics: RouterMetrics,
         telemetry=NO_TELEMETRY,
         swagger_ui_oauth2_redirect_url=None,
     )
-    lean = _add_publishing(app, publish, body_max_bytes)
+    lean = _add_publishing(app, publish, refusals, body_max_bytes)
     app.include_router(cluster.routes())
-    _add_health(app, metrics)
+    _add_health(app, exposition)
     _add_error_answers(app)
+    others = times.measured(refusals.watched(app))
 
     async def with_lean_routes(scope: Scope, receive: Receive, send: Send) -> None:
         # Past FastAPI's layers, which are a fifth of what a publish costs the router; the routes are FastAPI's too.
         route = lean.get(scope.get("path", "")) if scope.get("method") == "POST" else None
         if route is None:
-            await app(scope, receive, send)
+            await others(scope, receive, send)
             return
+        began_at, status = perf_counter(), 500
         try:
-            await route.serve(scope, receive, send)
+            status = await route.serve(scope, receive, send)
         except ERRORS as exc:
-            await answer_for(exc)(scope, receive, send)
+            answer = answer_for(exc)
+            status = answer.status_code
+            await answer(scope, receive, send)
+        finally:
+            times.add("POST", route.path, status, perf_counter() - began_at)
 
     return with_lean_routes
 
 
-def _add_publishing(app: FastAPI, api: PublishApi, body_max_bytes: int) -> dict[str, LeanRoute]:
+def _add_publishing(app: FastAPI, api: PublishApi, refusals: Refusals, body_max_bytes: int) -> dict[str, LeanRoute]:
     lean: dict[str, LeanRoute] = {}
 
     def add(path: str, handler: Handler, body: Any, answer: Any, status: int, summary: str) -> None:
@@ -88,6 +104,7 @@ def _add_publishing(app: FastAPI, api: PublishApi, body_max_bytes: int) -> dict[
             answer=answer,
             status=status,
             body_max_bytes=body_max_bytes,
+            on_error=refusals.publish,
             summary=summary,
             tags=["publish"],
             responses=_PUBLISH_ERRORS,
@@ -112,7 +129,7 @@ def _add_publishing(app: FastAPI, api: PublishApi, body_max_bytes: int) -> dict[
     return lean
 
 
-def _add_health(app: FastAPI, metrics: RouterMetrics) -> None:
+def _add_health(app: FastAPI, exposition: Exposition) -> None:
     @app.get("/healthz", include_in_schema=False)
     async def healthz() -> PlainTextResponse:
         return PlainTextResponse("ok\n")
@@ -124,7 +141,7 @@ def _add_health(app: FastAPI, metrics: RouterMetrics) -> None:
 
     @app.get("/metrics", include_in_schema=False)
     async def prometheus() -> Response:
-        return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(await exposition.render(), media_type=CONTENT_TYPE)
 
 
 def _add_error_answers(app: FastAPI) -> None:

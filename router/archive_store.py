@@ -13,7 +13,8 @@ from router.archive_batch import Event
 from shared.database import Database
 from shared.errors import DataRefused
 from shared.ids import Position
-from shared.inbox_spans import SPAN, closed, insert, lock, place, sum_up
+from shared.inbox_spans import SPAN, closed, lock, sum_up
+from shared.inbox_sql import at, insert
 from shared.inbox_tables import Notification
 
 
@@ -88,8 +89,7 @@ async def _take_back(connection: AsyncConnection, added: dict[str, list[Position
     """
     for audience, end in (await closed(connection, added.keys())).items():
         if back := [position for position in added[audience] if position <= end]:
-            rows = delete(Notification).where(Notification.audience == audience, place(Notification).in_(back))
-            await connection.execute(rows)
+            await connection.execute(delete(Notification).where(at(Notification, audience, back)))
             added[audience] = [position for position in added[audience] if position > end]
 
 

@@ -26,10 +26,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from router.archive_batch import ENTRY_BYTES, EntryId, Event, events_of
+from router.archive_counts import ArchiveCounts
 from router.archive_store import ArchiveStore
 from router.turn import TURN_MS, Turn
 from shared.errors import DatabaseUnavailable, RedisError
@@ -46,36 +46,12 @@ _PAUSES: Final = (0.2, 2.0)  # s; first and longest pause while the database is 
 _DEAD_MAX: Final = 10_000  # entries that are set aside, per tag
 
 
-@dataclass(slots=True)
-class ArchiveCounters:
-    """What was archived here, as plain numbers.
-
-    Attributes:
-        repeated: events that had been in the inbox before.
-        dead: events set aside.
-        given_up: events that the bound of the archive cost.
-        failures: batches that the database did not take.
-        lag: seconds from publish to commit, of the last batch's oldest event.
-        away: whether the database is away.
-    """
-
-    archived: int = 0
-    repeated: int = 0
-    dead: int = 0
-    given_up: int = 0
-    batches: int = 0
-    failures: int = 0
-    lag: float = 0.0
-    away: bool = False
-
-
 class Archiver:
     """Follows the archives of all tags, those for which it has the turn."""
 
-    def __init__(self, link: RedisLink, keys: Keys, store: ArchiveStore) -> None:
-        self._link, self._keys, self._store = link, keys, store
+    def __init__(self, link: RedisLink, keys: Keys, store: ArchiveStore, counts: ArchiveCounts) -> None:
+        self._link, self._keys, self._store, self.counts = link, keys, store, counts
         self._turns = {tag: Turn(link, keys.archive_turn(tag)) for tag in TAGS}
-        self.counters = ArchiveCounters()
 
     async def run(self) -> None:
         """Archive until cancelled."""
@@ -116,10 +92,9 @@ class Archiver:
         written = await self._store.write(events)
         await self._set_aside(tag, written.refused)
         await self._take_off(tag, entries[-1][0])
-        counters = self.counters
-        counters.archived += written.archived
-        counters.repeated += written.repeated
-        counters.batches += 1
+        counts = self.counts
+        counts.archived += written.archived
+        counts.repeated += written.repeated
         self._note_success(events[0])
         size = entries[-1][0].size - entries[0][0].size
         return len(events) >= _BATCH_EVENTS or len(entries) > _BATCH_ENTRIES or size > _BATCH_BYTES // 2
@@ -150,7 +125,7 @@ class Archiver:
         events = sum(1 for _ in events_of(first, text))
         missing = first.events - events - EntryId.parse(done).events
         if missing > 0:
-            self.counters.given_up += missing
+            self.counts.given_up += missing
             logger.error("events are lost to the inbox: its archive was full", extra={"tag": tag, "events": missing})
             before = EntryId(first.size - len(text) - ENTRY_BYTES, first.events - events)
             await self._link.send("SET", self._keys.archive_done(tag), str(before))
@@ -160,7 +135,7 @@ class Archiver:
         for event, reason in refused:
             fields = ("e", event.text, "entry", str(event.entry), "reason", reason[:1000])
             await self._link.send("XADD", key, "MAXLEN", "~", _DEAD_MAX, "*", *fields)
-            self.counters.dead += 1
+            self.counts.set_aside += 1
             logger.error("event set aside", extra={"tag": tag, "entry": str(event.entry), "reason": reason[:200]})
 
     async def _take_off(self, tag: str, last: EntryId) -> None:
@@ -171,17 +146,17 @@ class Archiver:
         )
 
     def _note_failure(self, exc: DatabaseUnavailable) -> None:
-        self.counters.failures += 1
-        if not self.counters.away:
-            self.counters.away = True
+        self.counts.failures += 1
+        if not self.counts.away:
+            self.counts.away = True
             logger.error("the inbox's database is away; events wait in redis", extra={"error": exc.reason})
 
     def _note_success(self, oldest: Event) -> None:
-        if self.counters.away:
-            self.counters.away = False
+        if self.counts.away:
+            self.counts.away = False
             logger.warning("the inbox's database is back")
         if oldest.row is not None:
-            self.counters.lag = max(0.0, time.time() - oldest.row["published_at"] / 1e6)
+            self.counts.lag = max(0.0, time.time() - oldest.row["published_at"] / 1e6)
 
 
 def _entry(item: Any) -> tuple[EntryId, bytes]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hmac
+from collections import Counter
 from dataclasses import dataclass
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from typing import Final, Literal
 
 from shared.auth import TokenVerifier, bearer_token
-from shared.errors import InvalidToken, RealtimeError
+from shared.errors import InvalidToken, KeysUnavailable, RealtimeError
 
 Scope = Literal["publish", "read", "admin"]
 ALL_SCOPES: Final[frozenset[str]] = frozenset({"publish", "read", "admin"})
@@ -20,10 +21,12 @@ class Caller:
 
     Attributes:
         name: what idempotency keys belong to: a digest of the service key, or the token's ``sub``.
+        shown: who it is, to people: the beginning of the service key's SHA-256, or the token's ``sub``.
     """
 
     name: str
     scopes: frozenset[str]
+    shown: str
 
 
 class NotAllowed(RealtimeError):
@@ -42,10 +45,17 @@ class NotAllowed(RealtimeError):
 
 
 class Callers:
-    """Knows the service keys and judges tokens."""
+    """Knows the service keys and judges tokens.
+
+    Attributes:
+        failures: calls that were refused, by reason; those whose token was judged are counted by the verifier.
+    """
 
     def __init__(self, api_keys: list[str], verifier: TokenVerifier | None) -> None:
-        self._keys = [(key.encode(), Caller(f"key:{_digest(key)}", ALL_SCOPES)) for key in api_keys]
+        self.failures: Counter[str] = Counter()
+        self._keys = [
+            (key.encode(), Caller(f"key:{_digest(key)}", ALL_SCOPES, f"key:{fingerprint(key)}")) for key in api_keys
+        ]
         self._verifier = verifier
 
     async def allow(self, authorization: str | None, scope: Scope) -> Caller:
@@ -57,23 +67,39 @@ class Callers:
         """
         caller = await self._identify(bearer_token(authorization))
         if scope not in caller.scopes:
+            self.failures["scope missing"] += 1
             raise NotAllowed(403, f"the scope {scope!r} is missing")
         return caller
 
+    async def who(self, authorization: str | None) -> Caller | None:
+        """Return the caller behind an ``Authorization`` header, whatever it may do; None if that cannot be told."""
+        try:
+            return await self._identify(bearer_token(authorization))
+        except (NotAllowed, KeysUnavailable):
+            return None
+
     async def _identify(self, credential: str) -> Caller:
         if not credential:
+            self.failures["credential missing"] += 1
             raise NotAllowed(401, "Authorization: Bearer <service key or JWT> is missing")
         given = credential.encode()
         for key, caller in self._keys:
             if hmac.compare_digest(key, given):
                 return caller
         if self._verifier is None:
+            self.failures["service key wrong"] += 1
             raise NotAllowed(401, "the service key is wrong")
         try:
             principal = await self._verifier.verify(credential)
         except InvalidToken as exc:
             raise NotAllowed(401, f"neither a service key nor a valid token: {exc}") from exc
-        return Caller(f"sub:{principal.user_id}", principal.scopes)
+        name = f"sub:{principal.user_id}"
+        return Caller(name, principal.scopes, name)
+
+
+def fingerprint(key: str) -> str:
+    """Return by what people tell keys apart; ``printf %s "$KEY" | sha256sum | cut -c1-8`` prints it too."""
+    return sha256(key.encode()).hexdigest()[:8]
 
 
 def _digest(key: str) -> str:

@@ -12,7 +12,8 @@ from pydantic_core import to_json
 from router import bodies
 from router.callers import Caller, Callers, Scope
 from router.erasure import Erasure
-from shared import envelope
+from router.refusals import NOTES
+from shared import envelope, trace_context
 from shared.asgi import BEARER
 from shared.caretaker import Caretaker
 from shared.cluster import Places, list_nodes, user_places
@@ -76,6 +77,7 @@ class ClusterApi:
 
     async def end_connections(
         self,
+        request: Request,
         user: UserPath,
         block_seconds: Annotated[int | None, Query(ge=1, le=BLOCK_MAX)] = None,
     ) -> dict[str, Any]:
@@ -89,15 +91,17 @@ class ClusterApi:
                 self._link.send("ZADD", blocked, until, user),
                 self._link.send("ZREMRANGEBYSCORE", blocked, "-inf", self._link.server_ms()),
             )
-        order = to_json({"end": user})
-        await self._link.send("PUBLISH", self._keys.all_channel, envelope.control(order))
+        order = envelope.control(to_json({"end": user}), trace_context.current())
+        await self._link.send("PUBLISH", self._keys.all_channel, order)
+        connections = sum(places.values())
+        _note(request, connections=connections, block_seconds=block_seconds)
         return {
             "user_id": json_user_id(user),
-            "connections": sum(places.values()),
+            "connections": connections,
             "blocked_until": _rfc3339(until) if until is not None else None,
         }
 
-    async def lift_block(self, user: UserPath) -> dict[str, Any]:
+    async def lift_block(self, request: Request, user: UserPath) -> dict[str, Any]:
         """Let a blocked user connect again."""
         blocked = self._keys.blocked(bucket(_checked(user)))
         until, _, _ = await asyncio.gather(
@@ -106,6 +110,7 @@ class ClusterApi:
             self._link.send("ZREMRANGEBYSCORE", blocked, "-inf", self._link.server_ms()),
         )
         was_blocked = until is not None and float(until) > self._link.server_ms()
+        _note(request, was_blocked=was_blocked)
         return {"user_id": json_user_id(user), "was_blocked": was_blocked}
 
     async def erase(self, user: UserPath) -> dict[str, Any]:
@@ -130,6 +135,11 @@ class ClusterApi:
         """A counter that cannot be read anew is not shown as if it were."""
         if not self._link.connected:
             raise HTTPException(503, "Redis does not answer just now", headers={"Retry-After": "2"})
+
+
+def _note(request: Request, **fields: Any) -> None:
+    """Leave for the audit what only this route knows."""
+    request.scope[NOTES].update(fields)
 
 
 def _checked(user: str) -> str:

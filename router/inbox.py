@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 
+from router.archive_counts import ArchiveCounts
 from router.archive_store import ArchiveStore
 from router.archiver import Archiver
 from router.erasure import EraseRows
@@ -20,18 +20,11 @@ from shared.schema import prepare_schema
 from shared.tasks import running
 
 
-@dataclass(frozen=True, slots=True)
-class Inbox:
-    """What works for the inbox in this router; its counters are read by metrics."""
-
-    archiver: Archiver
-    sweeper: InboxSweeper
-    erase_rows: EraseRows
-
-
 @asynccontextmanager
-async def inbox(settings: RouterSettings, link: RedisLink, keys: Keys) -> AsyncIterator[Inbox]:
-    """Archive events, and remove what is old, for as long as the context lasts.
+async def inbox(
+    settings: RouterSettings, link: RedisLink, keys: Keys, counts: ArchiveCounts
+) -> AsyncIterator[EraseRows]:
+    """Archive events, and remove what is old, for as long as the context lasts; yield what erases a user's rows.
 
     Raises:
         SchemaTooOld: the database must be migrated first.
@@ -39,8 +32,8 @@ async def inbox(settings: RouterSettings, link: RedisLink, keys: Keys) -> AsyncI
     await prepare_schema(settings)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database.from_settings(settings, "vsrt-router"))
-        archiver = Archiver(link, keys, ArchiveStore(database))
-        sweeper = InboxSweeper(database, link, keys, retention_days=settings.inbox_retention_days)
+        archiver = Archiver(link, keys, ArchiveStore(database), counts)
+        sweeper = InboxSweeper(database, link, keys, counts, retention_days=settings.inbox_retention_days)
         for work, name in ((archiver.run(), "archiver"), (sweeper.run(), "inbox sweeper")):
             await stack.enter_async_context(running(work, name))
-        yield Inbox(archiver, sweeper, partial(erase_user, database))
+        yield partial(erase_user, database)

@@ -9,29 +9,28 @@ from collections import defaultdict
 from collections.abc import Collection
 from typing import Any, Final
 
-from sqlalchemy import delete, select, tuple_
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.database import Database
 from shared.ids import Position
-from shared.inbox_spans import close, lock, place, take_off
+from shared.inbox_spans import close, lock, take_off
+from shared.inbox_sql import any_of, place
 from shared.inbox_tables import Mark, Notification, Reader, Span, audience_of_user
 
-CHUNK: Final = 500  # rows
+CHUNK: Final = 400  # rows; SQLite takes no condition of more than 1,000 parts
 
 _KEY: Final = (Notification.audience, Notification.epoch, Notification.n)
 
 
 async def remove_expired(database: Database, now_ms: int) -> int:
     """Remove a chunk of what is over; return how many. Raises ``DatabaseUnavailable``."""
-    over = select(*_KEY).where(Notification.expires_at <= now_ms).order_by(Notification.expires_at)
-    return await _remove(database, over)
+    return await _remove(database, Notification.expires_at, now_ms)
 
 
 async def remove_older(database: Database, published_us: int) -> int:
     """Remove a chunk of what was published before a time; return how many. Raises ``DatabaseUnavailable``."""
-    old = select(*_KEY).where(Notification.published_at < published_us).order_by(Notification.published_at)
-    return await _remove(database, old)
+    return await _remove(database, Notification.published_at, published_us)
 
 
 async def erase_user(database: Database, user: str, top: Position) -> int:
@@ -63,20 +62,22 @@ async def _erase(database: Database, audience: str, table: Any, condition: Any) 
             await lock(connection, [audience])
             some = (await connection.execute(select(*key).where(condition).limit(CHUNK))).all()
             if some:
-                await connection.execute(delete(table).where(condition, tuple_(*key).in_(some)))
+                await connection.execute(delete(table).where(condition, any_of(table, map(tuple, some))))
         rows += len(some)
         if len(some) < CHUNK:
             return rows
 
 
-async def _remove(database: Database, query: Any) -> int:
+async def _remove(database: Database, time: Any, until: int) -> int:
+    """Remove rows whose time has come, the first ones first."""
     async with database.writing() as connection:
-        keys = (await connection.execute(query.limit(CHUNK))).all()
-        if not keys:
+        first = select(Notification.audience, time).where(time <= until).order_by(time).limit(CHUNK)
+        due = (await connection.execute(first)).all()
+        if not due:
             return 0
-        audiences = sorted({audience for audience, _, _ in keys})
+        audiences = sorted({audience for audience, _ in due})
         await lock(connection, audiences)
-        gone = delete(Notification).where(tuple_(*_KEY).in_([tuple(key) for key in keys]))
+        gone = delete(Notification).where(time <= due[-1][1], Notification.audience.in_(audiences))
         rows = (await connection.execute(gone.returning(*_KEY, Notification.is_read))).all()
         newest: dict[str, Position] = {}
         unread: defaultdict[str, list[Position]] = defaultdict(list)

@@ -7,6 +7,7 @@ import logging
 import time
 from typing import Final
 
+from router.archive_counts import ArchiveCounts
 from router.inbox_removal import CHUNK, remove_expired, remove_older
 from router.turn import Turn
 from shared.database import Database
@@ -21,17 +22,14 @@ _BREATH: Final = 0.02  # s between chunks: the database is there for others
 
 
 class InboxSweeper:
-    """Removes notifications whose ``expires_at`` has passed, and those older than a number of days.
+    """Removes notifications whose ``expires_at`` has passed, and those older than a number of days."""
 
-    Attributes:
-        removed: how many were, here.
-    """
-
-    def __init__(self, database: Database, link: RedisLink, keys: Keys, *, retention_days: float) -> None:
-        self._database = database
+    def __init__(
+        self, database: Database, link: RedisLink, keys: Keys, counts: ArchiveCounts, *, retention_days: float
+    ) -> None:
+        self._database, self._counts = database, counts
         self._turn = Turn(link, keys.inbox_turn)
         self._retention = retention_days * 24 * 3600
-        self.removed = 0
 
     async def run(self) -> None:
         """Sweep until cancelled."""
@@ -51,5 +49,5 @@ class InboxSweeper:
         now = time.time()
         expired = await remove_expired(self._database, int(now * 1000))
         old = await remove_older(self._database, int((now - self._retention) * 1_000_000))
-        self.removed += expired + old
-        return CHUNK in (expired, old)
+        self._counts.removed += expired + old
+        return max(expired, old) >= CHUNK

@@ -9,21 +9,29 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from fastapi.routing import APIRoute
+from pydantic import ValidationError
 
 from shared.asgi import Receive, Scope, Send
 from shared.errors import RealtimeError
 
+GONE: Final = 499  # the status under which a call counts whose caller hung up, as proxies have it
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One HTTP request: header names in lower case, the body whole."""
+    """One HTTP request: header names in lower case, the body whole.
+
+    Attributes:
+        client: address and port from where the connection came, as ASGI tells them.
+    """
 
     path: str
     headers: dict[bytes, bytes]
     body: bytes
+    client: Any = None
 
     def header(self, name: bytes) -> str | None:
         value = self.headers.get(name)
@@ -44,6 +52,7 @@ class CallerGone(RealtimeError):
 
 
 Handler = Callable[[Call], Awaitable[tuple[int, bytes]]]
+OnError = Callable[[Call, RealtimeError | ValidationError], Awaitable[None]]
 
 
 class LeanRoute(APIRoute):
@@ -51,6 +60,7 @@ class LeanRoute(APIRoute):
 
     Args:
         body, answer: the models that OpenAPI shows; the handler validates by itself, straight from the bytes.
+        on_error: awaited with the error with which the handler refuses a call, before it is answered.
     """
 
     def __init__(
@@ -62,6 +72,7 @@ class LeanRoute(APIRoute):
         answer: Any,
         status: int,
         body_max_bytes: int,
+        on_error: OnError | None = None,
         **documentation: Any,
     ) -> None:
         super().__init__(
@@ -73,17 +84,26 @@ class LeanRoute(APIRoute):
             description=inspect.getdoc(handler),
             **documentation,
         )
-        self._handler, self._limit = handler, body_max_bytes
-        self.app = self.serve
+        self._handler, self._limit, self._on_error = handler, body_max_bytes, on_error
+        self.app = self._serve
 
-    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, an ASGI application; errors are the caller's to answer."""
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.serve(scope, receive, send)
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> int:
+        """Serve one request and return the status of its answer (``GONE``: none); errors are the caller's to answer."""
         headers = dict(scope["headers"])
         try:
             body = await self._read(headers, receive)
         except CallerGone:
-            return
-        status, answer = await self._handler(Call(scope["path"], headers, body))
+            return GONE
+        call = Call(scope["path"], headers, body, scope.get("client"))
+        try:
+            status, answer = await self._handler(call)
+        except (RealtimeError, ValidationError) as exc:
+            if self._on_error is not None:
+                await self._on_error(call, exc)
+            raise
         await send(
             {
                 "type": "http.response.start",
@@ -92,6 +112,7 @@ class LeanRoute(APIRoute):
             }
         )
         await send({"type": "http.response.body", "body": answer})
+        return status
 
     async def _read(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         announced = headers.get(b"content-length", b"0")

@@ -1,49 +1,110 @@
-"""What a router counts. Plain integers on the hot path; Prometheus reads them when it asks."""
+"""What a router measures. Every metric is declared here or in :mod:`shared.service_metrics`, and nowhere else."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Mapping
 
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from router.archive_counts import ArchiveCounts
+from router.callers import Callers
+from router.publish_counts import BATCH, PublishCounts
+from shared.auth import TokenVerifier
+from shared.metrics import COMMAND, Distributions, Values, counter, gauge, histogram
+from shared.service_metrics import ServiceMetrics, Sources
 
-from shared.messages import TYPED
-from shared.redis_link import RedisLink
 
+class RouterMetrics(ServiceMetrics):
+    """The metrics of one router."""
 
-class RouterMetrics(Collector):
-    """The counters of one router.
+    def __init__(
+        self,
+        resource: Mapping[str, str],
+        sources: Sources,
+        counts: PublishCounts,
+        archive: ArchiveCounts,
+        callers: Callers,
+        verifier: TokenVerifier | None,
+    ) -> None:
+        super().__init__(resource, sources)
+        self._counts, self._archive, self._callers, self._verifier = counts, archive, callers, verifier
 
-    Attributes:
-        unavailable: calls answered 503 because Redis did not answer.
-    """
+    @counter(
+        "messaging.client.sent.messages",
+        "{message}",
+        "Messages answered 202, repeated calls among them; one to admins and its owner counts once for each.",
+        "messaging.system",
+        "messaging.operation.name",
+        "type",
+        "audience",
+    )
+    def sent(self) -> Values:
+        return {("vsrt", "publish", *labels): count for labels, count in self._counts.sent().items()}
 
-    def __init__(self, link: RedisLink) -> None:
-        self._link = link
-        self._published: Counter[str] = Counter()
-        self.unavailable = 0
-        self._registry = CollectorRegistry()
-        self._registry.register(self)
+    @histogram(
+        "messaging.client.operation.duration",
+        "s",
+        "Time of a call's way through Redis: ordered, kept and handed to the nodes, however many messages it has.",
+        "messaging.system",
+        "messaging.operation.name",
+        "error.type",
+        bounds=COMMAND,
+    )
+    def publish_duration(self) -> Distributions:
+        return {("vsrt", "publish", error): buckets for error, buckets in self._counts.calls.items()}
 
-    def count_publish(self, message_type: str) -> None:
-        self._published[message_type if message_type in TYPED else "custom"] += 1
+    @counter("vsrt.router.unavailable", "{call}", "Calls answered 503: Redis was away, or refused to write.", "reason")
+    def unavailable(self) -> Values:
+        return {reason: self._counts.unavailable[reason] for reason in ("away", "refused")}
 
-    def collect(self) -> Iterator[Metric]:
-        published = CounterMetricFamily(
-            "vsrt_router_published_messages", "Messages answered with 202, by type.", labels=["type"]
-        )
-        for kind, count in self._published.items():
-            published.add_metric([kind], count)
-        yield published
-        yield CounterMetricFamily("vsrt_router_unavailable", "Calls answered with 503.", value=self.unavailable)
-        yield GaugeMetricFamily(
-            "vsrt_router_redis_connected", "1 while Redis can be reached.", value=float(self._link.connected)
-        )
-        yield CounterMetricFamily(
-            "vsrt_router_redis_reconnects", "Connections to Redis lost.", value=self._link.reconnects
-        )
+    @histogram("vsrt.router.batch.size", "{message}", "Messages per batch.", bounds=BATCH)
+    def batch_size(self) -> Distributions:
+        return self._counts.batches
 
-    def render(self) -> bytes:
-        return generate_latest(self._registry)
+    @counter(
+        "vsrt.router.refused_items", "{message}", "Messages of batches that were not published, by status.", "status"
+    )
+    def refused_items(self) -> Values:
+        return {status: self._counts.refused_items[status] for status in ("409", "413", "422")}
+
+    @counter(
+        "vsrt.router.known_keys",
+        "{key}",
+        "Idempotency keys that came again: replayed (the first answer again, nothing is sent twice), "
+        "conflict (with another body).",
+        "outcome",
+    )
+    def known_keys(self) -> Values:
+        return {outcome: self._counts.keys[outcome] for outcome in ("replayed", "conflict")}
+
+    @counter("vsrt.auth.failures", "{failure}", "Callers without a valid credential, or without the scope.", "reason")
+    def auth_failures(self) -> Values:
+        tokens = self._verifier.failures if self._verifier is not None else {}
+        return {**self._callers.failures, **{f"token {reason}": count for reason, count in tokens.items()}}
+
+    # --- the inbox
+
+    @counter(
+        "vsrt.inbox.events",
+        "{event}",
+        "Events on their way to the inbox's database: archived; repeated (they had been there before); set_aside (it "
+        "will not have them); given_up (ARCHIVE_MAX_BYTES was reached: they are lost to the inbox).",
+        "outcome",
+    )
+    def inbox_events(self) -> Values:
+        archive = self._archive
+        return {name: getattr(archive, name) for name in ("archived", "repeated", "set_aside", "given_up")}
+
+    @gauge("vsrt.inbox.lag", "s", "From publish to commit, of the oldest event of the last batch written here.")
+    def inbox_lag(self) -> Values:
+        return self._archive.lag
+
+    @gauge("vsrt.inbox.database.away", "", "1 while the inbox's database does not take what waits for it.")
+    def inbox_database_away(self) -> Values:
+        return int(self._archive.away)
+
+    @counter("vsrt.inbox.failures", "{batch}", "Batches that the inbox's database did not take.")
+    def inbox_failures(self) -> Values:
+        return self._archive.failures
+
+    @counter("vsrt.inbox.removed", "{notification}", "Notifications that were over or old, and removed here.")
+    def inbox_removed(self) -> Values:
+        return self._archive.removed

@@ -7,26 +7,17 @@ from __future__ import annotations
 
 import sys
 
-from pydantic_settings import SettingsConfigDict
-
 from shared import logs
 from shared.database import Database
 from shared.errors import SettingsError
-from shared.inbox_settings import InboxSettings
 from shared.schema import migrate
 from shared.serving import run
-from shared.settings import read_settings
+from shared.settings import CommonSettings, read_settings
 
 _PATIENCE = 3600.0  # s; a migration may rewrite a large table
 
 
-class MigrationSettings(InboxSettings):
-    """What a migration needs: where the database is, and nothing of what a router needs besides."""
-
-    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
-
-
-async def _migrate(settings: InboxSettings) -> None:
+async def _migrate(settings: CommonSettings) -> None:
     url = settings.database_url.get_secret_value()
     async with Database(url, name="vsrt-migrate", pool_size=1, timeout=_PATIENCE) as database:
         await migrate(database)
@@ -34,14 +25,14 @@ async def _migrate(settings: InboxSettings) -> None:
 
 def main() -> int:
     try:
-        settings = read_settings(MigrationSettings)
+        settings = read_settings(CommonSettings)
     except SettingsError as exc:
         print(f"migrate: {exc}", file=sys.stderr)
         return 2
     if not settings.has_inbox:
         print("migrate: DATABASE_URL is off", file=sys.stderr)
         return 2
-    logs.configure("INFO", "auto")
+    logs.configure(settings, "migrate", "migrate")
     return run(lambda: _migrate(settings), "migrate")
 
 

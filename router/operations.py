@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final, NamedTuple
@@ -15,7 +14,6 @@ from shared.redis_link import RedisLink
 KEY_MAX_LENGTH: Final = 255
 EXPLICIT_KEY_TTL_MS: Final = 24 * 3600 * 1000
 MADE_KEY_TTL_MS: Final = 900_000  # a key made by the router serves to complete a call that was answered 503
-_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class KeyReused(RealtimeError):
@@ -57,13 +55,6 @@ class Operation:
     @property
     def ttl_ms(self) -> int:
         return EXPLICIT_KEY_TTL_MS if self.explicit else MADE_KEY_TTL_MS
-
-
-def traceparent(header: str | None) -> str:
-    """Return the caller's W3C ``traceparent``, or a fresh one."""
-    if header is not None and _TRACEPARENT.fullmatch(header):
-        return header
-    return f"00-{random.getrandbits(128) or 1:032x}-{random.getrandbits(64) or 1:016x}-00"  # names, no secrets
 
 
 def digest_of(path: str, body: bytes) -> str:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from time import perf_counter
 from typing import Any, Final
 
 from pydantic import ValidationError
 from pydantic_core import to_json
 
 from router import bodies
+from router.call_log import CallLog
 from router.callers import Caller, Callers
 from router.lean_route import Call
-from router.metrics import RouterMetrics
 from router.operations import (
     KeyReused,
     Operation,
@@ -22,13 +23,14 @@ from router.operations import (
     key_in_body,
     key_in_header,
     made_key,
-    traceparent,
 )
 from router.planning import MessageTooLarge, Plan, Planner, explain
+from router.publish_counts import PublishCounts
 from router.publisher import Order, Outcome, Publisher
 from shared.errors import InvalidMessage, RealtimeError, RedisError, RedisRefused
 from shared.keys import Keys
 from shared.redis_link import RedisLink
+from shared.trace_context import continued
 
 VOLUME_MAX: Final = 64 * 1024 * 1024  # bytes; the largest message to the most users that one message may have
 
@@ -70,12 +72,13 @@ class PublishApi:
         publisher: Publisher,
         link: RedisLink,
         keys: Keys,
-        metrics: RouterMetrics,
+        counts: PublishCounts,
+        log: CallLog,
         *,
         message_max_bytes: int,
     ) -> None:
         self._callers, self._publisher, self._link, self._keys = callers, publisher, link, keys
-        self._metrics = metrics
+        self._counts, self._log = counts, log
         self._notifications = Planner(bodies.Notification, bodies.NotificationBatch, publisher, message_max_bytes)
         self._messages = Planner(bodies.MessageRequest, bodies.MessageBatch, publisher, message_max_bytes)
         self._last_us = 0
@@ -106,26 +109,53 @@ class PublishApi:
         caller = await self._callers.allow(call.header(b"authorization"), "publish")
         plan = planner.read_one(call.body)
         operation = _operation(caller, call, plan.key)
-        origin = Origin(traceparent(call.header(b"traceparent")), self._rising_us())
+        origin = Origin(continued(call.header(b"traceparent")), self._rising_us())
         order = Order(planner.make(plan, origin.now_us), plan.targets, operation, origin, plan.owner)
         _check_volume([order])
         try:
             if operation.explicit:
                 await self._claim(order, plan, planner)
-            (outcome,) = await self._publisher.publish([order])
+            (outcome,) = await self._publish([order])
         except RedisError as exc:
-            self._metrics.unavailable += 1
-            raise PublishUnavailable(operation.key, refused=isinstance(exc, RedisRefused)) from exc
+            raise self._unavailable(operation, exc) from exc
         if isinstance(outcome, KeyReused):
             raise outcome
-        self._metrics.count_publish(order.message.type)
+        self._counts.add(order)
+        self._log.published(call, caller, order, outcome)
         return 202, to_json(_answer(outcome, order))
 
     async def _claim(self, order: Order, plan: Plan, planner: Planner) -> None:
         """Claim the key that the call, or the item, brings; if it was claimed before, be what the first call was."""
-        origin = await claim(self._link, self._keys, order.operation, order.origin)
+        origin = await self._first_origin(order.operation, order.origin)
         if origin != order.origin:
             order.origin, order.message = origin, planner.make(plan, origin.now_us)
+
+    async def _first_origin(self, operation: Operation, fresh: Origin) -> Origin:
+        """Claim a key, and count it if it was known."""
+        try:
+            origin = await claim(self._link, self._keys, operation, fresh)
+        except KeyReused:
+            self._counts.keys["conflict"] += 1
+            raise
+        self._counts.keys["replayed"] += origin != fresh
+        return origin
+
+    async def _publish(self, orders: list[Order]) -> list[Outcome | KeyReused]:
+        began_at, error = perf_counter(), "away"
+        try:
+            outcomes = await self._publisher.publish(orders)
+            error = ""
+        except RedisRefused:
+            error = "refused"
+            raise
+        finally:
+            self._counts.calls[error].add(perf_counter() - began_at)
+        return outcomes
+
+    def _unavailable(self, operation: Operation, exc: RedisError) -> PublishUnavailable:
+        refused = isinstance(exc, RedisRefused)
+        self._counts.unavailable["refused" if refused else "away"] += 1
+        return PublishUnavailable(operation.key, refused=refused)
 
     # --- many
 
@@ -136,9 +166,9 @@ class PublishApi:
         results: list[dict[str, Any]] = [{}] * len(plans)
         orders: dict[int, Order] = {}  # by the item's index
         try:
-            base = Origin(traceparent(call.header(b"traceparent")), self._rising_us(len(plans)))
+            base = Origin(continued(call.header(b"traceparent")), self._rising_us(len(plans)))
             if whole.explicit:
-                base = await claim(self._link, self._keys, whole, base)
+                base = await self._first_origin(whole, base)
             for index, plan in enumerate(plans):
                 try:
                     if isinstance(plan, Exception):
@@ -157,16 +187,19 @@ class PublishApi:
             for index in await self._reused(whole, orders, plans, planner):
                 del orders[index]
                 results[index] = _REUSED
-            outcomes = await self._publisher.publish(list(orders.values()))
+            outcomes = await self._publish(list(orders.values()))
         except RedisError as exc:
-            self._metrics.unavailable += 1
-            raise PublishUnavailable(whole.key, refused=isinstance(exc, RedisRefused)) from exc
+            raise self._unavailable(whole, exc) from exc
+        published = []
         for (index, order), outcome in zip(orders.items(), outcomes, strict=True):
             if isinstance(outcome, KeyReused):
                 results[index] = _REUSED
             else:
-                self._metrics.count_publish(order.message.type)
+                self._counts.add(order)
                 results[index] = {"status": 202, **_answer(outcome, order)}
+                published.append(order)
+        self._counts.add_results(result["status"] for result in results)
+        self._log.batch_published(call, caller, len(items), base.trace_id, published)
         return 200, to_json({"results": results})
 
     async def _reused(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
@@ -13,6 +14,11 @@ API_KEY_MIN_LENGTH = 16
 
 class RouterSettings(CommonSettings):
     router_host: str = Field("0.0.0.0", description="Address the router listens on.")  # noqa: S104
+    router_name: str = Field(
+        default_factory=socket.gethostname,
+        pattern=r"^[A-Za-z0-9._-]{1,63}$",
+        description="This router's name, for example the pod's. Default: the host name.",
+    )
     router_port: int = Field(8001, ge=0, le=65535, description="Port the router listens on.")
     router_api_keys: SecretStr = Field(
         SecretStr(""), description="Service keys with all scopes, comma-separated, at least 16 characters each."

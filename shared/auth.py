@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -136,10 +137,15 @@ async def _fetch_json(url: str) -> dict[str, Any]:
 
 
 class TokenVerifier:
-    """Turns a token into a :class:`Principal`, or says in one word why not."""
+    """Turns a token into a :class:`Principal`, or says in one word why not.
+
+    Attributes:
+        failures: tokens that proved nothing, by that word.
+    """
 
     def __init__(self, keys: KeySource, algorithm: str, issuer: str | None = None, audience: str | None = None) -> None:
         self._keys, self._algorithm, self._issuer, self._audience = keys, algorithm, issuer, audience
+        self.failures: Counter[str] = Counter()
         self._options = {
             "require_exp": True,
             "verify_sub": False,  # an integer is a user id too; _principal looks closer (require_sub would undo this)
@@ -172,6 +178,13 @@ class TokenVerifier:
             InvalidToken: it proves nothing; the reason is one of a few fixed phrases.
             KeysUnavailable: the issuer's keys have never been fetched and cannot be just now.
         """
+        try:
+            return await self._judge(token)
+        except InvalidToken as exc:
+            self.failures[exc.reason] += 1
+            raise
+
+    async def _judge(self, token: str) -> Principal:
         if not token:
             raise InvalidToken("missing")
         if len(token) > TOKEN_MAX_BYTES:

@@ -80,7 +80,7 @@ class Caretaker:
             await clear_node(self._link, self._scripts, k, node_id)
             await self._link.send("ZREM", k.dying, node_id)
             self.nodes_cleared += 1
-            logger.warning("dead node cleared", extra={"node_id": node_id})
+            logger.warning("dead node buried", extra={"node_id": node_id})
 
 
 async def clear_node(link: RedisLink, scripts: Scripts, keys: Keys, node_id: str) -> None:

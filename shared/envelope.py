@@ -58,15 +58,17 @@ def read(data: bytes) -> Iterator[Envelope]:
         fields = data[start:end].split(b" ")
         readable = end >= 0 and len(fields) >= 9 and fields[0] == VERSION and fields[2].isdigit()
         if not readable or end + 1 + int(fields[2]) > len(data):
-            raise UnreadableEnvelope(f"no envelope of version {VERSION.decode()}: {data[start : start + 60]!r}")
+            version = fields[0].decode() if fields[0].isdigit() else "?"  # and no more of it: it is somebody's message
+            raise UnreadableEnvelope(f"no envelope of version {VERSION.decode()}: version {version[:9]}, byte {start}")
         start = end + 1 + int(fields[2])
         _, kind, _, stream, position, published_at, trace, expires_at, state = fields[:9]
         yield Envelope(kind, stream, position, published_at, trace, expires_at, state, data[end + 1 : start])
 
 
-def control(payload: bytes) -> bytes:
+def control(payload: bytes, traceparent: str = "") -> bytes:
     """Return the envelope of a command to all nodes."""
-    return b"%s c %d - - - - - -\n%s" % (VERSION, len(payload), payload)
+    trace = traceparent.encode() or NONE
+    return b"%s c %d - - - %s - -\n%s" % (VERSION, len(payload), trace, payload)
 
 
 def probe(token: bytes) -> bytes:

@@ -13,26 +13,16 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Mapping
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import func, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import bindparam, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.ids import BEGINNING, Position
+from shared.inbox_sql import insert, place
 from shared.inbox_tables import Notification, Span, Stream
 
 SPAN: Final = 1024  # rows between two spans' ends
-
-
-def place(table: Any) -> Any:
-    """Return a row's place in its stream, to be compared with a position as one value."""
-    return tuple_(table.epoch, table.n)
-
-
-def insert(connection: AsyncConnection, table: Any) -> Any:
-    """Return an INSERT of the connection's dialect, which knows ON CONFLICT."""
-    return (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
 
 
 async def lock(connection: AsyncConnection, audiences: Collection[str], *, shared: bool = False) -> None:
@@ -46,12 +36,20 @@ async def lock(connection: AsyncConnection, audiences: Collection[str], *, share
 
 async def close(connection: AsyncConnection, up_to: Mapping[str, Position]) -> None:
     """Take note that nothing is added to audiences up to a place any more. They are locked."""
-    for audience, position in sorted(up_to.items()):
+    if up_to:
         await connection.execute(
-            update(Stream)
-            .where(Stream.audience == audience, tuple_(Stream.closed_epoch, Stream.closed_n) < position)
-            .values(closed_epoch=position.epoch, closed_n=position.n)
+            _CLOSE, [{"name": audience, "to_epoch": at.epoch, "to_n": at.n} for audience, at in up_to.items()]
         )
+
+
+_CLOSE: Final = (
+    update(Stream)
+    .where(
+        Stream.audience == bindparam("name"),
+        tuple_(Stream.closed_epoch, Stream.closed_n) < tuple_(bindparam("to_epoch"), bindparam("to_n")),
+    )
+    .values(closed_epoch=bindparam("to_epoch"), closed_n=bindparam("to_n"))
+)
 
 
 async def closed(connection: AsyncConnection, audiences: Collection[str]) -> dict[str, Position]:

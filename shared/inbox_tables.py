@@ -96,7 +96,9 @@ Index(
     sqlite_where=UNREAD,
 )
 Index("inbox_notification_age", _N.published_at)
-Index("inbox_notification_expiry", _N.expires_at, _N.audience, postgresql_where=_EXPIRES, sqlite_where=_EXPIRES)
+Index("inbox_notification_expiry", _N.expires_at, postgresql_where=_EXPIRES, sqlite_where=_EXPIRES)
+EXPIRY_INDEX: Final = "inbox_notification_audience_expiry"
+Index(EXPIRY_INDEX, _N.audience, _N.expires_at, postgresql_where=_EXPIRES, sqlite_where=_EXPIRES)
 
 
 class Mark(Base):

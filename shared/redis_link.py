@@ -20,8 +20,10 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from shared.command_times import CommandTimes
 from shared.errors import RedisError, RedisUnavailable
 from shared.redis_wire import Argument, Push, Reply, Wire
+from shared.server_clock import ServerClock
 from shared.tasks import stop_the_process
 
 logger = logging.getLogger(__name__)
@@ -29,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 _WATCH_INTERVAL = 0.25  # s; how often a connection is checked for an answer that is overdue
 _PROBE = 2.0  # s between questions for the time: they prove that the connection lives, and keep the clock's offset true
+_FIRST_PROBES = 5  # at once, for one of them will be quick
 _BACKOFF = (0.05, 2.0)  # s; first and longest pause between attempts to connect, jittered
 
 
@@ -41,6 +44,7 @@ class RedisLink:
         timeout: seconds without an answer after which the connection counts as hung and is replaced.
         prepare: awaited with every new connection before anybody else may use it.
         on_push: called with every push message (subscriptions, published messages).
+        times: where it is noted how long commands took.
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class RedisLink:
         timeout: float = 3.0,
         prepare: Callable[[Wire], Awaitable[None]] | None = None,
         on_push: Push | None = None,
+        times: CommandTimes | None = None,
     ) -> None:
         self.timeout = timeout
         self.reconnects = 0
@@ -63,11 +68,12 @@ class RedisLink:
             retry=Retry(NoBackoff(), 0),
         )
         self._name, self._prepare, self._on_push = name, prepare, on_push
+        self._times = times or CommandTimes({})
         self._wire: Wire | None = None
         self._up = asyncio.Event()
         self._down_since: float | None = time.monotonic()
         self._up_since = 0.0
-        self._clock_offset_us = (time.time() - time.monotonic()) * 1e6
+        self.clock = ServerClock()
         self._supervisor: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -112,7 +118,7 @@ class RedisLink:
 
     def server_us(self) -> int:
         """Return what the server's clock shows now, in µs."""
-        return int(time.monotonic() * 1e6 + self._clock_offset_us)
+        return self.clock.now_us()
 
     def send(self, *args: Argument) -> asyncio.Future[Reply]:
         """Send one command; the future yields its reply (bytes, int, list, dict, None).
@@ -139,17 +145,18 @@ class RedisLink:
             self._wire.abort()
 
     async def _supervise(self) -> None:
-        pause = _BACKOFF[0]
+        pause, attempts = _BACKOFF[0], 0
         while True:
             try:
                 wire = await self._connect()
             except (redis.RedisError, RedisError, OSError, TimeoutError) as exc:
-                logger.warning("redis is away", extra={"link": self._name, "error": str(exc)})
+                attempts += 1
+                self._tell(exc, attempts)
                 await asyncio.sleep(random.uniform(0.5, 1) * pause)  # noqa: S311
                 pause = min(pause * 2, _BACKOFF[1])
                 continue
-            pause = _BACKOFF[0]
-            logger.info("redis link up", extra={"link": self._name})
+            logger.info("redis is there", extra={"link": self._name, "seconds": self._away(), "attempts": attempts + 1})
+            pause, attempts = _BACKOFF[0], 0
             self._wire, self._down_since, self._up_since = wire, None, time.monotonic()
             self._up.set()
             try:
@@ -159,16 +166,27 @@ class RedisLink:
                 self._up.clear()
                 self.reconnects += 1
                 wire.abort()
-            logger.warning("redis link lost", extra={"link": self._name})
+            logger.warning("redis connection lost", extra={"link": self._name})
+
+    def _tell(self, exc: Exception, attempts: int) -> None:
+        told = {"link": self._name, "seconds": self._away(), "attempts": attempts, "error": str(exc)}
+        if attempts == 1:
+            logger.warning("redis is away", extra=told)
+        else:  # it is news once, however long it lasts
+            logger.debug("redis is still away", extra=told)
+
+    def _away(self) -> float:
+        return round(self.down_for, 1)
 
     async def _connect(self) -> Wire:
         connection = self._pool.make_connection()  # type: ignore[no-untyped-call]
-        wire = Wire(asyncio.get_running_loop(), self._on_push)
+        wire = Wire(asyncio.get_running_loop(), self._on_push, self._times)
         try:
             async with asyncio.timeout(2 * self.timeout):
                 await _connect(connection)
                 wire.take_over(connection)
-                await self._read_clock(wire)
+                for _ in range(_FIRST_PROBES):
+                    await self._read_clock(wire)
                 if self._prepare is not None:
                     await self._prepare(wire)
         except BaseException:
@@ -198,8 +216,7 @@ class RedisLink:
         if not done:
             wire.abort()
         seconds, micros = await reply
-        after = time.monotonic()
-        self._clock_offset_us = int(seconds) * 1e6 + int(micros) - (before + after) / 2 * 1e6
+        self.clock.take(int(seconds) * 1_000_000 + int(micros), before, time.monotonic())
 
 
 async def _connect(connection: AbstractConnection) -> None:

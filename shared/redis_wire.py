@@ -11,11 +11,13 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 import hiredis
 from redis.asyncio.connection import AbstractConnection
 
+from shared.command_times import LOST, CommandTimes, Name, name_of
 from shared.errors import OutcomeUnknown, RedisRefused, RedisUnavailable
 
 logger = logging.getLogger(__name__)
@@ -30,16 +32,17 @@ _COMPLAINT_INTERVAL = 10.0  # s
 class Wire(asyncio.Protocol):
     """One connection: commands out, replies in order to their futures, pushes to ``on_push``."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, on_push: Push | None) -> None:
-        self._loop = loop
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_push: Push | None, times: CommandTimes) -> None:
+        self._loop, self._times = loop, times
         self._on_push = on_push
         self._reader = hiredis.Reader()
-        self._pending: deque[tuple[asyncio.Future[Reply], float]] = deque()
+        # With when it was given: not by the loop's time, which uvloop counts in milliseconds.
+        self._pending: deque[tuple[asyncio.Future[Reply], float, Name]] = deque()
         self._out: list[bytes] = []
         self._sent = 0  # commands under way, whose replies the next batch waits for
         self._transport: asyncio.Transport | None = None
         self.closed: asyncio.Future[None] = loop.create_future()
-        self.last_reply = loop.time()
+        self.last_reply = monotonic()
         self._complained_at = float("-inf")
 
     def take_over(self, connection: AbstractConnection) -> None:
@@ -58,7 +61,7 @@ class Wire(asyncio.Protocol):
             future.set_exception(RedisUnavailable("connection lost"))
             return future
         self._write(args)
-        self._pending.append((future, self._loop.time()))
+        self._pending.append((future, monotonic(), name_of(args)))
         return future
 
     def tell(self, *args: Argument) -> None:
@@ -80,7 +83,7 @@ class Wire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
-        self.last_reply = self._loop.time()
+        self.last_reply = monotonic()
         try:
             while (reply := self._reader.gets()) is not False:
                 self._dispatch(reply)
@@ -99,26 +102,28 @@ class Wire(asyncio.Protocol):
             logger.error("redis refused a subscription; the connection is dropped", extra={"error": str(reply)})
             self.abort()
             return
-        future, _ = self._pending.popleft()
+        future, given_at, name = self._pending.popleft()
         self._sent -= 1
-        if future.done():  # its caller has gone
-            return
         if isinstance(reply, hiredis.ReplyError):
+            self._times.failed(name, self.last_reply - given_at, str(reply))
             self._complain(str(reply))
-            future.set_exception(RedisRefused(str(reply)))
-        else:
+            if not future.done():
+                future.set_exception(RedisRefused(str(reply)))
+            return
+        self._times.answered(name, self.last_reply - given_at)
+        if not future.done():  # else its caller has gone
             future.set_result(reply)
 
     def _complain(self, error: str) -> None:
         """Log a refusal (out of memory, read-only), one in ten seconds: callers turn them into 503s by the thousand."""
-        now = self._loop.time()
+        now = monotonic()
         if not error.startswith("NOSCRIPT") and now - self._complained_at > _COMPLAINT_INTERVAL:
             self._complained_at = now
             logger.warning("redis refuses a command", extra={"error": error})
 
     def overdue(self, timeout: float) -> bool:
         """Whether an answer is due and nothing at all has come for ``timeout`` seconds: much work is no hang."""
-        return bool(self._pending) and self._loop.time() - max(self._pending[0][1], self.last_reply) > timeout
+        return bool(self._pending) and monotonic() - max(self._pending[0][1], self.last_reply) > timeout
 
     def abort(self) -> None:
         if self._transport is not None:
@@ -129,7 +134,9 @@ class Wire(asyncio.Protocol):
         if self._transport is None:
             return
         self._transport = None
-        for future, _ in self._pending:
+        now = monotonic()
+        for future, given_at, name in self._pending:
+            self._times.failed(name, now - given_at, LOST)
             if not future.done():
                 future.set_exception(OutcomeUnknown("connection lost before the answer came"))
                 future.exception()  # a caller that was cancelled will not look at it

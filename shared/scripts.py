@@ -41,6 +41,7 @@ BURY: Final = _load("bury")
 FORGET_STATES: Final = _load("forget_states")
 _RAISE_EPOCH: Final = _load("raise_epoch")
 _ALL: Final = (PUBLISH, REGISTER, CLEAR_NODE, LEASE, BURY, FORGET_STATES)
+NAMES: Final = {script.sha: script.name for script in _ALL}  # by SHA-1
 
 
 class Scripts:

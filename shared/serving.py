@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import logging
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, Final
 
 import uvicorn
@@ -17,8 +16,6 @@ import uvloop
 
 from shared.errors import RealtimeError
 from shared.http_protocol import DeadlineProtocol
-
-logger = logging.getLogger(__name__)
 
 _BACKLOG: Final = 4096
 # Bytes that the kernel takes for a client beyond what is on its way to it. Left to itself it takes 4 MB for each that
@@ -36,15 +33,20 @@ class PortTaken(RealtimeError):
         return f"cannot listen on {self.host}:{self.port}: {self.reason}"
 
 
-def server_config(app: Any, **more: Any) -> uvicorn.Config:
-    """Return uvicorn's settings as our services want them: our logs, no access log (it shows tokens), no lifespan."""
+def server_config(app: Any, *, trusted_proxies: Sequence[str] = (), **more: Any) -> uvicorn.Config:
+    """Return uvicorn's settings as our services want them: our logs, no access log (it shows tokens), no lifespan.
+
+    Args:
+        trusted_proxies: addresses and networks whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed.
+    """
     return uvicorn.Config(
         app,
         http=DeadlineProtocol,
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=list(trusted_proxies),
         lifespan="off",
         timeout_graceful_shutdown=_GRACE,
         **more,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from ipaddress import ip_network
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
@@ -52,6 +53,18 @@ def _origin(origins: list[str]) -> list[str]:
 
 
 Origins = Annotated[CsvList, AfterValidator(_origin)]
+
+
+def _networks(values: list[str]) -> list[str]:
+    for value in values:
+        try:
+            ip_network(value, strict=False)
+        except ValueError:
+            raise ValueError(f"{value!r} is neither an address nor a network such as 10.0.0.0/8") from None
+    return values
+
+
+Networks = Annotated[CsvList, AfterValidator(_networks)]
 
 
 def _readable_address(url: str) -> str:
@@ -106,12 +119,19 @@ class CommonSettings(InboxSettings, CsvSettings):
     message_max_bytes: int = Field(64 * 1024, ge=256, description="Largest message, bytes of JSON.")
     http_body_max_bytes: int = Field(Megabyte, ge=1024, description="Largest HTTP body.")
 
+    trusted_proxies: Networks = Field(
+        [],
+        description="Addresses and networks of proxies, comma-separated, whose `X-Forwarded-For` is believed; "
+        "without any, a client's address is the one that connects.",
+    )
+
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)] = Field(
         "INFO", description="Least level that is logged."
     )
     log_format: Literal["auto", "json", "text"] = Field(
         "auto", description="`json`, `text`, or `auto`: text on a terminal, else JSON."
     )
+    log_user_ids: bool = Field(False, description="Name users in all lines. Without it, only the audit names them.")
 
     @model_validator(mode="after")
     def _one_kind_of_key(self) -> Self:

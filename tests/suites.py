@@ -15,12 +15,41 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
-SYSTEM_PACKAGES = {"redis-server": "redis-server"}  # command -> Debian package: the oldest server we promise to run on
+PAGE = ROOT / "admin-frontend"
+
+
+@dataclass(frozen=True)
+class Package:
+    """A Debian package, and how to see that what tests need of it is there, wherever it came from."""
+
+    name: str
+    is_there: Callable[[], bool]
+
+
+def command(name: str, package: str) -> Package:
+    return Package(package, lambda: shutil.which(name) is not None)
+
+
+def has_chinese_font() -> bool:
+    """Whether Chinese text is more than boxes; where nobody can tell, it is not."""
+    lister = shutil.which("fc-list")
+    return lister is not None and subprocess.run([lister, ":lang=zh"], capture_output=True, check=False).stdout != b""
+
+
+REDIS = command("redis-server", "redis-server")  # the oldest server we promise to run on
+PROMETHEUS = command("promtool", "prometheus")
+PROXIES = (command("nginx", "nginx-light"), command("haproxy", "haproxy"))
+BROWSER = (
+    command(os.environ.get("CHROMIUM", "chromium"), "chromium"),
+    command("fc-list", "fontconfig"),
+    Package("fonts-noto-cjk", has_chinese_font),
+)
 
 CHECKS: dict[str, list[str]] = {
     "lint": [str(BIN / "ruff"), "check", "."],
@@ -35,23 +64,29 @@ CHECKS: dict[str, list[str]] = {
 
 @dataclass(frozen=True)
 class Suite:
-    """Tests that write a JUnit report, whose path ends the command.
+    """Tests that write a JUnit report.
 
     Attributes:
         where: folder in which the command runs.
+        report_in: environment variable that names the report's path; without one, the path ends the command.
+        needs: what has to be installed.
     """
 
     command: list[str]
     env: dict[str, str] = field(default_factory=dict)
     where: Path = ROOT
+    report_in: str | None = None
+    needs: tuple[Package, ...] = ()
+
+    def run(self, report: Path) -> int:
+        """Run the tests; returns their exit status."""
+        ends, names = ([str(report)], {}) if self.report_in is None else ([], {self.report_in: str(report)})
+        env = {**os.environ, **self.env, **names}
+        return subprocess.run([*self.command, *ends], cwd=self.where, env=env, check=False).returncode
 
 
-def pytest(*paths: str, **env: str) -> Suite:
-    return Suite([sys.executable, "-m", "pytest", "-q", *paths, "--junitxml"], env)
-
-
-def npx(*command: str) -> Suite:
-    return Suite(["npx", "--no-install", *command], where=ROOT / "admin-frontend")
+def pytest(*paths: str, needs: tuple[Package, ...] = (), **env: str) -> Suite:
+    return Suite([sys.executable, "-m", "pytest", "-q", *paths, "--junitxml"], env, needs=needs)
 
 
 SUITES: dict[str, Suite] = {
@@ -59,15 +94,27 @@ SUITES: dict[str, Suite] = {
     "sdk": pytest("tests/sdk"),
     "cli": pytest("tests/cli"),
     "integration": pytest("tests/integration"),
+    "monitoring": pytest("tests/monitoring", needs=(PROMETHEUS,)),
     "faults": pytest("tests/faults"),
     "redis 7.0": pytest(
         "tests/shared",
         "tests/integration/test_redis_faults.py",
         "tests/integration/test_forgetful_redis.py",
         "tests/integration/test_states.py",
+        needs=(REDIS,),
         TEST_REDIS="redis-server",
     ),
-    "page": npx("vitest", "run", "--reporter=default", "--reporter=junit", "--outputFile.junit"),
+    "proxies": pytest("tests/proxies", needs=PROXIES),
+    "page": Suite(
+        ["npx", "--no-install", "vitest", "run", "--reporter=default", "--reporter=junit", "--outputFile.junit"],
+        where=PAGE,
+    ),
+    "browser": Suite(
+        ["npm", "run", "--silent", "e2e", "--", "--reporter=list,junit"],
+        where=PAGE,
+        report_in="PLAYWRIGHT_JUNIT_OUTPUT_FILE",
+        needs=BROWSER,
+    ),
 }
 
 
@@ -103,13 +150,16 @@ def run_suite(name: str, counts: Counts) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch) / "report.xml"
         started = time.monotonic()
-        command = [*suite.command, str(report)]
-        ended = subprocess.run(command, cwd=suite.where, env={**os.environ, **suite.env}, check=False)
+        status = suite.run(report)
         before = counts.failed
         counts.add(report)
-        if ended.returncode != 0 and counts.failed == before:
+        if status != 0 and counts.failed == before:
             counts.failed += 1  # an error outside any test
-    print(f"--- suite {name!r}: exit status {ended.returncode} in {time.monotonic() - started:.0f} s", flush=True)
+    print(f"--- suite {name!r}: exit status {status} in {time.monotonic() - started:.0f} s", flush=True)
+
+
+def needs_node(name: str) -> bool:
+    return "npm" in CHECKS[name] if name in CHECKS else SUITES[name].where == PAGE
 
 
 def has_node() -> bool:
@@ -120,18 +170,19 @@ def has_node() -> bool:
     return True
 
 
-def install_system_packages() -> bool:
+def install(packages: Iterable[Package]) -> bool:
     """Install what is missing if we may; otherwise say in one line what is needed."""
-    missing = [package for command, package in SYSTEM_PACKAGES.items() if shutil.which(command) is None]
+    packages = dict.fromkeys(packages)
+    missing = [package.name for package in packages if not package.is_there()]
     if not missing:
         return True
     if os.geteuid() == 0 and shutil.which("apt-get"):
         # RUNLEVEL=1 keeps Debian from starting what it installs: we want the program, not a service.
         quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
         subprocess.run(["apt-get", "update", "-qq"], env=quiet, check=False)
-        install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing]
-        subprocess.run(install, env=quiet, check=False, stdout=subprocess.DEVNULL)
-        missing = [package for command, package in SYSTEM_PACKAGES.items() if shutil.which(command) is None]
+        installing = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing]
+        subprocess.run(installing, env=quiet, check=False, stdout=subprocess.DEVNULL)
+        missing = [package.name for package in packages if not package.is_there()]
     if missing:
         print(f"needed for the tests and not installed: apt-get install {' '.join(missing)}")
     return not missing
@@ -146,9 +197,9 @@ def main(names: list[str]) -> int:
     if unknown or not names:
         print(f"unknown: {', '.join(unknown) or 'nothing named'}; there are {', '.join([*CHECKS, *SUITES])}")
         return 2
-    if any("page" in name for name in names) and not has_node():
+    if any(map(needs_node, names)) and not has_node():
         return 1
-    if any(name in SUITES for name in names) and not install_system_packages():
+    if not install(package for name in names if name in SUITES for package in SUITES[name].needs):
         return 1
     # Started in the background by a shell, we would hand an ignored SIGINT down, and Ctrl-C could not be tested.
     signal.signal(signal.SIGINT, signal.default_int_handler)

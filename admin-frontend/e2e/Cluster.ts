@@ -22,11 +22,14 @@ interface Places {
   url: string;
   router_url: string;
   api_key: string;
+  /** An origin that the nodes allow, where an app may be served that is none of theirs. */
+  other_origin: string;
 }
 
 /** Valkey, a router and two nodes that share one port: the Python tests' own cluster, commanded by lines. */
 export class Cluster {
   readonly url: string;
+  readonly otherOrigin: string;
   #numbers = 1000;
 
   private constructor(
@@ -35,6 +38,7 @@ export class Cluster {
     private readonly places: Places,
   ) {
     this.url = places.url;
+    this.otherOrigin = places.other_origin;
   }
 
   static async start(): Promise<Cluster> {

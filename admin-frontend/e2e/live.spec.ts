@@ -58,6 +58,25 @@ test('what is published while a tab is elsewhere is there once when it returns',
   await admin.hasUnread(3);
 });
 
+test('what ends twice within a second ends alike for whoever was there and whoever comes', async ({
+  cluster,
+  open,
+}) => {
+  const there = await open();
+  const video = { video_id: cluster.number(), title: '城市夜景延时摄影' };
+  await cluster.publishAll([
+    { type: 'transcode_complete', ...video, format_type: 'av1', file_size: 1 },
+    { type: 'transcode_failed', ...video, error: 'the copy to storage failed' },
+  ]);
+  await there.hasUnread(2);
+  const comes = await open();
+
+  for (const { page } of [there, comes]) {
+    const row = page.getByRole('region', { name: 'Recently finished' }).getByRole('listitem');
+    await expect(row.filter({ hasText: video.title })).toContainText('the copy to storage failed');
+  }
+});
+
 test('whoever opens the page sees what is under way, and the nodes', async ({ cluster, open }) => {
   const video = cluster.number();
   await cluster.publish({ type: 'transcode_progress', video_id: video, status: 'processing', progress: 33 });

@@ -15,12 +15,16 @@ interface Opening extends BrowserContextOptions {
 interface Fixtures {
   /** Say so if the test breaks what the page talks to: then the browser itself reports failed requests as errors. */
   networkMayFail: boolean;
+  /** Say so if a token ends under the page: a call may be under way with it. */
+  tokenMayEnd: boolean;
   watch: (page: Page) => void;
   open: (opening?: Opening) => Promise<Admin>;
 }
 
 const NETWORK =
   /^Failed to load resource: (net::ERR_|the server responded with a status of 503)|^WebSocket connection to /;
+
+const UNAUTHENTICATED = 'Failed to load resource: the server responded with a status of 401';
 
 /**
  * Every test has the same cluster, pages of its own, and a console without errors at its end: one that breaks the
@@ -38,13 +42,16 @@ export const test = base.extend<Fixtures, { cluster: Cluster }>({
   ],
 
   networkMayFail: [false, { option: true }],
+  tokenMayEnd: [false, { option: true }],
 
-  watch: async ({ networkMayFail }, use) => {
+  watch: async ({ networkMayFail, tokenMayEnd }, use) => {
+    const isExpected = (text: string): boolean =>
+      (networkMayFail && NETWORK.test(text)) || (tokenMayEnd && text.startsWith(UNAUTHENTICATED));
     const errors: string[] = [];
     await use((page) => {
       page.on('pageerror', (error) => errors.push(error.stack ?? error.message));
       page.on('console', (message) => {
-        if (message.type() !== 'error' || (networkMayFail && NETWORK.test(message.text()))) return;
+        if (message.type() !== 'error' || isExpected(message.text())) return;
         errors.push(`${message.text()} (${message.location().url})`);
       });
     });

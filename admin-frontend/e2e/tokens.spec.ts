@@ -10,6 +10,8 @@ import { expect, test } from './test';
 
 const SHORT = 6; // s; renewed when a fifth of it is left
 
+test.use({ tokenMayEnd: true });
+
 declare global {
   var issueToken: () => Promise<string | null>;
 }
@@ -37,16 +39,44 @@ test('a token that expires asks for another one, and with it comes what was miss
   const admin = await open({ claims: { sub, exp: inSeconds(3) } });
   await cluster.announce('before');
   await admin.hasUnread(1);
-  await expect(admin.page.getByText('The token is invalid or has expired')).toBeVisible();
+  const dialog = admin.page.getByRole('dialog', { name: 'A new token is needed' });
+  await expect(dialog).toBeVisible();
   await cluster.announce('meanwhile');
 
-  await admin.page.getByRole('main').getByRole('button', { name: 'Change token' }).click();
-  await admin.page.getByLabel('Administrator’s token').fill(await cluster.token({ sub }));
-  await admin.page.getByRole('button', { name: 'Sign in' }).click();
+  await dialog.getByLabel('Administrator’s token').fill(await cluster.token({ sub }));
+  await dialog.getByRole('button', { name: 'Use this token' }).click();
 
   await admin.isLive();
+  await expect(dialog).toBeHidden();
   await admin.holds(['meanwhile', 'before']);
   await admin.hasUnread(2);
+});
+
+test('whoever puts it off keeps what the page shows; one tab is given a token, and both go on', async ({
+  cluster,
+  open,
+}) => {
+  const sub = String(cluster.number());
+  const first = await open({ claims: { sub, exp: inSeconds(5) } });
+  const second = await open({ tabOf: first });
+  await cluster.announce('before');
+  for (const tab of [first, second]) await tab.hasUnread(1);
+  for (const { page } of [first, second]) {
+    await page.bringToFront();
+    await page.getByRole('dialog', { name: 'A new token is needed' }).waitFor();
+    await page.keyboard.press('Escape');
+    await expect(page.getByRole('dialog')).toBeHidden();
+  }
+  await second.holds(['before']);
+
+  await second.page.getByRole('main').getByRole('button', { name: 'Change token' }).click();
+  await second.page.getByLabel('Administrator’s token').fill(await cluster.token({ sub }));
+  await second.page.getByRole('button', { name: 'Use this token' }).click();
+
+  for (const tab of [second, first]) {
+    await tab.page.bringToFront();
+    await tab.isLive();
+  }
 });
 
 test('an app that can refresh connects with an expired token, and stays beyond the next', async ({ cluster, open }) => {

@@ -168,8 +168,8 @@ async def test_metrics_count_what_happens(cluster: Cluster) -> None:
         await browser.receive("measured")
         text = (await cluster.node.health("/metrics")).text
         assert 'vsrt_node_connections{kind="user"} 1.0' in text
-        assert "vsrt_node_delivered_messages_total" in text
-        assert "vsrt_node_redis_connected 1.0" in text
+        assert 'vsrt_node_delivered_messages_total{audience="all",type="custom"}' in text
+        assert 'vsrt_redis_connected{link="bus"} 1.0' in text
         assert (await cluster.router.get("/metrics")).status_code == 200
 
 

@@ -9,12 +9,14 @@ from typing import Any
 from websockets.frames import Frame, Opcode
 
 from node.catch_up import CatchUp
+from node.counters import NodeCounters
 from node.feed import Feed
 from node.history import Entry, Page
 from node.session import Session
 from shared.auth import Principal
 from shared.errors import RedisUnavailable
 from shared.ids import Position
+from shared.server_clock import ServerClock
 from tests.node.reading import server_frames
 
 
@@ -95,6 +97,7 @@ class House:
         self.commands_left = 10**9
         self.catch_up = CatchUp()
         self.behind_calls: list[Session] = []
+        self.fell_behind_calls = 0
         self.closing_calls: list[tuple[Session, int]] = []
         self.closed_calls: list[Session] = []
         self.refresh_tokens: list[str] = []
@@ -117,6 +120,9 @@ class House:
         self.behind_calls.append(session)
         if self.catches_up:
             self.catch_up.start(session)
+
+    def fell_behind(self) -> None:
+        self.fell_behind_calls += 1
 
     def closing(self, session: Session) -> None:
         self.closing_calls.append((session, session.close_code))
@@ -207,9 +213,9 @@ class MemoryRedis:
         return await self.streams[stream].is_good(tag, stream, since)
 
 
-class Counters:
+class Counters(NodeCounters):
     def __init__(self) -> None:
-        self.delivered = self.repeated = self.repairs = self.resyncs = self.expired = 0
+        super().__init__(ServerClock())
 
 
 class Tasks:

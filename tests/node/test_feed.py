@@ -29,6 +29,7 @@ class Stage:
     def __init__(self, kind: type[Feed] = Feed) -> None:
         self.history, self.tasks, self.counters, self.house = MemoryHistory(), Tasks(), Counters(), House()
         self.house.catches_up = True
+        self.written = 0  # to how many sockets the bus's events went
         self.feed = make_feed(self.history, self.tasks, self.counters, kind)
 
     def open(self) -> None:
@@ -42,7 +43,7 @@ class Stage:
         return position
 
     def hear(self, position: Position, expires_at: int | None = None) -> None:
-        self.feed.hear(position, b'{"n":%d' % position.n, expires_at)
+        self.written += self.feed.hear(position, b'{"n":%d' % position.n, expires_at)
 
     def join(self, cursor: Position | None = None) -> tuple[Session, Transport]:
         session, transport = make_session(self.house)
@@ -93,7 +94,7 @@ async def test_events_in_order_are_written_as_they_come_with_their_id_appended(s
         stage.publish()
     assert transport.texts == [f'{{"n":{n},"id":"u.Nw.1-{n}"}}' for n in (1, 2, 3)]
     assert stage.feed.top == Position(1, 3)
-    assert (stage.history.reads, stage.counters.delivered) == (0, 3)
+    assert (stage.history.reads, stage.written, stage.counters.caught_up) == (0, 3, 0)
 
 
 async def test_one_frame_is_built_for_all(stage: Stage) -> None:
@@ -123,7 +124,8 @@ async def test_a_gap_is_filled_from_history_in_order(stage: Stage) -> None:
     assert seen(transport) == []
     await stage.settled()
     assert seen(transport) == [1, 2, 3]
-    assert stage.counters.repairs == 1
+    assert (stage.counters.repairs, stage.written, stage.counters.caught_up) == ({"gap": 1}, 0, 3)
+    assert stage.counters.repair_times.count == 1
 
 
 async def test_events_that_swap_places_are_set_right(stage: Stage) -> None:
@@ -499,10 +501,9 @@ async def test_a_position_is_good_if_everything_after_it_is_there() -> None:
 async def test_a_newer_state_is_written_and_an_older_one_is_not(stage: Stage) -> None:
     stage.open()
     _, transport = stage.join()
-    for n in (1, 3, 2, 3):
-        stage.feed.hear_state(5, Position(1, n), b'{"progress":%d' % n, 2e9)
+    heard = [stage.feed.hear_state(5, Position(1, n), b'{"progress":%d' % n, 2e9) for n in (1, 3, 2, 3)]
     assert transport.texts == ['{"progress":1}', '{"progress":3}']
-    assert stage.counters.repeated == 2
+    assert heard == [1, 1, None, None]
 
 
 async def test_a_state_after_the_end_is_not_shown_and_a_newcomer_does_not_see_the_ended(stage: Stage) -> None:

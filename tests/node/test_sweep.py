@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from websockets.frames import Close, Opcode
 
+from node.counters import NodeCounters
 from node.handshake import leaves_at
-from node.hub import HubCounters
 from node.session import Session
 from node.sweep import Sweep
+from shared.server_clock import ServerClock
 from tests.node.fakes import House, Transport, make_session
 
 
@@ -23,13 +24,21 @@ class Lodge:
 
     sessions: list[Session] = field(default_factory=list)
     closing_sessions: set[Session] = field(default_factory=set)
-    counters: HubCounters = field(default_factory=HubCounters)
+    counters: NodeCounters = field(default_factory=lambda: NodeCounters(ServerClock()))
     connected: bool = True
     down_for: float = 0.0
+    told: list[tuple[Session, float]] = field(default_factory=list)
 
     @property
     def connections(self) -> Lodge:
         return self
+
+    @property
+    def log(self) -> Lodge:
+        return self
+
+    def cut_off(self, session: Session, seconds: float) -> None:
+        self.told.append((session, seconds))
 
 
 @pytest.fixture

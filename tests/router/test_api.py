@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -447,9 +448,55 @@ async def test_health_and_metrics_need_no_credential(router: httpx.AsyncClient) 
         assert (await router.get(f"http://router/{path}", headers={"Authorization": ""})).status_code == 200
 
 
-async def test_metrics_count_what_was_published_by_type(router: httpx.AsyncClient) -> None:
+async def metric(router: httpx.AsyncClient, name: str) -> dict[str, float]:
+    """Return a metric's values by their labels as they are written, without those of a convention."""
+    text = (await router.get("http://router/metrics")).text
+    found = re.findall(rf"^{name}(?:{{(.*)}})? (\S+)$", text, re.MULTILINE)
+    kept = [
+        (",".join(label for label in labels.split(",") if "messaging" not in label), value) for labels, value in found
+    ]
+    return {labels: float(value) for labels, value in kept}
+
+
+async def test_metrics_count_what_was_published_by_type_and_audience(router: httpx.AsyncClient) -> None:
     await router.post("/notifications", json=SYSTEM)
     await router.post("/messages", json=CUSTOM)
-    text = (await router.get("http://router/metrics")).text
-    assert 'vsrt_router_published_messages_total{type="system_message"} 1.0' in text
-    assert 'vsrt_router_published_messages_total{type="custom"} 1.0' in text
+    await router.post("/notifications", json={**COMPLETE, "user_id": 7})
+    assert await metric(router, "messaging_client_sent_messages_total") == {
+        'audience="admin",type="system_message"': 1,
+        'audience="user",type="custom"': 2,
+        'audience="admin",type="transcode_complete"': 1,
+        'audience="user",type="transcode_complete"': 1,
+    }
+
+
+async def test_metrics_tell_of_batches_and_of_keys_that_come_again(router: httpx.AsyncClient) -> None:
+    items = [CUSTOM, {"audience": "all", "message": {"no": "type"}}, CUSTOM]
+    for _ in range(2):
+        await router.post("/messages/batch", json={"items": items}, headers={"Idempotency-Key": "one"})
+    await router.post("/messages", json=CUSTOM, headers={"Idempotency-Key": "one"})
+    assert await metric(router, "vsrt_router_known_keys_total") == {'outcome="replayed"': 1, 'outcome="conflict"': 1}
+    assert (await metric(router, "vsrt_router_refused_items_total"))['status="422"'] == 2
+    assert await metric(router, "vsrt_router_batch_size_sum") == {"": 6}
+
+
+async def test_metrics_tell_why_callers_were_refused(router: httpx.AsyncClient) -> None:
+    for credential in ("", "Bearer wrong", bearer("read")["Authorization"]):
+        await router.post("/messages", json=CUSTOM, headers={"Authorization": credential})
+    assert await metric(router, "vsrt_auth_failures_total") == {
+        'reason="credential missing"': 1,
+        'reason="token invalid"': 1,
+        'reason="scope missing"': 1,
+    }
+
+
+async def test_metrics_tell_how_calls_ended(router: httpx.AsyncClient) -> None:
+    await router.post("/messages", json=CUSTOM)
+    await router.post("/messages", json={})
+    await router.get("/nothing")
+    counts = await metric(router, "http_server_request_duration_seconds_count")
+    assert {key: count for key, count in counts.items() if "/metrics" not in key} == {
+        'http_request_method="POST",http_response_status_code="202",http_route="/api/v1/messages"': 1,
+        'http_request_method="POST",http_response_status_code="422",http_route="/api/v1/messages"': 1,
+        'http_request_method="GET",http_response_status_code="404",http_route=""': 1,
+    }

@@ -17,11 +17,11 @@ from router.operations import (
     key_in_body,
     key_in_header,
     made_key,
-    traceparent,
 )
 from shared.errors import InvalidMessage
 from shared.keys import Keys
 from shared.redis_link import RedisLink
+from shared.trace_context import traceparent
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 FORM = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")

@@ -196,7 +196,13 @@ class Cluster:
     def add_router(self, *, module: str = "router", **env: str) -> Router:
         """Make a router without starting it; an empty value leaves a setting out."""
         name = f"router-{len(self.routers) + 1}"
-        settings = self._settings() | {"ROUTER_HOST": LOOPBACK, "ROUTER_PORT": str(free_port()), **self._env, **env}
+        settings = self._settings() | {
+            "ROUTER_HOST": LOOPBACK,
+            "ROUTER_PORT": str(free_port()),
+            "ROUTER_NAME": name,
+            **self._env,
+            **env,
+        }
         port = int(settings["ROUTER_PORT"])
         router = Router(name, module, port, port, settings, self.directory)
         router.api_key = self.api_key

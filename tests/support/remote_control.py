@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.cluster import Cluster, Node, Service
-from tests.support.ports import free_port
+from tests.support.ports import LOOPBACK, free_port
 from tests.support.redis_server import RedisServer
 
 _NODES = 2
@@ -27,8 +27,8 @@ _NODES = 2
 class RemoteControl:
     """Does what a line says."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
+    def __init__(self, cluster: Cluster, other_origin: str) -> None:
+        self._cluster, self._other_origin = cluster, other_origin
         self._services = {service.name: service for service in cluster.services}
         self._commands: dict[str, Callable[..., Awaitable[Any]]] = {
             "kill": self._kill,
@@ -42,7 +42,12 @@ class RemoteControl:
     @property
     def places(self) -> dict[str, Any]:
         cluster = self._cluster
-        return {"url": cluster.node.url, "router_url": cluster.router.url, "api_key": cluster.api_key}
+        return {
+            "url": cluster.node.url,
+            "router_url": cluster.router.url,
+            "api_key": cluster.api_key,
+            "other_origin": self._other_origin,
+        }
 
     async def obey(self, line: str) -> dict[str, Any]:
         try:
@@ -84,8 +89,12 @@ async def running() -> AsyncIterator[RemoteControl]:
         await redis.start()
         cluster = Cluster(redis, Path(scratch))
         try:
-            await cluster.start(nodes=_NODES, NODE_PORT=str(free_port()), NODE_REUSE_PORT="true")
-            yield RemoteControl(cluster)
+            # Where nobody listens yet: for an app that is not served by the nodes.
+            other_origin = f"http://{LOOPBACK}:{free_port()}"
+            await cluster.start(
+                nodes=_NODES, NODE_PORT=str(free_port()), NODE_REUSE_PORT="true", BACKEND_CORS_ORIGINS=other_origin
+            )
+            yield RemoteControl(cluster, other_origin)
         finally:
             try:
                 await cluster.close()

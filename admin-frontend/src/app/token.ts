@@ -1,5 +1,7 @@
 import { useSyncExternalStore } from 'react';
 
+import { claimsIn, expiryOf, subjectOf } from '../realtime';
+
 /** What the page reads of a token, to say early what the server would refuse; the server alone decides. */
 export interface Claims {
   userId: string;
@@ -12,25 +14,18 @@ export interface Claims {
 const KEY = 'token';
 const listeners = new Set<() => void>();
 
-/** Read a JWT's claims; null for what is none. */
+/** Read a JWT's claims; null for what is none, or lacks what a node demands. */
 export function claimsOf(token: string): Claims | null {
-  const [, body, ...rest] = token.split('.');
-  if (body === undefined || rest.length !== 1) return null;
-  try {
-    const bytes = Uint8Array.from(atob(body.replaceAll('-', '+').replaceAll('_', '/')), (byte) => byte.charCodeAt(0));
-    const claims = JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>;
-    const { sub, exp, username, scope } = claims;
-    if ((typeof sub !== 'string' && typeof sub !== 'number') || typeof exp !== 'number') return null;
-    return {
-      userId: String(sub),
-      username: typeof username === 'string' ? username : String(sub),
-      isAdmin: claims['is_admin'] === true,
-      scopes: new Set(typeof scope === 'string' ? scope.split(' ').filter(Boolean) : []),
-      expiresAt: exp * 1000,
-    };
-  } catch {
-    return null;
-  }
+  const [userId, expiresAt] = [subjectOf(token), expiryOf(token)];
+  if (userId === null || expiresAt === null) return null;
+  const { username, is_admin: isAdmin, scope } = claimsIn(token) ?? {};
+  return {
+    userId,
+    username: typeof username === 'string' ? username : userId,
+    isAdmin: isAdmin === true,
+    scopes: new Set(typeof scope === 'string' ? scope.split(' ').filter(Boolean) : []),
+    expiresAt,
+  };
 }
 
 export function storedToken(): string | null {

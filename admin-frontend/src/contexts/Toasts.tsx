@@ -1,5 +1,6 @@
 import { Button, notification } from 'antd';
 import { type ReactNode, useCallback, useEffect, useRef, useState } from 'react';
+import { createPortal } from 'react-dom';
 
 import { LiveRegion } from '../components/LiveRegion';
 import { describe, lineOf } from '../components/NotificationList/describe';
@@ -27,10 +28,12 @@ export function Toasts({ session }: { session: Session }) {
   const format = useFormat();
   const variables = useThemeVariables();
   const narrow = useMedia('(max-width: 640px)');
+  const place = useRef<HTMLElement>(null);
   const [api, holder] = notification.useNotification({
     placement: narrow ? 'top' : 'bottomLeft',
     top: 64,
     stack: false,
+    getContainer: () => place.current ?? document.body,
   });
   const groups = useRef(new ToastGroups());
   const [said, setSaid] = useState('');
@@ -89,6 +92,8 @@ export function Toasts({ session }: { session: Session }) {
   return (
     <>
       {holder}
+      {/* A landmark, by which screen readers find them; in the body, for they lie above everything. */}
+      {createPortal(<section ref={place} aria-label={messages.toast.region} />, document.body)}
       <LiveRegion text={said} />
     </>
   );

@@ -2,17 +2,8 @@ import { useMemo, useSyncExternalStore } from 'react';
 
 import { useSession } from '../contexts/SessionContext';
 import type { ConnectionSnapshot } from '../realtime';
+import { BEFORE } from '../realtime/snapshot';
 
-/** Before there is a client: a page that is just being opened. */
-const NOT_YET: ConnectionSnapshot = {
-  state: 'idle',
-  attempt: 0,
-  nextAttemptAt: null,
-  lastClose: null,
-  stats: null,
-  userId: null,
-  recovered: null,
-};
 const nothing = (): void => undefined;
 const never = (): (() => void) => nothing;
 
@@ -31,7 +22,7 @@ export function useConnection(): Connection {
   const client = session?.client;
   const snapshot = useSyncExternalStore(
     useMemo(() => client?.subscribe.bind(client) ?? never, [client]),
-    () => client?.snapshot ?? NOT_YET,
+    () => client?.snapshot ?? BEFORE,
   );
   return useMemo(
     () => ({

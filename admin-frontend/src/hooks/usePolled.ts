@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useRef, useState } from 'react';
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 
 export interface Polled<T> {
   /** What was last read; it stays while reading fails. */
@@ -8,14 +8,28 @@ export interface Polled<T> {
   /** Why the last attempt failed; null when it did not. */
   error: unknown;
   refresh: () => void;
+  /** Take what was heard in another way and is newer than anything read: it stands for the newest that was read. */
+  take: (data: T) => void;
 }
 
-/** Read something every `interval` ms while the page is seen, and at once when it is seen again; keep the last few. */
-export function usePolled<T>(read: (signal: AbortSignal) => Promise<T>, interval: number, kept = 1): Polled<T> {
-  const [state, setState] = useState<Omit<Polled<T>, 'refresh'>>({ data: null, past: [], error: null });
+type State<T> = Omit<Polled<T>, 'refresh' | 'take'>;
+
+/**
+ * Read something every `interval` ms while the page is seen, and at once when it is seen again; keep the last few.
+ *
+ * Without `read` nothing happens yet.
+ */
+export function usePolled<T>(
+  read: ((signal: AbortSignal) => Promise<T>) | null,
+  interval: number,
+  kept = 1,
+): Polled<T> {
+  const [state, setState] = useState<State<T>>({ data: null, past: [], error: null });
   const poke = useRef<() => void>(() => undefined);
+  const taken = useRef(0);
 
   useEffect(() => {
+    if (read === null) return;
     const stop = new AbortController();
     const { signal } = stop;
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -25,9 +39,11 @@ export function usePolled<T>(read: (signal: AbortSignal) => Promise<T>, interval
       clearTimeout(timer);
       if (reading || document.hidden) return;
       reading = true;
+      const takenBefore = taken.current;
       try {
         const data = await read(signal);
-        if (!signal.aborted) {
+        // What was asked for before something newer was heard may be older than that.
+        if (!signal.aborted && taken.current === takenBefore) {
           setState(({ past }) => ({ data, past: [...past, data].slice(-kept), error: null }));
         }
       } catch (error) {
@@ -50,5 +66,9 @@ export function usePolled<T>(read: (signal: AbortSignal) => Promise<T>, interval
   const refresh = useCallback(() => {
     poke.current();
   }, []);
-  return { ...state, refresh };
+  const take = useCallback((data: T) => {
+    taken.current += 1;
+    setState(({ past }) => ({ data, past: [...past.slice(0, -1), data], error: null }));
+  }, []);
+  return useMemo(() => ({ ...state, refresh, take }), [state, refresh, take]);
 }

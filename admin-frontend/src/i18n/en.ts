@@ -99,6 +99,7 @@ export const en: Messages = {
   },
 
   toast: {
+    region: 'Pop-ups',
     complete: (count) => `${plural(count, 'transcode')} completed`,
     failed: (count) => `${plural(count, 'transcode')} failed`,
     system: (count) => plural(count, 'system message'),
@@ -161,7 +162,7 @@ export const en: Messages = {
     title: 'Send a system message',
     intro: 'It shows at once on the pages of its audience; whoever is away gets it on return.',
     target: 'Audience',
-    targets: { admin: 'All admins', all: 'Everybody', users: 'Certain users' },
+    targets: { admin: 'All admins', all: 'Everybody', users: 'Specific users' },
     targetHints: {
       admin: (count) => (count === null ? 'Every admin page' : `${plural(count, 'admin connection')} now`),
       all: (count) => (count === null ? 'Every connected page' : `${plural(count, 'connection')} now`),
@@ -219,6 +220,18 @@ export const en: Messages = {
       expired: 'The token has expired; get a new one',
       notAdmin: 'This is not an administrator’s token (is_admin is not true)',
     },
+  },
+
+  newToken: {
+    title: 'Change token',
+    titleNeeded: 'A new token is needed',
+    intro:
+      'Paste another administrator’s token. With one of the same account, the page and its connection simply go on.',
+    introNeeded:
+      'The server no longer accepts the present token: it has expired, or an administrator ended the connection. With a new one the page goes on from here, and what was missed is caught up.',
+    submit: 'Use this token',
+    refused: 'The server does not accept this token',
+    expiresIn: (left) => `The token expires in ${left}. Replace it now, and the connection goes on without a break.`,
   },
 
   time: {

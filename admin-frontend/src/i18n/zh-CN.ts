@@ -97,6 +97,7 @@ export const zhCN = {
     other: (count: number) => `${count} 条通知`,
     more: (count: number) => `另有 ${count} 条`,
     mute: '不再弹出',
+    region: '弹出提醒',
   },
 
   message: {
@@ -210,6 +211,17 @@ export const zhCN = {
       expired: '令牌已到期，请获取新的令牌',
       notAdmin: '这不是管理员的令牌（is_admin 不为 true）',
     },
+  },
+
+  newToken: {
+    title: '更换令牌',
+    titleNeeded: '需要新的令牌',
+    intro: '粘贴另一个管理员令牌。如果是同一账户的，页面和连接都会继续。',
+    introNeeded:
+      '服务器不再接受现在的令牌：它已到期，或连接被管理员结束。粘贴新的令牌后，页面会接着运行，错过的通知会补上。',
+    submit: '使用此令牌',
+    refused: '服务器不接受这个令牌',
+    expiresIn: (left: string) => `令牌将在 ${left}后到期。现在更换，连接不会中断。`,
   },
 
   time: {

@@ -1,6 +1,6 @@
 import { Cursors } from './cursors';
+import { subjectOf } from './jwt';
 import type { CursorStorage } from './options';
-import { subjectOf } from './tokens';
 
 /** Keeps the place in the streams over a reload of the page; for whoever it is that the token names, and nobody else. */
 export class CursorMemory {

@@ -6,7 +6,8 @@ import { backoff } from './backoff';
 import { CLOSE_CODES, CloseCode } from './closeCodes';
 import { Cursors } from './cursors';
 import { Emitter } from './emitter';
-import { expiryOf, subjectOf, Tokens } from './tokens';
+import { expiryOf, subjectOf } from './jwt';
+import { Tokens } from './tokens';
 
 test('back-off doubles up to its bound, and lies anywhere below', () => {
   const longest = [1, 2, 3, 4, 5, 6, 1e9].map((attempt) => backoff(attempt, 3000, 30_000, () => 1));
@@ -81,7 +82,8 @@ describe('tokens', () => {
   test('tell when they end and whose they are, in any language; opaque ones tell nothing', () => {
     expect(expiryOf(jwt({ exp: 1_770_000_000 }))).toBe(1_770_000_000_000);
     expect(subjectOf(jwt({ sub: '小明>?' }))).toBe('小明>?');
-    for (const token of ['opaque', 'a.b.c', 'a.W10.c', '', 'a.!.c'])
+    expect(subjectOf(`x.${btoa('{"sub":7}')}.y`)).toBe('7');
+    for (const token of ['opaque', 'a.b.c', 'a.W10.c', '', 'a.!.c', 'a.e30', 'a.e30.c.d'])
       expect([expiryOf(token), subjectOf(token)]).toEqual([null, null]);
   });
 

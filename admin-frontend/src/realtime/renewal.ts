@@ -1,6 +1,7 @@
 import type { Clock, TimerId } from './clock';
 import { asError } from './errors';
-import { expiryOf, type Tokens } from './tokens';
+import { expiryOf } from './jwt';
+import type { Tokens } from './tokens';
 
 const LONGEST_MARGIN_MS = 60_000;
 const MARGIN = 0.2; // of the life that is left

@@ -1,6 +1,6 @@
 import { withDeadline, type Clock } from './clock';
 import { RealtimeError } from './errors';
-import { isFields } from './frames';
+import { expiryOf } from './jwt';
 
 export interface TokenSources {
   /** Asked before every attempt. Default: `localStorage.token`. */
@@ -106,27 +106,4 @@ export class Tokens {
 
 function storedToken(): string | null {
   return typeof localStorage === 'undefined' ? null : localStorage.getItem('token');
-}
-
-/** Return when a JWT expires, ms since 1970; null if it does not say. Nothing is verified: that is the node's business. */
-export function expiryOf(token: string): number | null {
-  const exp = claimsOf(token)['exp'];
-  return typeof exp === 'number' ? exp * 1000 : null;
-}
-
-/** Return whose token it is; null if it does not say. */
-export function subjectOf(token: string): string | null {
-  const { sub } = claimsOf(token);
-  return typeof sub === 'string' ? sub : null;
-}
-
-function claimsOf(token: string): Record<string, unknown> {
-  const payload = token.split('.')[1] ?? '';
-  try {
-    const bytes = Uint8Array.from(atob(payload.replaceAll('-', '+').replaceAll('_', '/')), (c) => c.charCodeAt(0));
-    const claims: unknown = JSON.parse(new TextDecoder().decode(bytes));
-    return isFields(claims) ? claims : {};
-  } catch {
-    return {}; // opaque, so it says nothing
-  }
 }

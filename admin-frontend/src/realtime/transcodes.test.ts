@@ -106,6 +106,76 @@ describe('the newest value', () => {
   });
 });
 
+describe('of several ends', () => {
+  const phase = (): string | undefined => {
+    clock.advance(50);
+    return store.snapshot.get(123)?.phase;
+  };
+  /** Ask, wait for as long as an answer takes, and take it. */
+  const poll = (answer: TranscodeComplete | TranscodeFailed | TranscodeProgress, meanwhile = (): void => undefined) => {
+    clock.advance(1000);
+    const askedAt = clock.now();
+    meanwhile();
+    clock.advance(10);
+    store.merge([answer], askedAt);
+  };
+
+  test('within one second the last one counts, as in the cluster', () => {
+    store.apply(complete(5));
+    expect(store.apply(failed(5))).toBe(true);
+    expect(phase()).toBe('failed');
+    expect(store.apply(complete(5))).toBe(true);
+    expect(phase()).toBe('complete');
+  });
+
+  test('the same one said twice is nothing new', () => {
+    store.apply(complete(5));
+    expect(store.apply(complete(5))).toBe(false);
+  });
+
+  test('a failure after a completion has not come as far as the end', () => {
+    store.apply(complete(5));
+    store.apply(failed(5));
+    expect(seen()).toBe(0);
+  });
+
+  test('polling tells the same as the socket, in the same second or a later one', () => {
+    store.apply(complete(5));
+    store.apply(failed(5));
+    poll(failed(5));
+    expect(phase()).toBe('failed');
+    poll(complete(6));
+    expect(phase()).toBe('complete');
+  });
+
+  test('an answer that was under way when the socket told more undoes nothing', () => {
+    store.apply(complete(5));
+    poll(complete(5), () => store.apply(failed(5)));
+    expect(phase()).toBe('failed');
+  });
+
+  // The router's timestamp is of when it came; the cluster's table goes by when the producer sent it.
+  test('one that was late for the cluster is put right by polling', () => {
+    store.apply(complete(5));
+    store.apply(failed(8));
+    poll(complete(5));
+    expect(phase()).toBe('complete');
+  });
+
+  test('one that was followed by a new start within its second is put right by polling', () => {
+    store.apply(complete(5));
+    expect(store.apply(progress(5, 1))).toBe(false);
+    poll(progress(5, 1));
+    expect(phase()).toBe('active');
+  });
+
+  test('progress does not go backwards by polling all the same', () => {
+    store.apply(progress(5, 60));
+    poll(progress(5, 50));
+    expect(seen()).toBe(60);
+  });
+});
+
 describe('polled values', () => {
   test('fill in what the socket did not tell', () => {
     store.apply(progress(1, 10));

@@ -25,9 +25,18 @@ const NOTIFY_EVERY_MS = 50;
 /**
  * The newest value of every transcode.
  *
- * Never backwards: what is older by its timestamp is dropped, whatever way it came, and within one second (timestamps
- * have no more) an end wins over progress, and more progress over less. Listeners are told at once of the first
- * change, and then of all those of 50 ms together: at 200 updates a second a page has better things to do.
+ * Never backwards, and in the end what the cluster's own table says. That orders by microseconds of the producer, while a
+ * timestamp is the router's, in seconds; so it takes more than a timestamp to do the same:
+ *
+ * | comes | wins over what is known |
+ * | --- | --- |
+ * | by the socket, of a later second | always |
+ * | by the socket, of the same second | an end over progress, more progress over less, an end over an end: events come in order |
+ * | by polling, asked for after the known one was heard | always, for the table is right; only of two states of progress as by the socket |
+ * | by polling, asked for before | as by the socket, but never an end over an end |
+ *
+ * Listeners are told at once of the first change, and then of all those of 50 ms together: at 200 updates a second a
+ * page has better things to do.
  */
 export class TranscodeStore {
   #states = new Map<number, TranscodeState>();
@@ -47,7 +56,7 @@ export class TranscodeStore {
 
   /** Take what the socket says; false if it is nothing new. */
   apply(message: ServerMessage): boolean {
-    if (!isTranscode(message) || !this.#take(message)) return false;
+    if (!isTranscode(message) || !this.#take(message, isNews)) return false;
     this.#changed();
     return true;
   }
@@ -55,23 +64,24 @@ export class TranscodeStore {
   /**
    * Take what polling found: every state there is.
    *
-   * @param askedAt when it was asked for, ms since 1970. What is not among the answer, and was last heard of before,
-   *     has aged out; without it nothing is taken away.
+   * @param askedAt when it was asked for, ms since 1970. Of what was last heard of before, the answer knows more: what is
+   *     not in it has aged out. Without it nothing is taken away.
    */
   merge(polled: readonly TranscodeMessage[], askedAt = -Infinity): void {
     const found = new Set(polled.map((message) => message.video_id));
     let changed = false;
-    for (const message of polled) changed = this.#take(message) || changed;
+    const wins: Rule = (next, known) => (known.seenAt < askedAt ? isTruth(next, known) : isLeftOut(next, known));
+    for (const message of polled) changed = this.#take(message, wins) || changed;
     for (const [videoId, { seenAt }] of this.#states) {
       if (!found.has(videoId) && seenAt < askedAt) changed = this.#states.delete(videoId);
     }
     if (changed) this.#changed();
   }
 
-  #take(message: TranscodeMessage): boolean {
+  #take(message: TranscodeMessage, wins: Rule): boolean {
     const known = this.#states.get(message.video_id);
     const next = stateOf(message, known, this.clock.now());
-    if (known !== undefined && !isNews(next, known)) return false;
+    if (known !== undefined && !wins(next, known)) return false;
     this.#states.set(message.video_id, next);
     if (this.#states.size > LIMIT) this.#forgetOne();
     return true;
@@ -109,13 +119,41 @@ function isTranscode(message: ServerMessage): message is TranscodeMessage {
   );
 }
 
+type Rule = (next: TranscodeState, known: TranscodeState) => boolean;
+
+/** By the socket. */
 function isNews(next: TranscodeState, known: TranscodeState): boolean {
-  const [then, now] = [Date.parse(known.timestamp), Date.parse(next.timestamp)];
-  if (now !== then) return !(now < then);
-  if (known.phase !== 'active') return false;
-  if (next.phase !== 'active') return true;
+  return isEnd(next) && isEnd(known) && compare(next, known) === 0 ? !isSame(next, known) : isLeftOut(next, known);
+}
+
+/** By polling, and it may be older than what the socket told. */
+function isLeftOut(next: TranscodeState, known: TranscodeState): boolean {
+  const order = compare(next, known);
+  if (order !== 0) return order > 0;
+  if (isEnd(known)) return false;
+  if (isEnd(next)) return true;
   if (next.status !== known.status) return next.progress >= known.progress;
   return next.progress > known.progress || (next.progress === known.progress && next.message !== known.message);
+}
+
+/** By polling, and it was read from the cluster's table after the socket had told what is known. */
+function isTruth(next: TranscodeState, known: TranscodeState): boolean {
+  return isEnd(next) || isEnd(known) ? !isSame(next, known) : isLeftOut(next, known);
+}
+
+function isEnd({ phase }: TranscodeState): boolean {
+  return phase !== 'active';
+}
+
+/** Above zero: `next` is of a later second, or says none that can be compared. */
+function compare(next: TranscodeState, known: TranscodeState): number {
+  const between = Date.parse(next.timestamp) - Date.parse(known.timestamp);
+  return Number.isNaN(between) ? 1 : between;
+}
+
+function isSame(a: TranscodeState, b: TranscodeState): boolean {
+  const both = { ...a, seenAt: b.seenAt };
+  return Object.entries(both).every(([field, value]) => b[field as keyof TranscodeState] === value);
 }
 
 function stateOf(message: TranscodeMessage, known: TranscodeState | undefined, seenAt: number): TranscodeState {
@@ -133,7 +171,8 @@ function stateOf(message: TranscodeMessage, known: TranscodeState | undefined, s
     }
     case 'transcode_failed': {
       const { title, error } = message;
-      return { ...common, title, error, status: 'failed', progress: known?.progress ?? 0, phase: 'failed' };
+      const progress = known?.phase === 'complete' ? 0 : (known?.progress ?? 0);
+      return { ...common, title, error, status: 'failed', progress, phase: 'failed' };
     }
   }
 }

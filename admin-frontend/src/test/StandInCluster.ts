@@ -4,7 +4,8 @@ import type { AddressInfo } from 'node:net';
 
 import { WebSocketServer } from 'ws';
 
-import { connected, Visit } from './StandInNode';
+import { CloseCode } from '../realtime';
+import { connected, STATS, Visit } from './StandInNode';
 
 /** A node's sockets and its HTTP calls at one address, as a page needs them; real ones, which do what a test wants. */
 export class StandInCluster {
@@ -12,16 +13,20 @@ export class StandInCluster {
   /** What polling is told. */
   transcodes: object[] = [];
   polls = 0;
+  /** What is told of the cluster's counters; one that waits is told when it comes. */
+  stats: () => object | Promise<object> = () => STATS;
   isDown = false;
+  /** A token with which nobody is let in. */
+  refuses: string | null = null;
   readonly #http: Server;
   readonly #sockets = new WebSocketServer({ noServer: true, handleProtocols: () => 'bearer' });
 
   private constructor() {
     this.#http = createServer((request, response) => {
-      const isPoll = request.url === '/api/v1/transcodes';
-      if (isPoll) this.polls += 1;
-      response.writeHead(isPoll ? 200 : 404, { 'Content-Type': 'application/json' });
-      response.end(JSON.stringify({ transcodes: this.transcodes }));
+      void this.#answer(request.url).then((answer) => {
+        response.writeHead(answer === null ? 404 : 200, { 'Content-Type': 'application/json' });
+        response.end(JSON.stringify(answer));
+      });
     });
     this.#http.on('upgrade', (request, socket, head) => {
       if (this.isDown) socket.destroy();
@@ -60,9 +65,17 @@ export class StandInCluster {
     await new Promise((resolve) => this.#http.close(resolve));
   }
 
+  async #answer(url = ''): Promise<object | null> {
+    if (url === '/api/v1/ws/stats') return this.stats();
+    if (url !== '/api/v1/transcodes') return null;
+    this.polls += 1;
+    return { transcodes: this.transcodes };
+  }
+
   #visited(visit: Visit): void {
     this.visits.push(visit);
-    visit.send(connected());
+    if (visit.token === this.refuses) visit.close(CloseCode.UNAUTHENTICATED);
+    else visit.send(connected());
   }
 }
 

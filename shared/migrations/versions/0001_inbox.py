@@ -11,7 +11,7 @@ branch_labels = None
 depends_on = None
 
 _UNREAD = {"postgresql_where": sa.text("NOT is_read"), "sqlite_where": sa.text("is_read = 0")}
-_EXPIRES = sa.text("expires_at IS NOT NULL")
+_EXPIRES = dict.fromkeys(("postgresql_where", "sqlite_where"), sa.text("expires_at IS NOT NULL"))
 
 
 def _bytes(length: int) -> sa.String:
@@ -82,12 +82,12 @@ def _create_indexes() -> None:
     op.create_index("inbox_notification_type", table, of_type)
     op.create_index("inbox_notification_type_unread", table, of_type, **_UNREAD)  # type: ignore[arg-type]
     op.create_index("inbox_notification_age", table, ["published_at"])
+    op.create_index("inbox_notification_expiry", table, ["expires_at"], **_EXPIRES)  # type: ignore[arg-type]
     op.create_index(
-        "inbox_notification_expiry",
+        "inbox_notification_audience_expiry",
         table,
-        ["expires_at", "audience"],
-        postgresql_where=_EXPIRES,
-        sqlite_where=_EXPIRES,
+        ["audience", "expires_at"],
+        **_EXPIRES,  # type: ignore[arg-type]
     )
 
 

@@ -60,7 +60,7 @@ def _change_envelope() -> None:
     envelope.VERSION = ENVELOPE.encode()
     changes = {
         envelope.read: ("fields[0] == VERSION", 'fields[0] in (b"1", b"2")'),
-        envelope.control: ("- - - - - -\\n", "- - - - - - zone-a\\n"),
+        envelope.control: ("%s - -\\n", "%s - - zone-a\\n"),
         envelope.probe: ("- - - - - -\\n", "- - - - - - zone-a\\n"),
     }
     for function, (old, new) in changes.items():

@@ -1,13 +1,14 @@
-import { BellOutlined, CheckOutlined, CloseOutlined, MutedOutlined, SoundOutlined } from '@ant-design/icons';
-import { Button, Segmented, Tooltip } from 'antd';
+import { BellOutlined, CloseOutlined } from '@ant-design/icons';
+import { Button, Segmented } from 'antd';
 import { type KeyboardEvent, type Ref, useId, useState } from 'react';
 
 import { useHush } from '../../hooks/useHush';
-import { useNotificationActions, useNotifications } from '../../hooks/useNotifications';
+import { useNotifications } from '../../hooks/useNotifications';
 import { useNow } from '../../hooks/useNow';
 import { useMessages } from '../../i18n';
 import { EmptyState } from '../EmptyState';
 import { NotificationList } from '../NotificationList';
+import { NotificationTools } from '../NotificationList/NotificationTools';
 import styles from './NotificationBadge.module.css';
 
 const SHOWN = 50;
@@ -23,7 +24,6 @@ interface Props {
 export function NotificationPanel({ ref, isDialog, onClose, onViewAll }: Props) {
   const { notifications, page } = useMessages();
   const { items, unread, muted } = useNotifications();
-  const { markAsRead, setMuted } = useNotificationActions();
   const [onlyUnread, setOnlyUnread] = useState(false);
   const now = useNow(15_000);
   const heading = useId();
@@ -34,7 +34,6 @@ export function NotificationPanel({ ref, isDialog, onClose, onViewAll }: Props) 
     onClose();
   };
   const shown = onlyUnread ? items.filter((item) => !item.read) : items;
-  const muteLabel = muted ? notifications.unmute : notifications.mute;
   return (
     <div
       ref={ref}
@@ -47,30 +46,7 @@ export function NotificationPanel({ ref, isDialog, onClose, onViewAll }: Props) 
         <h2 id={heading} className={styles['heading']}>
           {notifications.title}
         </h2>
-        <Tooltip title={muteLabel}>
-          <Button
-            type="text"
-            size="small"
-            aria-label={muteLabel}
-            aria-pressed={muted}
-            icon={muted ? <MutedOutlined /> : <SoundOutlined />}
-            onClick={() => {
-              setMuted(!muted);
-            }}
-          />
-        </Tooltip>
-        <Tooltip title={notifications.markAllRead}>
-          <Button
-            type="text"
-            size="small"
-            aria-label={notifications.markAllRead}
-            icon={<CheckOutlined />}
-            disabled={unread === 0}
-            onClick={() => {
-              markAsRead();
-            }}
-          />
-        </Tooltip>
+        <NotificationTools size="small" />
         <Button type="text" size="small" aria-label={page.close} icon={<CloseOutlined />} onClick={onClose} />
       </div>
       <div className={styles['filter']}>

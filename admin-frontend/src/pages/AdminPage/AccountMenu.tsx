@@ -19,11 +19,12 @@ const THEMES = { system: <DesktopOutlined />, light: <SunOutlined />, dark: <Moo
 interface Props {
   claims: Claims | null;
   preferences: Preferences;
+  onChangeToken: () => void;
   onSignOut: () => void;
 }
 
 /** Whose token it is and how long it is good; language, appearance, and the way out. */
-export function AccountMenu({ claims, preferences, onSignOut }: Props) {
+export function AccountMenu({ claims, preferences, onChangeToken, onSignOut }: Props) {
   const { page } = useMessages();
   const name = claims?.username ?? '?';
   const items: MenuProps['items'] = [
@@ -57,12 +58,14 @@ export function AccountMenu({ claims, preferences, onSignOut }: Props) {
     const [what, value] = key.split(':');
     if (what === 'locale') preferences.setLocale(value as Locale);
     else if (what === 'theme') preferences.setTheme(value as ThemeChoice);
+    else if (what === 'token') onChangeToken();
     else onSignOut();
   };
   return (
     <Dropdown
       trigger={['click']}
       placement="bottomRight"
+      getPopupContainer={(button) => button.parentElement ?? document.body} // within the header's landmark
       menu={{
         items,
         onClick: choose,

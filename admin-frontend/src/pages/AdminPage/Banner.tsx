@@ -2,20 +2,24 @@ import { WarningFilled } from '@ant-design/icons';
 import { Button } from 'antd';
 import { useEffect, useState } from 'react';
 
+import type { Claims } from '../../app/token';
 import { useConnection } from '../../hooks/useConnection';
+import { useNow } from '../../hooks/useNow';
 import { type Messages, useMessages } from '../../i18n';
 import { CloseCode, type ConnectionSnapshot } from '../../realtime';
 import styles from './AdminPage.module.css';
 
+const SOON = 5 * 60_000; // ms before a token ends
 const PATIENCE = 1500; // ms; a connection that is back by then was hardly gone
 
-/** What a lost connection means for the page, and what to do about it. */
-export function Banner({ onChangeToken }: { onChangeToken: () => void }) {
+/** What a lost connection means for the page, or a token that soon ends, and what to do about it. */
+export function Banner({ claims, onChangeToken }: { claims: Claims | null; onChangeToken: () => void }) {
   const messages = useMessages();
   const { snapshot, retry } = useConnection();
   const text = explain(snapshot, messages);
   const patient = usePatience(text !== null && (snapshot.state === 'waiting' || snapshot.state === 'connecting'));
-  if (text === null || patient) return null;
+  if (text === null) return <ExpiresSoon claims={claims} onChangeToken={onChangeToken} />;
+  if (patient) return null;
   const { state, lastClose } = snapshot;
   const needsToken = lastClose?.code === CloseCode.UNAUTHENTICATED;
   const detail =
@@ -36,6 +40,22 @@ export function Banner({ onChangeToken }: { onChangeToken: () => void }) {
           {messages.connection.retryNow}
         </Button>
       ) : null}
+    </div>
+  );
+}
+
+/** A token that is replaced before its end costs no connection. */
+function ExpiresSoon({ claims, onChangeToken }: { claims: Claims | null; onChangeToken: () => void }) {
+  const { newToken, page, time } = useMessages();
+  const now = useNow(1000);
+  const left = (claims?.expiresAt ?? Infinity) - now;
+  if (left > SOON || left <= 0) return null;
+  const seconds = Math.ceil(left / 1000);
+  return (
+    <div className={styles['banner']} data-tone="warning">
+      <WarningFilled aria-hidden />
+      <p>{newToken.expiresIn(time.duration(0, 0, Math.floor(seconds / 60), seconds % 60))}</p>
+      <Button onClick={onChangeToken}>{page.changeToken}</Button>
     </div>
   );
 }

@@ -15,11 +15,12 @@ interface Props {
   preferences: Preferences;
   onCompose: () => void;
   onViewAll: () => void;
+  onChangeToken: () => void;
   onSignOut: () => void;
 }
 
 /** Who and where one is, how the connection stands, and what can be done from everywhere. */
-export function Header({ claims, preferences, onCompose, onViewAll, onSignOut }: Props) {
+export function Header({ claims, preferences, onCompose, onViewAll, onChangeToken, onSignOut }: Props) {
   const { page } = useMessages();
   const maySend = claims?.scopes.has('publish') ?? false;
   return (
@@ -51,7 +52,7 @@ export function Header({ claims, preferences, onCompose, onViewAll, onSignOut }:
             </Button>
           </Tooltip>
           <NotificationBadge onViewAll={onViewAll} />
-          <AccountMenu claims={claims} preferences={preferences} onSignOut={onSignOut} />
+          <AccountMenu claims={claims} preferences={preferences} onChangeToken={onChangeToken} onSignOut={onSignOut} />
         </div>
       </div>
     </header>

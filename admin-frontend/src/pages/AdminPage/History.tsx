@@ -1,13 +1,14 @@
-import { BellOutlined, CheckOutlined, MutedOutlined, SearchOutlined, SoundOutlined } from '@ant-design/icons';
-import { Alert, Button, Input, Segmented, Select, Tooltip } from 'antd';
+import { BellOutlined, SearchOutlined } from '@ant-design/icons';
+import { Alert, Button, Input, Segmented, Select } from 'antd';
 import { useDeferredValue, useMemo, useState } from 'react';
 
 import { EmptyState } from '../../components/EmptyState';
 import { NotificationList } from '../../components/NotificationList';
 import { describe, type Kind, kindOf, lineOf } from '../../components/NotificationList/describe';
+import { NotificationTools } from '../../components/NotificationList/NotificationTools';
 import { Panel } from '../../components/Panel';
 import { useLost } from '../../hooks/useLost';
-import { useNotificationActions, useNotifications } from '../../hooks/useNotifications';
+import { useNotifications } from '../../hooks/useNotifications';
 import { useNow } from '../../hooks/useNow';
 import { useFormat, useMessages } from '../../i18n';
 import type { NotificationItem } from '../../realtime';
@@ -45,7 +46,7 @@ export function History({ id }: { id: string }) {
           {muted ? <span>{notifications.mutedShort}</span> : null}
         </>
       }
-      tools={<Tools unread={unread} muted={muted} />}
+      tools={<NotificationTools />}
       filters={
         <>
           <Segmented<ReadFilter>
@@ -110,38 +111,6 @@ function Lost() {
   if (!lost) return null;
   const closable = { 'aria-label': page.close, onClose: dismiss };
   return <Alert banner type="warning" title={connection.lost} closable={closable} />;
-}
-
-function Tools({ unread, muted }: { unread: number; muted: boolean }) {
-  const { notifications } = useMessages();
-  const { markAsRead, setMuted } = useNotificationActions();
-  const muteLabel = muted ? notifications.unmute : notifications.mute;
-  return (
-    <>
-      <Tooltip title={muteLabel}>
-        <Button
-          type="text"
-          aria-label={muteLabel}
-          aria-pressed={muted}
-          icon={muted ? <MutedOutlined /> : <SoundOutlined />}
-          onClick={() => {
-            setMuted(!muted);
-          }}
-        />
-      </Tooltip>
-      <Tooltip title={notifications.markAllRead}>
-        <Button
-          type="text"
-          aria-label={notifications.markAllRead}
-          icon={<CheckOutlined />}
-          disabled={unread === 0}
-          onClick={() => {
-            markAsRead();
-          }}
-        />
-      </Tooltip>
-    </>
-  );
 }
 
 function Nothing({ any, onlyUnread, onClear }: { any: boolean; onlyUnread: boolean; onClear: () => void }) {

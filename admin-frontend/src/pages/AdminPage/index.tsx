@@ -1,11 +1,9 @@
-import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from 'react';
+import { lazy, Suspense, useEffect, useMemo, useState } from 'react';
 
-import { fetchCounts, fetchNodes } from '../../api/cluster';
 import type { Preferences } from '../../app/preferences';
 import type { Claims } from '../../app/token';
 import { storedToken } from '../../app/token';
 import { useNotifications } from '../../hooks/useNotifications';
-import { usePolled } from '../../hooks/usePolled';
 import { useMessages } from '../../i18n';
 import { Address } from '../../realtime';
 import styles from './AdminPage.module.css';
@@ -15,7 +13,11 @@ import { Counters } from './Counters';
 import { Header } from './Header';
 import { History } from './History';
 import { Nodes } from './Nodes';
+import { TokenDialog } from './TokenDialog';
 import { Transcodes } from './Transcodes';
+import { useCounters } from './useCounters';
+import { useNewToken } from './useNewToken';
+import { useNodes } from './useNodes';
 
 // Most visits write nothing.
 const Composer = lazy(() => import('./Composer'));
@@ -35,18 +37,12 @@ interface Props {
 export function AdminPage({ claims, preferences, onSignOut }: Props) {
   const { page } = useMessages();
   const address = useMemo(() => new Address(import.meta.env['VITE_WS_URL'] as string | undefined), []);
-  const counters = usePolled(
-    useCallback((signal: AbortSignal) => fetchCounts(address, signal), [address]),
-    COUNTERS_EVERY,
-    COUNTERS_KEPT,
-  );
-  const nodes = usePolled(
-    useCallback((signal: AbortSignal) => fetchNodes(address, storedToken(), signal), [address]),
-    NODES_EVERY,
-  );
+  const counters = useCounters(address, COUNTERS_EVERY, COUNTERS_KEPT);
+  const nodes = useNodes(address, NODES_EVERY);
   const sender = useSending(address, storedToken);
   const [composing, setComposing] = useState(false);
   const [everComposed, setEverComposed] = useState(false);
+  const token = useNewToken();
   useTitle();
 
   return (
@@ -62,10 +58,11 @@ export function AdminPage({ claims, preferences, onSignOut }: Props) {
           setComposing(true);
         }}
         onViewAll={showHistory}
+        onChangeToken={token.ask}
         onSignOut={onSignOut}
       />
       <main id="main" className={styles['main']} tabIndex={-1}>
-        <Banner onChangeToken={onSignOut} />
+        <Banner claims={claims} onChangeToken={token.ask} />
         <div className={styles['grid']}>
           <div className={styles['counters']}>
             <Counters stats={counters} interval={COUNTERS_EVERY} kept={COUNTERS_KEPT} />
@@ -81,6 +78,7 @@ export function AdminPage({ claims, preferences, onSignOut }: Props) {
           </div>
         </div>
       </main>
+      <TokenDialog token={token} />
       {everComposed ? (
         <Suspense>
           <Composer

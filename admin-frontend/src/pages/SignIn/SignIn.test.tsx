@@ -5,16 +5,11 @@ import userEvent from '@testing-library/user-event';
 import { expect, test, vi } from 'vitest';
 
 import { LANGUAGES, LocaleProvider } from '../../i18n';
+import { jwt } from '../../test/jwt';
 import { SignIn } from '.';
 
 const HOUR = 3600;
 const now = (): number => Math.floor(Date.now() / 1000);
-
-function tokenOf(claims: object): string {
-  return ['{"alg":"HS256"}', JSON.stringify(claims), 'signature']
-    .map((part) => Buffer.from(part).toString('base64url'))
-    .join('.');
-}
 
 function open() {
   const onToken = vi.fn();
@@ -37,7 +32,7 @@ async function enter(token: string): Promise<void> {
 
 test('an administrator’s token lets one in, whatever was pasted along with it', async () => {
   const { onToken } = open();
-  const token = tokenOf({ sub: '1', exp: now() + HOUR, is_admin: true });
+  const token = jwt({ exp: now() + HOUR, is_admin: true });
   await enter(`  Bearer ${token}\n`);
   expect(onToken).toHaveBeenCalledExactlyOnceWith(token);
 });
@@ -45,9 +40,9 @@ test('an administrator’s token lets one in, whatever was pasted along with it'
 test.each([
   ['', 'Paste a token'],
   ['something else', 'This is not a JWT'],
-  [tokenOf({ sub: '1', exp: now() - 1, is_admin: true }), 'The token has expired'],
-  [tokenOf({ sub: '1', exp: now() + HOUR }), 'not an administrator’s token'],
-  [tokenOf({ sub: '1', exp: now() + HOUR, is_admin: 'true' }), 'not an administrator’s token'],
+  [jwt({ exp: now() - 1, is_admin: true }), 'The token has expired'],
+  [jwt({ exp: now() + HOUR }), 'not an administrator’s token'],
+  [jwt({ exp: now() + HOUR, is_admin: 'true' }), 'not an administrator’s token'],
 ])('what the server would refuse is said at once', async (token, problem) => {
   const { onToken } = open();
   await enter(token);

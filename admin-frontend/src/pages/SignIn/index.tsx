@@ -1,12 +1,12 @@
 import { CheckOutlined, CopyOutlined } from '@ant-design/icons';
-import { Button, Input } from 'antd';
+import { Button } from 'antd';
 import { useEffect, useId, useState } from 'react';
 
 import { type Preferences } from '../../app/preferences';
-import { claimsOf } from '../../app/token';
 import { Logo } from '../../components/Logo';
-import { LANGUAGES, type Locale, type Messages, useMessages } from '../../i18n';
+import { LANGUAGES, type Locale, useMessages } from '../../i18n';
 import styles from './SignIn.module.css';
+import { TokenForm } from './TokenForm';
 
 const COMMAND = 'videosite-realtime token admin 1 --scope publish';
 
@@ -15,13 +15,11 @@ interface Props {
   onToken: (token: string) => void;
 }
 
-/** Where a token is entered. What the server would refuse anyway is said here at once. */
+/** The way in: where a token is entered, and where one comes from. */
 export function SignIn({ preferences, onToken }: Props) {
   const messages = useMessages();
   const { signIn } = messages;
-  const [token, setToken] = useState('');
-  const [problem, setProblem] = useState<string | null>(null);
-  const [field, note, title] = [useId(), useId(), useId()];
+  const title = useId();
   useEffect(() => {
     document.title = `${messages.signIn.submit} · VideoSite`;
   }, [messages]);
@@ -33,47 +31,7 @@ export function SignIn({ preferences, onToken }: Props) {
           {signIn.title}
         </h1>
         <p className={styles['intro']}>{signIn.intro}</p>
-        <form
-          noValidate
-          onSubmit={(event) => {
-            event.preventDefault();
-            const trimmed = token.trim().replace(/^Bearer\s+/i, '');
-            const found = problemOf(trimmed, messages);
-            setProblem(found);
-            if (found === null) onToken(trimmed);
-          }}
-        >
-          <label className={styles['label']} htmlFor={field}>
-            {signIn.token}
-          </label>
-          <Input.TextArea
-            id={field}
-            className={styles['token'] ?? ''}
-            autoFocus
-            rows={4}
-            spellCheck={false}
-            autoComplete="off"
-            placeholder={signIn.placeholder}
-            value={token}
-            aria-invalid={problem !== null}
-            aria-describedby={note}
-            {...(problem !== null && { status: 'error' as const })}
-            onChange={(event) => {
-              setToken(event.target.value);
-              setProblem(null);
-            }}
-            onPressEnter={(event) => {
-              event.preventDefault();
-              event.currentTarget.form?.requestSubmit();
-            }}
-          />
-          <p id={note} className={styles['problem']} role="alert">
-            {problem}
-          </p>
-          <Button type="primary" htmlType="submit" size="large" block>
-            {signIn.submit}
-          </Button>
-        </form>
+        <TokenForm submit={signIn.submit} onToken={onToken} />
         <div className={styles['help']}>
           <h2>{signIn.where}</h2>
           <p>{signIn.whereLocal}</p>
@@ -98,14 +56,6 @@ export function SignIn({ preferences, onToken }: Props) {
       </nav>
     </main>
   );
-}
-
-function problemOf(token: string, { signIn: { errors } }: Messages): string | null {
-  if (token === '') return errors.empty;
-  const claims = claimsOf(token);
-  if (!claims) return errors.malformed;
-  if (claims.expiresAt <= Date.now()) return errors.expired;
-  return claims.isAdmin ? null : errors.notAdmin;
 }
 
 function Command() {

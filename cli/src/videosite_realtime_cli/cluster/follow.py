@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from videosite_realtime_cli.cluster.log_line import GRAVE, LogLine
 from videosite_realtime_cli.terminal import legible
 
 _LOOK_EVERY = 0.1
@@ -44,17 +45,32 @@ class Follower:
         return data[:end].decode(errors="replace").splitlines()
 
 
-async def follow(follower: Follower, console: Console) -> None:
-    """Print what the parts log, until cancelled; then once more, for their last words."""
-    try:
-        while True:
-            _print(follower, console)
-            await asyncio.sleep(_LOOK_EVERY)
-    finally:
-        _print(follower, console)
+class Printer:
+    """Prints what the parts log: everything, or only what somebody should look at.
 
+    Args:
+        everything: otherwise lines from ``warning`` on, each with what follows it (a traceback).
+    """
 
-def _print(follower: Follower, console: Console) -> None:
-    for name, line in follower.news():
-        colour = _COLOURS[sum(name.encode()) % len(_COLOURS)]
-        console.print(Text.assemble((f"{name:<8} │ ", colour), legible(line)), soft_wrap=True)
+    def __init__(self, follower: Follower, console: Console, *, everything: bool) -> None:
+        self._follower, self._console, self._everything = follower, console, everything
+        self._grave: dict[str, bool] = {}  # per part, whether its present record is to be looked at
+
+    async def run(self) -> None:
+        """Print until cancelled; then once more, for their last words."""
+        try:
+            while True:
+                self._print()
+                await asyncio.sleep(_LOOK_EVERY)
+        finally:
+            self._print()
+
+    def _print(self) -> None:
+        for name, line in self._follower.news():
+            read = LogLine.read(line)
+            if read is not None:
+                self._grave[name] = read.level in GRAVE
+            if self._everything or self._grave.get(name):
+                colour = _COLOURS[sum(name.encode()) % len(_COLOURS)]
+                text = read.text() if read is not None else legible(line)
+                self._console.print(Text.assemble((f"{name:<8} │ ", colour), text), soft_wrap=True)

@@ -126,7 +126,7 @@ def router_parts(plan: Plan, redis_url: str, environment: Mapping[str, str], cli
         Part(
             name,
             (sys.executable, "-P", "-m", "router"),
-            common | {"ROUTER_HOST": LOOPBACK, "ROUTER_PORT": url.rpartition(":")[2]},
+            common | {"ROUTER_NAME": name, "ROUTER_HOST": LOOPBACK, "ROUTER_PORT": url.rpartition(":")[2]},
             _readyz(client, url),
         )
         for name, url in plan.router_urls.items()
@@ -153,6 +153,7 @@ def _common(plan: Plan, redis_url: str, environment: Mapping[str, str]) -> dict[
         "BACKEND_CORS_ORIGINS": ",".join(_DEV_ORIGINS),
         "DRAIN_SECONDS": _DRAIN_SECONDS,
         "LOG_FORMAT": "text",
+        "LOG_USER_IDS": "true",
     }
     inherited = {name: value for name, value in environment.items() if value and name not in _OTHER_KEYS}
     return (

@@ -19,7 +19,7 @@ from videosite_realtime_cli.client import Client
 from videosite_realtime_cli.cluster import plan as planning
 from videosite_realtime_cli.cluster import ports, valkey
 from videosite_realtime_cli.cluster.crew import Crew, StopAsked, StopRequest
-from videosite_realtime_cli.cluster.follow import Follower, follow
+from videosite_realtime_cli.cluster.follow import Follower, Printer
 from videosite_realtime_cli.cluster.plan import Options, Plan
 from videosite_realtime_cli.cluster.welcome import welcome
 from videosite_realtime_cli.listen import MintedToken, endpoint, listen
@@ -37,7 +37,9 @@ def up(
     router_port: Annotated[
         int, typer.Option(min=1, max=65535, help="The first router's port; the nodes' management begins ten above.")
     ] = 8001,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the logs of all parts here, too.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show all that the parts log, not only warnings.")
+    ] = False,
 ) -> None:
     """Run a local cluster until Ctrl-C: Valkey, nodes, routers; a second Ctrl-C does not wait for them.
 
@@ -65,9 +67,9 @@ async def _run(plan: Plan, environment: Mapping[str, str], console: Console, *, 
         async with AsyncExitStack() as stack:
             stack.enter_context(stop.on_signals())
             crew = Crew(logs, stop)
-            if verbose:
-                follower = Follower(logs, lambda: [process.name for process in crew.processes])
-                await stack.enter_async_context(crew.companion(follow(follower, console)))
+            follower = Follower(logs, lambda: [process.name for process in crew.processes])
+            printer = Printer(follower, console, everything=verbose)
+            await stack.enter_async_context(crew.companion(printer.run()))
             redis_url = await stack.enter_async_context(_redis(crew, environment))
             client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=2.0))
             for parts in (planning.node_parts, planning.router_parts):

@@ -98,7 +98,7 @@ test('to everybody, the button says so', async () => {
 
 test('to certain users, whose ids are checked before anything is sent', async () => {
   openComposer();
-  await userEvent.click(screen.getByText('Certain users'));
+  await userEvent.click(screen.getByText('Specific users'));
   await write('for you');
   await send();
   expect(screen.getByText('Enter at least one user id')).toBeInTheDocument();

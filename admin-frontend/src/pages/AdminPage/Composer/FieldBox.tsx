@@ -12,9 +12,15 @@ interface Props {
   children: ReactNode;
 }
 
+/** The id of what is said below a control, for its `aria-describedby`. */
+export function noteOf(control: string): string {
+  return `${control}-note`;
+}
+
 /** A control with its label, and below it what is wrong or worth knowing. */
 export function FieldBox({ label, htmlFor, group = false, hint, error, children }: Props) {
-  const note = useId();
+  const own = useId();
+  const note = htmlFor === undefined ? own : noteOf(htmlFor);
   return (
     <div className={styles['field']} {...(group && { role: 'group', 'aria-label': label, 'aria-describedby': note })}>
       {group ? (

@@ -8,7 +8,7 @@ import type { ConnectionStats } from '../../../realtime';
 import { useThemeVariables } from '../../../theme';
 import styles from './Composer.module.css';
 import { bytesOf, type Draft, EMPTY, problemsOf, type TargetKind, toSend } from './draft';
-import { FieldBox } from './FieldBox';
+import { FieldBox, noteOf } from './FieldBox';
 import { Preview } from './Preview';
 import { Sent } from './Sent';
 import type { Sender } from './useSending';
@@ -123,6 +123,7 @@ function Form({ draft, onChange, onSent, sender: { sending, send, reset }, stats
               tokenSeparators={[' ', ',', '，', ';', '\n']}
               maxCount={USERS_MAX}
               placeholder={composer.usersPlaceholder}
+              aria-describedby={noteOf(ids.users)}
               {...(problems.target !== undefined && { status: 'error' as const })}
               value={[...draft.users]}
               onChange={(users: string[]) => {
@@ -165,6 +166,7 @@ function Form({ draft, onChange, onSent, sender: { sending, send, reset }, stats
             placeholder={composer.messagePlaceholder}
             value={draft.message}
             aria-invalid={problems.message !== undefined}
+            aria-describedby={noteOf(ids.message)}
             {...(problems.message !== undefined && { status: 'error' as const })}
             onChange={(event) => {
               change({ message: event.target.value });

@@ -1,0 +1,95 @@
+"""Who came, who went, who was not let in: the lines about clients.
+
+An admin's coming and going is news, at INFO; a user's is not, at DEBUG. Who it is, is shown only where the settings
+allow it (``LOG_USER_IDS``): the formatter leaves the field ``user`` out otherwise.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from node.connection_manager import ConnectionManager
+from node.session import Session
+from shared.close_codes import CloseCode
+from shared.stats import Counters
+
+logger = logging.getLogger(__name__)
+
+_CLAIM_MAX: Final = 200  # characters of what a stranger says of itself
+
+
+class SessionLog:
+    """Tells of clients.
+
+    Args:
+        cluster: returns the cluster's counters as this node should show them.
+        now: the loop's time.
+    """
+
+    def __init__(
+        self, connections: ConnectionManager, cluster: Callable[[], Counters], now: Callable[[], float]
+    ) -> None:
+        self._connections, self._cluster, self._now = connections, cluster, now
+        self._verbose = logger.isEnabledFor(logging.DEBUG)
+
+    def came(self, session: Session) -> None:
+        """Tell of a session that was welcomed."""
+        if session.is_admin:
+            logger.info("admin connected", extra={"user": session.user_id, **self._admins()})
+        elif self._verbose:
+            logger.debug("user connected", extra={"user": session.user_id, **self._users()})
+
+    def left(self, session: Session) -> None:
+        """Tell of a session that is not counted any more; of one that was never welcomed its refusal tells."""
+        if not session.welcomed_at or not (session.is_admin or self._verbose):
+            return
+        told = {
+            "user": session.user_id,
+            "code": session.close_code,
+            "seconds": round(self._now() - session.welcomed_at, 1),
+        }
+        if session.is_admin:
+            logger.info("admin disconnected", extra={**told, **self._admins()})
+        else:
+            logger.debug("user disconnected", extra={**told, **self._users()})
+
+    def refused(self, reason: str, *, admin: bool, code: CloseCode, user: str = "") -> None:
+        """Tell of a handshake that ended with a close code."""
+        logger.info(
+            "handshake refused",
+            extra={"reason": reason, "code": int(code), "kind": _kind(admin=admin), "user": user or None},
+        )
+
+    def turned_away(self, reason: str, origin: str) -> None:
+        """Tell of an upgrade that was refused before it was one, with HTTP 403."""
+        logger.info("upgrade refused", extra={"reason": reason, "origin": origin[:_CLAIM_MAX] or None})
+
+    def ended(self, user: str, connections: int, reason: str, trace: tuple[str, str] | None) -> None:
+        """Tell of connections that were ended on somebody's order."""
+        trace_id = trace[0] if trace is not None else None
+        logger.info(
+            "connections ended",
+            extra={"user": user, "connections": connections, "reason": reason, "trace_id": trace_id},
+        )
+
+    def cut_off(self, session: Session, seconds: float) -> None:
+        """Tell of a client that has read nothing for too long."""
+        logger.info(
+            "slow client cut off",
+            extra={"user": session.user_id, "kind": _kind(admin=session.is_admin), "seconds": round(seconds, 1)},
+        )
+
+    def _admins(self) -> dict[str, int]:
+        return {
+            "admin_connections": self._connections.connection_counts()[1],
+            "admin_connections_cluster": self._cluster().admin_connections,
+        }
+
+    def _users(self) -> dict[str, int]:
+        return {"user_connections": self._connections.connection_counts()[0]}
+
+
+def _kind(*, admin: bool) -> str:
+    return "admin" if admin else "user"

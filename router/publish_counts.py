@@ -1,0 +1,60 @@
+"""What a router published, in plain numbers: counted when it happens, read when somebody asks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
+
+from router.publisher import Order
+from shared.keys import SHARED_TAG
+from shared.messages import TYPED
+from shared.metrics import COMMAND, Bounds, Buckets
+
+BATCH: Final[Bounds] = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000)  # messages
+CUSTOM: Final = "custom"  # whatever producers call their own messages: any number of names is one label
+
+
+class PublishCounts:
+    """Counts what the publishing calls did.
+
+    Attributes:
+        unavailable: calls answered 503, by why: ``away``, ``refused``.
+        calls: seconds of the calls of the publish script, by error: empty, ``away``, ``refused``.
+        batches: messages per batch.
+        keys: calls and items whose idempotency key was known, by outcome: ``replayed``, ``conflict``.
+        refused_items: items of batches that were not published, by status.
+    """
+
+    def __init__(self) -> None:
+        self._to_users: Counter[str] = Counter()
+        self._to_shared: Counter[tuple[str, str]] = Counter()
+        self.unavailable: Counter[str] = Counter()
+        self.calls = {error: Buckets(COMMAND) for error in ("", "away", "refused")}
+        self.batches = Buckets(BATCH)
+        self.keys: Counter[str] = Counter()
+        self.refused_items: Counter[str] = Counter()
+
+    def add(self, order: Order) -> None:
+        """Count a message that was accepted."""
+        kind, targets = order.message.type, order.targets
+        if kind not in TYPED:
+            kind = CUSTOM
+        if targets[0].tag != SHARED_TAG:
+            self._to_users[kind] += len(targets)
+            return
+        self._to_shared[kind, targets[0].stream] += 1  # there is at most one, and it comes first
+        self._to_users[kind] += len(targets) - 1
+
+    def sent(self) -> dict[tuple[str, str], int]:
+        """Return the messages answered 202, by type and audience; one to admins and its owner counts once for each."""
+        return {**self._to_shared, **{(kind, "user"): count for kind, count in self._to_users.items() if count}}
+
+    def add_results(self, statuses: Iterable[int]) -> None:
+        """Count a batch by the statuses of its items."""
+        count = 0
+        for status in statuses:
+            count += 1
+            if status != 202:
+                self.refused_items[str(status)] += 1
+        self.batches.add(count)

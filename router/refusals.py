@@ -1,0 +1,179 @@
+"""What is told of calls that did not succeed, and of those that end connections.
+
+| call | audited |
+| --- | --- |
+| a publish, 401 or 403 | as what it would have been, if its caller is known; else as ``publish`` |
+| a publish, any other error | if it is a broadcast, a system message, or a batch with one |
+| ending connections, lifting a block, erasing a user | always |
+| any other call, 401 or 403 | as ``read`` |
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from router.answers import status_of
+from router.call_log import origin_of
+from router.callers import Callers, NotAllowed
+from router.lean_route import Call
+from router.publish_api import PublishUnavailable
+from shared import audit, trace_context
+from shared.asgi import ASGIApp, Event, Receive, Scope, Send
+from shared.audit import Action, AuditEvent, outcome_of
+from shared.errors import InvalidUserId, KeysUnavailable, RealtimeError
+from shared.ids import user_id
+
+logger = logging.getLogger(__name__)
+
+NOTES: Final = "videosite.audit"  # where in its scope a route leaves what only it knows: fields of an event
+_API: Final = "/api/v1/"
+_REASONS: Final = {
+    401: "credential refused",
+    403: "scope missing",
+    404: "no such thing",
+    409: "key reused",
+    413: "too large",
+    422: "invalid",
+    503: "redis does not answer",
+}
+
+
+class Refusals:
+    """Watches both ways into the router: the lean routes, and FastAPI's."""
+
+    def __init__(self, callers: Callers) -> None:
+        self._callers = callers
+
+    # --- publishes
+
+    async def publish(self, call: Call, exc: RealtimeError | ValidationError) -> None:
+        """Tell of a publish that was refused or failed; a lean route's ``on_error``."""
+        status, reason = status_of(exc), _reason(exc)
+        # Of a call that is refused this early, the task's trace may still be that of the one before it.
+        begun = trace_context.current() if status not in (401, 403, 422) else ""
+        trace = trace_context.ids_of(call.header(b"traceparent") or begun)
+        trace_id = trace[0] if trace is not None else None
+        if status == 503:
+            logger.warning("publish failed", extra={"reason": reason, "trace_id": trace_id})
+        action = attempted(call) if status != 401 else None
+        if action is None and status in (401, 403):
+            action = "publish"
+        if action is None:
+            return
+        authorization = call.header(b"authorization")
+        caller = await self._callers.who(authorization) if status != 401 else None
+        audit.write(
+            AuditEvent(
+                action=action,
+                outcome=outcome_of(status),
+                status=status,
+                caller=caller.shown if caller is not None else None,
+                reason=reason,
+                trace_id=trace_id,
+                **origin_of(call),
+            )
+        )
+
+    # --- the other calls
+
+    def watched(self, app: ASGIApp) -> ASGIApp:
+        """Return the application with its privileged and its refused calls audited."""
+
+        async def watch(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] != "http" or not scope["path"].startswith(_API):
+                await app(scope, receive, send)
+                return
+            headers = dict(scope["headers"])
+            trace_context.continued(_text(headers.get(b"traceparent")))
+            notes = scope[NOTES] = {}
+            status = 500
+
+            async def note(event: Event) -> None:
+                nonlocal status
+                if event["type"] == "http.response.start":
+                    status = event["status"]
+                await send(event)
+
+            try:
+                await app(scope, receive, note)
+            finally:
+                await self._called(scope, headers, status, notes)
+
+        return watch
+
+    async def _called(self, scope: Scope, headers: dict[bytes, bytes], status: int, notes: dict[str, Any]) -> None:
+        deletes = _deletes(scope["path"]) if scope["method"] == "DELETE" else None
+        action: Action | None = deletes if deletes is not None else ("read" if status in (401, 403) else None)
+        if action is None:
+            return
+        caller = await self._callers.who(_text(headers.get(b"authorization"))) if status != 401 else None
+        trace = trace_context.current_ids()
+        audit.write(
+            AuditEvent(
+                action=action,
+                outcome=outcome_of(status),
+                status=status,
+                caller=caller.shown if caller is not None else None,
+                users=_user_in(scope["path"]) if deletes is not None else None,
+                reason=_REASONS.get(status, "error") if status >= 400 else None,
+                trace_id=trace[0] if trace is not None else None,
+                **audit.origin(scope.get("client"), _text(headers.get(b"x-forwarded-for"))),
+                **notes,
+            )
+        )
+
+
+_DELETES: Final[dict[str, Action]] = {"connections": "end_connections", "block": "unblock", "data": "erase"}
+
+
+def _deletes(path: str) -> Action | None:
+    return _DELETES.get(path.rpartition("/")[2]) if path.startswith(f"{_API}users/") else None
+
+
+def attempted(call: Call) -> Action | None:
+    """Return which privileged action a publish would have been; None for an ordinary one, and for what is no JSON."""
+    try:
+        body = from_json(call.body)
+    except ValueError:
+        return None
+    if not isinstance(body, dict):
+        return None
+    if not call.path.endswith("/batch"):
+        return _one(body)
+    items = body.get("items")
+    privileged = isinstance(items, list) and any(isinstance(item, dict) and _one(item) for item in items)
+    return "batch" if privileged else None
+
+
+def _one(item: dict[str, Any]) -> Action | None:
+    message = item.get("message")
+    kinds = (item.get("type"), message.get("type") if isinstance(message, dict) else None)
+    if "system_message" in kinds:
+        return "system_message"
+    return "broadcast" if item.get("audience") == "all" else None
+
+
+def _reason(exc: Exception) -> str:
+    if isinstance(exc, NotAllowed):
+        return exc.detail  # fixed phrases, and never the credential
+    if isinstance(exc, KeysUnavailable):
+        return "tokens cannot be judged just now"
+    if isinstance(exc, PublishUnavailable) and exc.refused:
+        return "redis refuses to write"
+    return _REASONS.get(status_of(exc), "error")
+
+
+def _user_in(path: str) -> list[str] | None:
+    """Return the user whom a path is about, if it is a user id at all."""
+    try:
+        return [user_id(path.split("/")[-2])]
+    except (InvalidUserId, IndexError):
+        return None
+
+
+def _text(header: bytes | None) -> str | None:
+    return header.decode("latin-1") if header is not None else None

@@ -1,0 +1,49 @@
+"""Which trace the work at hand belongs to, as text: W3C ``traceparent``.
+
+A request or a handshake runs in a task of its own, so a context variable set at its beginning holds to its end and
+leaks nowhere. What comes by the bus has no such task: whoever logs there names the envelope's trace itself.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from contextvars import ContextVar
+from typing import Final
+
+from opentelemetry import trace
+
+_TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_current: ContextVar[str] = ContextVar("traceparent", default="")
+
+
+def traceparent(header: str | None) -> str:
+    """Return the caller's W3C ``traceparent``, or a fresh one."""
+    if header is not None and _TRACEPARENT.fullmatch(header):
+        return header
+    return f"00-{random.getrandbits(128) or 1:032x}-{random.getrandbits(64) or 1:016x}-00"  # names, no secrets
+
+
+def continued(header: str | None) -> str:
+    """Return the caller's ``traceparent`` or a fresh one, to which this task's work belongs from here on."""
+    parent = traceparent(header)
+    _current.set(parent)
+    return parent
+
+
+def current() -> str:
+    """Return the ``traceparent`` that this task continues; empty outside of any."""
+    return _current.get()
+
+
+def current_ids() -> tuple[str, str] | None:
+    """Return the trace id and span id of the work at hand: the current span's where there is one."""
+    span = trace.get_current_span().get_span_context()
+    if span.is_valid:
+        return format(span.trace_id, "032x"), format(span.span_id, "016x")
+    return ids_of(_current.get())
+
+
+def ids_of(text: str) -> tuple[str, str] | None:
+    """Return the trace id and span id of a ``traceparent``; None for what is none."""
+    return (text[3:35], text[36:52]) if _TRACEPARENT.fullmatch(text) else None

@@ -1,0 +1,57 @@
+"""The rules are what Prometheus takes, and every alert fires when it should and only then."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.monitoring.alert_cases import CASES, Series
+from tests.monitoring.queries import RULES, alerts
+
+
+def promtool(*arguments: str | Path) -> str:
+    ended = subprocess.run(["promtool", *map(str, arguments)], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
+
+
+def test_prometheus_takes_the_rules() -> None:
+    for path in RULES:
+        assert "SUCCESS" in promtool("check", "rules", "--lint=all", "--lint-fatal", path)
+
+
+def test_every_alert_has_its_cases() -> None:
+    assert sorted(case.alert for case in CASES) == sorted(alert["alert"] for alert in alerts())
+
+
+def test_alerts_fire_when_they_should_and_only_then(tmp_path: Path) -> None:
+    fires = [_test(case.alert, case.fires, 1, case.at) for case in CASES]
+    silent = [_test(case.alert, case.silent, 0, case.at) for case in CASES]
+    file = tmp_path / "alerts.test.yaml"
+    file.write_text(yaml.safe_dump({"rule_files": [str(path) for path in RULES], "tests": fires + silent}))
+    promtool("test", "rules", file)
+
+
+def test_a_wrong_expectation_would_be_seen(tmp_path: Path) -> None:
+    case = CASES[0]
+    tests = [_test(case.alert, case.silent, 1, case.at)]
+    file = tmp_path / "wrong.test.yaml"
+    file.write_text(yaml.safe_dump({"rule_files": [str(path) for path in RULES], "tests": tests}))
+    ended = subprocess.run(["promtool", "test", "rules", file], capture_output=True, text=True, check=False)
+    assert ended.returncode != 0
+    assert case.alert in ended.stdout + ended.stderr
+
+
+def _test(alert: str, series: Series, firing: int, at: str) -> dict[str, Any]:
+    """Return a test of promtool's: with these series, so many alerts of this name fire then."""
+    query = f'count(ALERTS{{alertname="{alert}",alertstate="firing"}})'
+    expected = [{"labels": "{}", "value": firing}] if firing else []
+    return {
+        "name": f"{alert} {'fires' if firing else 'is silent'}",
+        "interval": "30s",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "promql_expr_test": [{"expr": query, "eval_time": at, "exp_samples": expected}],
+    }

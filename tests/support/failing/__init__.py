@@ -1,0 +1,1 @@
+"""Services with a defect in them: they raise errors that hold what must never be logged."""
