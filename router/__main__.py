@@ -80,7 +80,7 @@ async def build(settings: RouterSettings) -> AsyncIterator[ASGIApp]:
         if settings.has_inbox:
             from router.inbox import inbox
 
-            erase_rows = await stack.enter_async_context(inbox(settings, link, keys, archive))
+            erase_rows = await stack.enter_async_context(inbox(settings, link, scripts, keys, archive))
         counts, requests, loop_lag = PublishCounts(), HttpTimes(), LoopLag()
         publish = PublishApi(
             callers, publisher, link, keys, counts, CallLog(), message_max_bytes=settings.message_max_bytes

@@ -35,6 +35,7 @@ from router.turn import TURN_MS, Turn
 from shared.errors import DatabaseUnavailable, RedisError
 from shared.keys import TAGS, Keys
 from shared.redis_link import RedisLink
+from shared.scripts import TAKE_OFF, Scripts
 
 logger = logging.getLogger(__name__)
 
@@ -49,8 +50,11 @@ _DEAD_MAX: Final = 10_000  # entries that are set aside, per tag
 class Archiver:
     """Follows the archives of all tags, those for which it has the turn."""
 
-    def __init__(self, link: RedisLink, keys: Keys, store: ArchiveStore, counts: ArchiveCounts) -> None:
-        self._link, self._keys, self._store, self.counts = link, keys, store, counts
+    def __init__(
+        self, link: RedisLink, scripts: Scripts, keys: Keys, store: ArchiveStore, counts: ArchiveCounts
+    ) -> None:
+        self._link, self._scripts, self._keys = link, scripts, keys
+        self._store, self.counts = store, counts
         self._turns = {tag: Turn(link, keys.archive_turn(tag)) for tag in TAGS}
 
     async def run(self) -> None:
@@ -102,6 +106,7 @@ class Archiver:
     async def _read(self, tag: str) -> list[tuple[EntryId, bytes]]:
         """Return the archive's first entries: at least one if there is any, and not many bytes."""
         key = self._keys.archive(tag)
+        # In this order: what another router takes off in between must not look as if it had been given up.
         raw, done = await asyncio.gather(
             self._link.send("XRANGE", key, "-", "+", "COUNT", 1), self._link.send("GET", self._keys.archive_done(tag))
         )
@@ -128,7 +133,7 @@ class Archiver:
             self.counts.given_up += missing
             logger.error("events are lost to the inbox: its archive was full", extra={"tag": tag, "events": missing})
             before = EntryId(first.size - len(text) - ENTRY_BYTES, first.events - events)
-            await self._link.send("SET", self._keys.archive_done(tag), str(before))
+            await self._take_off(tag, before)
 
     async def _set_aside(self, tag: str, refused: Sequence[tuple[Event, str]]) -> None:
         key = self._keys.archive_dead(tag)
@@ -139,11 +144,8 @@ class Archiver:
             logger.error("event set aside", extra={"tag": tag, "entry": str(event.entry), "reason": reason[:200]})
 
     async def _take_off(self, tag: str, last: EntryId) -> None:
-        keys = self._keys
-        await asyncio.gather(
-            self._link.send("SET", keys.archive_done(tag), str(last)),
-            self._link.send("XTRIM", keys.archive(tag), "MINID", f"{last.size}-{last.events + 1}"),
-        )
+        names = (self._keys.archive(tag), self._keys.archive_done(tag))
+        await self._scripts.run(self._link, TAKE_OFF, names, last)
 
     def _note_failure(self, exc: DatabaseUnavailable) -> None:
         self.counts.failures += 1

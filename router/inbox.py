@@ -17,12 +17,13 @@ from shared.database import Database
 from shared.keys import Keys
 from shared.redis_link import RedisLink
 from shared.schema import prepare_schema
+from shared.scripts import Scripts
 from shared.tasks import running
 
 
 @asynccontextmanager
 async def inbox(
-    settings: RouterSettings, link: RedisLink, keys: Keys, counts: ArchiveCounts
+    settings: RouterSettings, link: RedisLink, scripts: Scripts, keys: Keys, counts: ArchiveCounts
 ) -> AsyncIterator[EraseRows]:
     """Archive events, and remove what is old, for as long as the context lasts; yield what erases a user's rows.
 
@@ -32,7 +33,7 @@ async def inbox(
     await prepare_schema(settings)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database.from_settings(settings, "vsrt-router"))
-        archiver = Archiver(link, keys, ArchiveStore(database), counts)
+        archiver = Archiver(link, scripts, keys, ArchiveStore(database), counts)
         sweeper = InboxSweeper(database, link, keys, counts, retention_days=settings.inbox_retention_days)
         for work, name in ((archiver.run(), "archiver"), (sweeper.run(), "inbox sweeper")):
             await stack.enter_async_context(running(work, name))
