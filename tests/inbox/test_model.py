@@ -174,7 +174,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 def play(url: str, clock: SimpleNamespace, story: list[tuple[Any, ...]]) -> None:
     async def run() -> None:
         clock.now = NOW
-        async with Database(url, name="tests") as database:
+        async with Database(url, name="tests", timeout=60) as database:
             async with database.writing() as connection:
                 for table in reversed(Base.metadata.sorted_tables):
                     await connection.execute(table.delete())
