@@ -9,12 +9,12 @@ import httpx
 from fastapi import APIRouter, Depends, HTTPException, Request, Response, Security
 from pydantic_core import from_json, to_json
 
+from node.callers import principal_of
 from shared import audit, trace_context
 from shared.asgi import BEARER
 from shared.audit import AuditEvent, outcome_of
-from shared.auth import Principal, TokenVerifier, bearer_token
+from shared.auth import Principal, TokenVerifier
 from shared.cluster import list_nodes
-from shared.errors import InvalidToken, KeysUnavailable
 from shared.keys import Keys, StateKeys
 from shared.messages import SystemMessage
 from shared.redis_link import RedisLink
@@ -100,12 +100,7 @@ class RestApi:
     # --- who asks
 
     async def _principal(self, request: Request) -> Principal:
-        try:
-            return await self._verifier.verify(bearer_token(request.headers.get("authorization")))
-        except InvalidToken as exc:
-            raise HTTPException(401, str(exc), {"WWW-Authenticate": "Bearer"}) from exc
-        except KeysUnavailable as exc:
-            raise HTTPException(503, str(exc), _RETRY_AFTER) from exc
+        return await principal_of(request, self._verifier)
 
     async def _admin(self, request: Request) -> Principal:
         principal = await self._principal(request)
