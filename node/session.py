@@ -21,7 +21,7 @@ import asyncio
 import os
 from enum import IntEnum
 from math import inf
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from pydantic_core import from_json, to_json
 
@@ -34,6 +34,7 @@ from shared.ids import Position
 if TYPE_CHECKING:
     from node.acks import Acks
     from node.feed import Feed
+    from node.house import House
 
 PONG: Final = frames.text_frame(b"pong")
 UNKNOWN_COMMAND: Final = frames.text_frame(b'{"type":"error","code":"unknown_command"}')
@@ -46,37 +47,6 @@ class Phase(IntEnum):
     LIVE = 2
     CLOSING = 3
     CLOSED = 4
-
-
-class House(Protocol):
-    """What a session needs of the node it lives in."""
-
-    frame_max_bytes: int
-
-    def now(self) -> float:
-        """Return the loop's time, seconds."""
-
-    def may_command(self, user_id: str) -> bool:
-        """Count a command of this user; False if it was one too many."""
-
-    def stats_frame(self) -> bytes: ...
-
-    def refresh(self, session: Session, token: str) -> None:
-        """Judge a fresh token, and answer when that is done."""
-
-    def behind(self, session: Session) -> None:
-        """Bring a session that is CATCHING_UP to the tops of its feeds."""
-
-    def fell_behind(self) -> None:
-        """Count a session that was live and is so no more, for its client reads too slowly."""
-
-    def closing(self, session: Session) -> None:
-        """Forget a session that will hear nothing any more."""
-
-    def closed(self, session: Session) -> None: ...
-
-    def acknowledged(self, session: Session, frame: frames.Frame) -> bool:
-        """Take a client's word that it has shown a message; False if that is not it, or it was not asked."""
 
 
 class Session:
