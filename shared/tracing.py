@@ -109,8 +109,8 @@ class Tracing:
             header: the caller's ``traceparent``; a malformed one counts as none.
 
         Returns:
-            A span that has begun, or the ``traceparent`` under which a request goes on that is not sampled. A trace that
-            begins here has the id by which it was decided: whoever samples it by its id again comes to the same.
+            A span that has begun, or the ``traceparent`` under which a request goes on that is not sampled. A trace
+            that begins here has the id by which it was decided: whoever samples by ids too comes to the same.
         """
         sampling = self._sampling
         if header is None or not self._hears_callers or not _TRACEPARENT.fullmatch(header):
