@@ -13,7 +13,11 @@ from dataclasses import dataclass
 from node.admin_page import BUILT, AdminPage, not_built
 from node.app import create_app, create_management_app, health_routes
 from node.bus import Bus
+from node.callers import Callers
 from node.drain import Drain, DrainingServer
+from node.event_reader import EventReader
+from node.events_api import EventsApi
+from node.gate import Gate
 from node.handshake import Handshake
 from node.history import History
 from node.hub import Hub
@@ -25,7 +29,7 @@ from node.settings import NodeSettings
 from node.sweep import Sweep
 from node.tops import Tops
 from node.user_check import user_check_from
-from node.wire import UpgradeProtocol, allow_long_lines
+from node.wire import StreamProtocol, UpgradeProtocol, allow_long_lines
 from shared import logs
 from shared.asgi import ASGIApp
 from shared.auth import TokenVerifier
@@ -109,9 +113,19 @@ async def build(settings: NodeSettings) -> AsyncIterator[Node]:
             settings, lambda user, verdict: hub.end_user(user, CloseCode.FORBIDDEN, verdict.value)
         )
         stack.push_async_callback(user_check.aclose)
-        rest = RestApi(hub.stats, verifier, link, keys, router_url=settings.router_url)
+        callers = Callers(verifier, user_check, link, keys)
+        rest = RestApi(hub.stats, callers, link, keys, router_url=settings.router_url)
         stack.push_async_callback(rest.aclose)
-        handshake = Handshake(hub, membership, progress, verifier, user_check, link, keys, settings)
+        gate = Gate(hub, membership, progress, verifier, user_check, link, keys, settings)
+        handshake = Handshake(gate, hub, settings.backend_cors_origins)
+        events = EventsApi(
+            gate,
+            hub,
+            callers,
+            EventReader(history, link, keys),
+            per_second=settings.commands_per_second,
+            unacknowledged=settings.heartbeat_timeout,
+        )
         drain, loop_lag, requests = Drain(hub, settings.drain_seconds), LoopLag(), HttpTimes()
         metrics = NodeMetrics(
             resource("vsrt-node", settings.node_name),
@@ -129,6 +143,7 @@ async def build(settings: NodeSettings) -> AsyncIterator[Node]:
         app = create_app(
             handshake,
             rest,
+            events.routes(),
             health,
             _admin_page(settings),
             requests,
@@ -175,6 +190,7 @@ async def serve(settings: NodeSettings) -> None:
             server_config(
                 node.app,
                 trusted_proxies=settings.trusted_proxies,
+                http=StreamProtocol,
                 ws=UpgradeProtocol,
                 ws_ping_interval=None,
                 ws_per_message_deflate=False,

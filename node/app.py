@@ -23,6 +23,7 @@ NotReady = Callable[[], str | None]
 def create_app(
     handshake: Handshake,
     rest: RestApi,
+    events: APIRouter,
     health: APIRouter,
     page: ASGIApp,
     times: HttpTimes,
@@ -38,6 +39,7 @@ def create_app(
         max_body_size=body_max_bytes,
     )
     app.include_router(rest.routes())
+    app.include_router(events)
     app.include_router(health)
     not_found = app.router.default
 
