@@ -122,7 +122,7 @@ async def build(settings: NodeSettings) -> AsyncIterator[Node]:
             gate,
             hub,
             callers,
-            EventReader(history, link, keys),
+            EventReader(history, link, keys, membership.register),
             per_second=settings.commands_per_second,
             unacknowledged=settings.heartbeat_timeout,
         )

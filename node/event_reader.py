@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,12 +22,14 @@ from pydantic_core import to_json
 
 from node.cursors import cursor_of, positions_in
 from node.history import Entry, Head, History
+from shared.errors import RedisUnavailable
 from shared.ids import ADMIN, ALL, BEGINNING, Position, user_stream
 from shared.keys import SHARED_TAG, Keys, bucket
 from shared.redis_link import RedisLink
 from shared.states import State, changed_since
 
 _READERS: Final = 16  # answers that are read at a time: each may hold a few MB, and sockets are served in between
+_BIRTH_TIMEOUT: Final = 5.0  # s
 _ANSWER_BYTES: Final = 1024 * 1024  # of a stream's events, after which the rest is another page's
 
 
@@ -94,10 +96,16 @@ class _Part:
 
 
 class EventReader:
-    """Answers from Redis alone, whatever this node's own ear has heard."""
+    """Answers from Redis alone, whatever this node's own ear has heard.
 
-    def __init__(self, history: History, link: RedisLink, keys: Keys) -> None:
-        self._history, self._link, self._keys = history, link, keys
+    Args:
+        birth: gives a user's bucket an epoch, if nobody of it was ever here and nothing sent.
+    """
+
+    def __init__(
+        self, history: History, link: RedisLink, keys: Keys, birth: Callable[[str], Awaitable[object]]
+    ) -> None:
+        self._history, self._link, self._keys, self._birth = history, link, keys, birth
         self._turns = asyncio.Semaphore(_READERS)
 
     async def read(self, asked: Asked) -> Answer:
@@ -109,6 +117,10 @@ class EventReader:
         streams = ((asked.tag, asked.stream), (SHARED_TAG, ALL))
         names = [stream for _, stream in streams]
         heads = await asyncio.gather(*(self._history.head(tag, stream) for tag, stream in streams))
+        if asked.user is not None and not heads[0].epoch:
+            # A position without an epoch would be good after everything was forgotten, too.
+            await self._give_birth(asked.user)
+            heads[0] = await self._history.head(asked.tag, asked.stream)
         since = positions_in(asked.since, set(names)) if asked.since is not None else None
         known = asked.states_since if since is not None else None
         states, upto = await self._states(asked, heads[0].states, known)
@@ -131,6 +143,13 @@ class EventReader:
         shown = [state.json for state in states]
         cursor = cursor_of(names, [head.top for head in heads])
         return Answer([], shown, cursor, upto, None if asked.since is None else False, False)
+
+    async def _give_birth(self, user: str) -> None:
+        try:
+            async with asyncio.timeout(_BIRTH_TIMEOUT):
+                await self._birth(user)
+        except TimeoutError:
+            raise RedisUnavailable("redis does not answer in time") from None
 
     async def _states(self, asked: Asked, top: Position, known: Position | None) -> tuple[list[State], Position]:
         """Return the active states that are newer than a known revision, and the revision up to which that is."""

@@ -22,7 +22,7 @@ from shared.close_codes import CloseCode
 from shared.ids import Position
 
 LIMIT_MAX: Final = 100
-WAIT_MAX: Final = 30.0  # s; proxies wait for an answer as long, or 60
+WAIT_MAX: Final = 25.0  # s; proxies wait for an answer for 30 or 60
 _STATUS: Final = {
     CloseCode.UNAUTHENTICATED: 401,
     CloseCode.FORBIDDEN: 403,
