@@ -81,7 +81,7 @@ RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
             "text/event-stream": {"schema": {"type": "string"}, "example": _STREAM},
         },
     },
-    401: _refusal("No token, or none that is good.", "expired"),
+    401: _refusal("No token, or none that is good.", "token expired"),
     403: _refusal("Not an admin, or the user is unknown or blocked.", "user blocked"),
     429: _refusal("Too many calls or connections of this user. `Retry-After` says when.", "too many calls"),
     503: _refusal("Redis does not answer, or this node is full or leaving. `Retry-After` says when.", "redis is away"),
