@@ -22,10 +22,11 @@ from pydantic_core import to_json
 
 from node.cursors import cursor_of
 from node.frames import text_of
-from node.session import House, Phase, Session
+from node.session import Phase, Session
 
 if TYPE_CHECKING:
     from node.feed import Feed
+    from node.house import House
     from shared.ids import Position
 
 BEAT: Final = 15.0  # s; shorter than the silence after which proxies cut off, often 30 or 60 s
@@ -51,18 +52,18 @@ class EventStream(Session):
         self._shown_at = house.now()
         self.reason, self.retry_after_ms = "", 0
 
-    def write(self, frame: bytes) -> None:
+    def write(self, frame: bytes) -> bool:
         """Send a message with the place in the streams that its client has reached with it."""
-        self._show(b"id: %s\ndata: %s\n\n" % (self._cursor(), text_of(frame)))
+        return self._show(b"id: %s\ndata: %s\n\n" % (self._cursor(), text_of(frame)))
 
     def _cursor(self) -> bytes:
         # Live, it has what its feeds have: their tops move before they write.
         positions = [feed.position for feed in self.feeds] if self.cursors is None else self.cursors
         return cursor_of([feed.stream for feed in self.feeds], positions).encode()
 
-    def _show(self, event: bytes) -> None:
+    def _show(self, event: bytes) -> bool:
         self._shown_at = self._house.now()
-        super().write(_chunk(event))
+        return super().write(_chunk(event))
 
     def welcome(self, frame: bytes, feeds: tuple[Feed, ...], cursors: list[Position]) -> None:
         super().write(_chunk(b"retry: %d\n" % _RETRY_MS))

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qs
 
+from node.acks import Acks
+from node.connect_span import Admission, connecting
 from node.gate import Gate, Refused
 from node.hub import Hub
 from node.session import Session
@@ -21,6 +23,7 @@ from node.wire import take_over
 from shared import trace_context
 from shared.asgi import Receive, Scope, Send
 from shared.close_codes import CloseCode
+from shared.tracing import Tracing
 
 USER_PATH: Final = "/api/v1/ws"
 ADMIN_PATH: Final = "/api/v1/ws/admin"
@@ -33,6 +36,7 @@ class _Request:
     token: str
     since: str | None
     subprotocol: str | None
+    acks: bool = False
 
     @classmethod
     def of(cls, scope: Scope) -> _Request:
@@ -43,17 +47,23 @@ class _Request:
         if not token and subprotocol is not None:
             others = [name for name in offered if name != "bearer"]
             token = others[0] if others else ""
-        return cls(token, query.get("since", [None])[0], subprotocol)
+        return cls(token, query.get("since", [None])[0], subprotocol, query.get("acks") == ["1"])
 
 
 class Handshake:
     """Serves both WebSocket paths; an ASGI application."""
 
-    def __init__(self, gate: Gate, hub: Hub, origins: Iterable[str]) -> None:
-        self._gate, self._hub, self._origins = gate, hub, frozenset(origins)
+    def __init__(self, gate: Gate, hub: Hub, origins: Iterable[str], tracing: Tracing | None = None) -> None:
+        self._gate, self._hub, self._origins, self._tracing = gate, hub, frozenset(origins), tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one upgrade request; returns once the session lives on its own, or has been told why not."""
+        if self._tracing is None:
+            await self._serve(scope, receive, send)
+        else:
+            await connecting(self._tracing, scope, self._serve(scope, receive, send))
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> Admission:
         await receive()
         admin = scope["path"] == ADMIN_PATH
         headers: dict[bytes, bytes] = dict(scope["headers"])
@@ -63,7 +73,7 @@ class Handshake:
             reason, origin = ("origin not allowed" if known else "no such path"), headers.get(b"origin", b"")
             self._hub.log.turned_away(reason, origin.decode("latin-1"))
             await send({"type": "websocket.close"})
-            return
+            return Admission("forbidden", 403, reason)
         try:
             request = _Request.of(scope)
         except ValueError:
@@ -72,10 +82,14 @@ class Handshake:
         session = take_over(scope, lambda transport, fd: Session(self._hub, transport, is_admin=admin, descriptor=fd))
         try:
             welcome = await self._gate.admit(session, request.token, request.since)
-            if welcome is not None:
-                self._gate.welcome(session, welcome)
+            if welcome is None:
+                return Admission("gone", session.close_code)
+            session.acks = Acks() if request.acks and self._hub.acks is not None else None
+            self._gate.welcome(session, welcome)
+            return Admission("welcomed", recovered=welcome.recovered)
         except Refused as refused:
             self._gate.refuse(session, refused)
+            return Admission("refused", int(refused.code), refused.reason)
         except BaseException:
             session.abort(CloseCode.TRY_AGAIN_LATER)
             raise

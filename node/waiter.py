@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from node.session import House, Phase, Session
+from node.session import Phase, Session
+
+if TYPE_CHECKING:
+    from node.house import House
 
 
 class _Nowhere:
@@ -67,8 +70,9 @@ class Waiter(Session):
         self._bell.clear()
         return rang
 
-    def write(self, frame: bytes) -> None:
+    def write(self, frame: bytes) -> bool:
         self._bell.set()
+        return False  # nothing of it is shown: it is read from history
 
     def send_away(self, code: int, reason: str, retry_after_ms: int) -> None:
         if self.phase < Phase.CLOSING:

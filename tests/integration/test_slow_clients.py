@@ -82,6 +82,7 @@ async def test_who_is_cut_off_comes_back_and_has_missed_nothing(new_cluster, kin
     async with slow_clients(cluster, 10, kind) as clients:
         await flood(cluster, 600)
         await until_equal(lambda: cut_off(cluster.node), 10)
+        assert cluster.node.log().count("slow client cut off kind=user seconds=") == 10
         last = await flood(cluster, 100)
         for client in clients:
             assert not await client.read_up_to(last)  # what the kernel had taken for it, and then the end
@@ -99,6 +100,8 @@ async def test_who_reads_again_beyond_historys_reach_is_told_what_it_has_lost(ne
         for client in clients:
             assert await client.read_up_to(last)
             assert client.gaps, "nothing was out of reach"
+        assert "client resynced stream=all cursor=" in cluster.node.log()
+        for client in clients:
             assert client.has_all_it_was_not_told_of
             assert client.numbers[-1] == last
         again = await flood(cluster, 100)
