@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from fastapi import APIRouter
+
 from node.admin_page import BUILT, AdminPage, not_built
 from node.app import create_app, create_management_app, health_routes
 from node.bus import Bus
@@ -23,6 +25,7 @@ from node.history import History
 from node.hub import Hub
 from node.membership import Membership
 from node.metrics import NodeMetrics
+from node.no_inbox import routes_without_inbox
 from node.progress import Progress
 from node.rest_api import RestApi
 from node.settings import NodeSettings
@@ -156,6 +159,7 @@ async def build(settings: NodeSettings, tracing: Tracing | None = None) -> Async
             handshake,
             rest,
             events.routes(),
+            await _inbox(stack, settings, callers, link, keys, history),
             health,
             _admin_page(settings),
             requests,
@@ -173,6 +177,21 @@ async def build(settings: NodeSettings, tracing: Tracing | None = None) -> Async
         ):
             await stack.enter_async_context(running(work, name))
         yield Node(app, create_management_app(health, requests), membership, drain)
+
+
+async def _inbox(
+    stack: AsyncExitStack,
+    settings: NodeSettings,
+    callers: Callers,
+    link: RedisLink,
+    keys: Keys,
+    history: History,
+) -> APIRouter:
+    if not settings.has_inbox:
+        return routes_without_inbox()
+    from node.inbox import inbox
+
+    return await stack.enter_async_context(inbox(settings, callers, link, keys, history))
 
 
 def _admin_page(settings: NodeSettings) -> ASGIApp:

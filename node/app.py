@@ -26,6 +26,7 @@ def create_app(
     handshake: Handshake,
     rest: RestApi,
     events: APIRouter,
+    inbox: APIRouter,
     health: APIRouter,
     page: ASGIApp,
     times: HttpTimes,
@@ -43,6 +44,7 @@ def create_app(
     )
     app.include_router(rest.routes())
     app.include_router(events)
+    app.include_router(inbox)
     app.include_router(health)
     not_found = app.router.default
 

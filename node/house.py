@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class House(Protocol):
-    """What a session needs of the node it lives in."""
+    """A session's way to everything that is not its own connection; the hub is one."""
 
     frame_max_bytes: int
 

@@ -66,6 +66,7 @@ class Session:
         "_buffer",
         "_descriptor",
         "_house",
+        "_owed",
         "_text",
         "acks",
         "close_code",
@@ -105,6 +106,7 @@ class Session:
         self.acks: Acks | None = None  # of a client that says when it has shown a message
         self._buffer = b""
         self._text: bytes | None = None
+        self._owed: bytes | None = None  # what `inform` could not write yet
 
     # --- towards the client
 
@@ -144,6 +146,17 @@ class Session:
     def go_live(self) -> None:
         """Let the feeds write directly. Called in the loop step in which every cursor equals its feed's top."""
         self.phase, self.live, self.cursors, self.states_seen = Phase.LIVE, True, None, None
+
+        if self._owed is not None:
+            frame, self._owed = self._owed, None
+            self.write(frame)
+
+    def inform(self, frame: bytes) -> None:
+        """Send a frame of which only the newest counts: to a session that is behind, once it is not."""
+        if self.live:
+            self.write(frame)
+        elif self.phase < Phase.CLOSING:
+            self._owed = frame
 
     def close(self, code: int, reason: str = "") -> None:
         """Send a close frame and wait for the client's; what comes after it is not delivered."""
