@@ -3,7 +3,7 @@ import { systemClock, type Clock } from './clock';
 import { browserEnvironment, type BrowserEnvironment } from './environment';
 import { isFields } from './frames';
 import { InboxApi, InboxError } from './inboxApi';
-import { InboxBadge, type Counted } from './inboxBadge';
+import { InboxBadge, isCounted, type Counted } from './inboxBadge';
 import { FRESH_MAX, type InboxFilter, type InboxList } from './inboxList';
 import { InboxLists } from './inboxLists';
 import { InboxMarks, type Change } from './inboxMarks';
@@ -90,7 +90,10 @@ export class Inbox {
       clock,
       ask: (signal) => this.#ask(signal),
       lost: () => (this.#hasHole = true),
-      connected: () => this.#badge.renew(),
+      connected: () => {
+        this.#badge.renew();
+        this.#error = null; // another node may have what the one before had not
+      },
     });
     this.#ends.push(
       client.on('inboxChanged', (frame) => this.#changedElsewhere(frame)),
@@ -111,6 +114,7 @@ export class Inbox {
 
   /** Take an event that the socket brought. */
   hear(item: NotificationItem): void {
+    if (this.#error?.kind === 'off') return;
     this.#top = this.#top.with(Places.of([item.id]));
     if (this.#marks.isDeleted(item.id)) return;
     const read = this.#marks.isRead(item.id);
@@ -146,7 +150,7 @@ export class Inbox {
       const upTo = this.#top.with(this.#badge.asOf);
       if (upTo.isEmpty) return;
       await this.#change('read', { up_to: upTo.ids }, (signal) => this.api.markUpTo(upTo.toString(), signal));
-    } else if (!this.#isBeing(id) && this.#lists.find(id)?.read !== true) {
+    } else if (!this.#marks.isAsked(id) && this.#lists.find(id)?.read !== true) {
       await this.#change('read', { read: [id] }, (signal) => this.api.markAsRead(id, signal));
     }
   }
@@ -154,7 +158,7 @@ export class Inbox {
   /** Delete one. */
   async remove(id: string): Promise<void> {
     if (this.#marks.asked.deleted.has(id)) return;
-    const counts = this.#lists.find(id)?.read === false && !this.#isBeing(id);
+    const counts = this.#lists.find(id)?.read === false && !this.#marks.isAsked(id);
     const change = { deleted: [id], ...(counts && { read: [id] }) };
     await this.#change('remove', change, (signal) => this.api.remove(id, signal));
   }
@@ -273,11 +277,6 @@ export class Inbox {
     this.#show();
   }
 
-  #isBeing(id: string): boolean {
-    const { ids, upTo, deleted } = this.#marks.asked;
-    return ids.has(id) || upTo.reach(id) || deleted.has(id);
-  }
-
   // --- what is shown
 
   #reload(list: InboxList): Promise<void> {
@@ -300,13 +299,4 @@ export class Inbox {
     const unread = before + this.#badge.unread(this.#marks.asked);
     return { isOn: this.#isOn, unread, error: this.#error, failed: this.#failed };
   }
-}
-
-function isCounted(value: unknown): value is Counted {
-  return (
-    isFields(value) &&
-    typeof value['unread'] === 'number' &&
-    typeof value['as_of'] === 'string' &&
-    typeof value['revision'] === 'number'
-  );
 }

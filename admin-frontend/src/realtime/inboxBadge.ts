@@ -1,3 +1,4 @@
+import { isFields } from './frames';
 import { Places } from './places';
 
 /** What the server counted: how many are not read, up to where, and after which change of this user's. */
@@ -90,4 +91,14 @@ export class InboxBadge {
 
 function isNewer(next: Base, known: Base): boolean {
   return next.revision > known.revision || (next.revision === known.revision && next.asOf.reachAll(known.asOf));
+}
+
+/** Whether another tab said what a server counted. */
+export function isCounted(value: unknown): value is Counted {
+  return (
+    isFields(value) &&
+    typeof value['unread'] === 'number' &&
+    typeof value['as_of'] === 'string' &&
+    typeof value['revision'] === 'number'
+  );
 }

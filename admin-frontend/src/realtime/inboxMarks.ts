@@ -45,6 +45,12 @@ export class InboxMarks {
     };
   }
 
+  /** Whether it is being read or deleted. */
+  isAsked(id: string): boolean {
+    const { ids, upTo, deleted } = this.asked;
+    return ids.has(id) || upTo.reach(id) || deleted.has(id);
+  }
+
   /** What has been asked for and is not known to be done. */
   get asked(): Wished {
     const changes = [...this.#asked];
