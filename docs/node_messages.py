@@ -62,6 +62,18 @@ class Resync(_NodesOwn):
     cursor: str
 
 
+class InboxChanged(_NodesOwn):
+    """One of the user's devices has read or deleted something: how much is not read now, and what it was."""
+
+    type: Literal["inbox"]
+    unread: Count
+    as_of: str
+    revision: Count
+    read: list[str] = []
+    deleted: list[str] = []
+    up_to: list[str] = []
+
+
 NODES_OWN: Final[dict[str, type[_NodesOwn]]] = {
     "connected": Connected,
     "stats": Stats,
@@ -69,4 +81,5 @@ NODES_OWN: Final[dict[str, type[_NodesOwn]]] = {
     "reconnect": Reconnect,
     "refreshed": Refreshed,
     "resync": Resync,
+    "inbox": InboxChanged,
 }

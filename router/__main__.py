@@ -8,9 +8,11 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from router.app import create_app
+from router.archive_counts import ArchiveCounts
 from router.call_log import CallLog
 from router.callers import Callers, fingerprint
 from router.cluster_api import ClusterApi
+from router.erasure import Erasure
 from router.metrics import RouterMetrics
 from router.publish_api import PublishApi
 from router.publish_counts import PublishCounts
@@ -75,18 +77,25 @@ async def build(settings: RouterSettings, otel: OtelSettings, tracing: Tracing |
             history_length_shared=settings.history_length_shared,
             history_ttl=settings.history_ttl,
             state_ttl=settings.state_ttl,
+            archive_max_bytes=settings.archive_max_bytes if settings.has_inbox else 0,
         )
+        archive, erase_rows = ArchiveCounts(), None
+        if settings.has_inbox:
+            from router.inbox import inbox
+
+            erase_rows = await stack.enter_async_context(inbox(settings, link, scripts, keys, archive))
         counts, requests, loop_lag = PublishCounts(), HttpTimes(), LoopLag()
         publish = PublishApi(
             callers, publisher, link, keys, counts, CallLog(), message_max_bytes=settings.message_max_bytes
         )
-        cluster = ClusterApi(callers, link, keys, caretaker)
+        cluster = ClusterApi(callers, link, keys, caretaker, Erasure(link, scripts, keys, erase_rows))
         metrics = RouterMetrics(
             resource("vsrt-router", settings.router_name),
             Sources(
                 {"commands": link}, times, requests, caretaker, loop_lag, tracing.counts if tracing else SpanCounts()
             ),
             counts,
+            archive,
             callers,
             verifier,
         )

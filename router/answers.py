@@ -12,7 +12,7 @@ from router.lean_route import BodyTooLarge
 from router.operations import KeyReused
 from router.planning import MessageTooLarge, explain
 from router.publish_api import PublishUnavailable, VolumeTooLarge
-from shared.errors import InvalidMessage, KeysUnavailable, RedisError
+from shared.errors import DatabaseError, InvalidMessage, KeysUnavailable, RedisError
 
 _RETRY_AFTER: Final = {"Retry-After": "2"}
 _STATUSES: Final[dict[type[Exception], int]] = {
@@ -25,6 +25,7 @@ _STATUSES: Final[dict[type[Exception], int]] = {
     PublishUnavailable: 503,
     RedisError: 503,
     KeysUnavailable: 503,
+    DatabaseError: 503,
 }
 ERRORS: Final[tuple[type[Exception], ...]] = (NotAllowed, *_STATUSES)
 

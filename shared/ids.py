@@ -67,6 +67,19 @@ def user_stream(user: str) -> str:
     return "u." + base64.urlsafe_b64encode(user.encode()).rstrip(b"=").decode()
 
 
+def user_of(stream: str) -> str:
+    """Return whose stream this is.
+
+    Raises:
+        ValueError: it is no user's.
+    """
+    prefix, _, name = stream.partition(".")
+    user = base64.urlsafe_b64decode(name + "=" * (-len(name) % 4)).decode("ascii")
+    if prefix != "u" or len(user) > _USER_ID_MAX or not _is_user_id(user) or user_stream(user) != stream:
+        raise ValueError(f"no user's stream: {stream[:40]!r}")
+    return user
+
+
 def event_id(stream: str, position: Position) -> str:
     return f"{stream}.{position.epoch}-{position.n}"
 

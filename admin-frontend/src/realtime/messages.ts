@@ -82,6 +82,16 @@ export interface Resync {
   cursor: string;
 }
 
+export interface InboxChanged {
+  type: 'inbox';
+  unread: number;
+  as_of: string;
+  revision: number;
+  read?: readonly string[];
+  deleted?: readonly string[];
+  up_to?: readonly string[];
+}
+
 /** A message of the platform's own: any object with a `type`; an event has an `id`. */
 export interface CustomMessage {
   type: string;
@@ -99,6 +109,7 @@ export interface KnownMessages {
   reconnect: Reconnect;
   refreshed: Refreshed;
   resync: Resync;
+  inbox: InboxChanged;
 }
 
 export type KnownType = keyof KnownMessages;
@@ -108,7 +119,7 @@ export type ServerMessage = KnownMessage | CustomMessage;
 
 /** What a field must be; several kinds where it may be one of them. */
 export interface FieldShape {
-  kinds: readonly ('integer' | 'number' | 'string' | 'boolean' | 'null' | 'object')[];
+  kinds: readonly ('integer' | 'number' | 'string' | 'boolean' | 'null' | 'object' | 'array')[];
   optional?: true;
   min?: number;
   max?: number;
@@ -116,6 +127,8 @@ export interface FieldShape {
   minLength?: number;
   oneOf?: readonly string[];
   fields?: Readonly<Record<string, FieldShape>>;
+  /** What each of an array's elements, or each value of an object of any keys, must be. */
+  each?: FieldShape;
 }
 
 export const SHAPES: Readonly<Record<KnownType, Readonly<Record<string, FieldShape>>>> = {
@@ -181,6 +194,14 @@ export const SHAPES: Readonly<Record<KnownType, Readonly<Record<string, FieldSha
   },
   resync: {
     cursor: { kinds: ['string'] },
+  },
+  inbox: {
+    unread: { kinds: ['integer'], min: 0 },
+    as_of: { kinds: ['string'] },
+    revision: { kinds: ['integer'], min: 0 },
+    read: { kinds: ['array'], optional: true, each: { kinds: ['string'] } },
+    deleted: { kinds: ['array'], optional: true, each: { kinds: ['string'] } },
+    up_to: { kinds: ['array'], optional: true, each: { kinds: ['string'] } },
   },
 };
 
