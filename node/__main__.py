@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -45,7 +44,7 @@ from shared.exposition import Exposition
 from shared.http_times import HttpTimes
 from shared.keys import Keys
 from shared.loop_lag import LoopLag
-from shared.metrics_export import exporting
+from shared.otel_settings import OtelSettings
 from shared.redis_address import RedisAddress
 from shared.redis_link import RedisLink
 from shared.scripts import NAMES, Scripts
@@ -53,7 +52,7 @@ from shared.service_metrics import Sources, resource
 from shared.serving import Server, calm_the_collector, listen, on_stop_signals, run, server_config
 from shared.settings import read_settings
 from shared.tasks import running
-from shared.trace_settings import TraceSettings, traced
+from shared.telemetry import measured, traced
 from shared.tracing import SpanCounts, Tracing
 
 logger = logging.getLogger("node")
@@ -70,7 +69,7 @@ class Node:
 
 
 @asynccontextmanager
-async def build(settings: NodeSettings, tracing: Tracing | None = None) -> AsyncIterator[Node]:
+async def build(settings: NodeSettings, otel: OtelSettings, tracing: Tracing | None = None) -> AsyncIterator[Node]:
     """Build a node and have it join the cluster; what it runs ends with the context."""
     keys = Keys(settings.redis_prefix)
     scripts = Scripts(keys)
@@ -153,7 +152,7 @@ async def build(settings: NodeSettings, tracing: Tracing | None = None) -> Async
             verifier,
             limit=settings.node_max_connections,
         )
-        await stack.enter_async_context(exporting(metrics, os.environ))
+        await stack.enter_async_context(measured(otel, metrics))
         health = health_routes(Exposition(metrics), lambda: _why_not_ready(membership, bus, link))
         app = create_app(
             handshake,
@@ -215,13 +214,13 @@ def _why_not_ready(membership: Membership, bus: Bus, link: RedisLink) -> str | N
     return None
 
 
-async def serve(settings: NodeSettings, traces: TraceSettings) -> None:
+async def serve(settings: NodeSettings, otel: OtelSettings) -> None:
     sock = listen(settings.node_host, settings.node_port, reuse_port=settings.node_reuse_port)
     logs.tell_settings(settings)
     about = resource("vsrt-node", settings.node_name)
     async with (
-        traced(traces, about) as tracing,
-        build(settings, tracing) as node,
+        traced(otel, about) as tracing,
+        build(settings, otel, tracing) as node,
         AsyncExitStack() as stack,
     ):
         server = DrainingServer(
@@ -262,12 +261,12 @@ async def _management(node: Node, host: str, port: int) -> AsyncIterator[None]:
 
 def main() -> int:
     try:
-        settings, traces = read_settings(NodeSettings), read_settings(TraceSettings)
+        settings, otel = read_settings(NodeSettings), read_settings(OtelSettings)
     except SettingsError as exc:
         print(f"node: {exc}", file=sys.stderr)
         return 2
     logs.configure(settings, "node", settings.node_name)
-    return run(lambda: serve(settings, traces), "node")
+    return run(lambda: serve(settings, otel), "node")
 
 
 if __name__ == "__main__":
