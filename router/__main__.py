@@ -32,26 +32,30 @@ from shared.http_times import HttpTimes
 from shared.keys import Keys
 from shared.loop_lag import LoopLag
 from shared.metrics_export import exporting
+from shared.redis_address import RedisAddress
 from shared.redis_link import RedisLink
 from shared.scripts import NAMES, Scripts
 from shared.service_metrics import Sources, resource
 from shared.serving import Server, calm_the_collector, listen, on_stop_signals, run, server_config
 from shared.settings import read_settings
 from shared.tasks import running
+from shared.trace_settings import TraceSettings, traced
+from shared.tracing import SpanCounts, Tracing
 
 logger = logging.getLogger("router")
 
 
 @asynccontextmanager
-async def build(settings: RouterSettings) -> AsyncIterator[ASGIApp]:
+async def build(settings: RouterSettings, tracing: Tracing | None = None) -> AsyncIterator[ASGIApp]:
     """Build a router; what it runs ends with the context."""
     keys = Keys(settings.redis_prefix)
     scripts = Scripts(keys)
+    redis = RedisAddress.from_settings(settings)
     times = CommandTimes(NAMES)
     async with AsyncExitStack() as stack:
         link = await stack.enter_async_context(
             RedisLink(
-                settings.redis_url,
+                redis,
                 name="vsrt-router",
                 timeout=settings.redis_timeout,
                 prepare=scripts.prepare,
@@ -88,7 +92,9 @@ async def build(settings: RouterSettings) -> AsyncIterator[ASGIApp]:
         cluster = ClusterApi(callers, link, keys, caretaker, Erasure(link, scripts, keys, erase_rows))
         metrics = RouterMetrics(
             resource("vsrt-router", settings.router_name),
-            Sources({"commands": link}, times, requests, caretaker, loop_lag),
+            Sources(
+                {"commands": link}, times, requests, caretaker, loop_lag, tracing.counts if tracing else SpanCounts()
+            ),
             counts,
             archive,
             callers,
@@ -97,13 +103,15 @@ async def build(settings: RouterSettings) -> AsyncIterator[ASGIApp]:
         await stack.enter_async_context(running(loop_lag.run(), "loop lag"))
         await stack.enter_async_context(exporting(metrics, os.environ))
         yield create_app(
-            publish, cluster, Exposition(metrics), requests, Refusals(callers), settings.http_body_max_bytes
+            publish, cluster, Exposition(metrics), requests, Refusals(callers), settings.http_body_max_bytes, tracing
         )
 
 
-async def serve(settings: RouterSettings) -> None:
+async def serve(settings: RouterSettings, traces: TraceSettings) -> None:
     sock = listen(settings.router_host, settings.router_port)
-    async with build(settings) as app:
+    logs.tell_settings(settings)
+    about = resource("vsrt-router", settings.router_name)
+    async with traced(traces, about) as tracing, build(settings, tracing) as app:
         server = Server(server_config(app, trusted_proxies=settings.trusted_proxies))
         on_stop_signals(server.stop)
         calm_the_collector()
@@ -115,12 +123,12 @@ async def serve(settings: RouterSettings) -> None:
 
 def main() -> int:
     try:
-        settings = read_settings(RouterSettings)
+        settings, traces = read_settings(RouterSettings), read_settings(TraceSettings)
     except SettingsError as exc:
         print(f"router: {exc}", file=sys.stderr)
         return 2
     logs.configure(settings, "router", settings.router_name)
-    return run(lambda: serve(settings), "router")
+    return run(lambda: serve(settings, traces), "router")
 
 
 if __name__ == "__main__":

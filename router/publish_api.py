@@ -27,6 +27,7 @@ from router.operations import (
 from router.planning import MessageTooLarge, Plan, Planner, explain
 from router.publish_counts import PublishCounts
 from router.publisher import Order, Outcome, Publisher
+from router.sending import Sending
 from shared.errors import InvalidMessage, RealtimeError, RedisError, RedisRefused
 from shared.keys import Keys
 from shared.redis_link import RedisLink
@@ -109,7 +110,8 @@ class PublishApi:
         caller = await self._callers.allow(call.header(b"authorization"), "publish")
         plan = planner.read_one(call.body)
         operation = _operation(caller, call, plan.key)
-        origin = Origin(continued(call.header(b"traceparent")), self._rising_us())
+        sending = None if call.trace is None else Sending(call.trace)
+        origin = Origin(_traceparent(call, sending), self._rising_us())
         order = Order(planner.make(plan, origin.now_us), plan.targets, operation, origin, plan.owner)
         _check_volume([order])
         try:
@@ -120,6 +122,8 @@ class PublishApi:
             raise self._unavailable(operation, exc) from exc
         if isinstance(outcome, KeyReused):
             raise outcome
+        if sending is not None:
+            sending.sent([order], [outcome], batch=False)
         self._counts.add(order)
         self._log.published(call, caller, order, outcome)
         return 202, to_json(_answer(outcome, order))
@@ -166,7 +170,8 @@ class PublishApi:
         results: list[dict[str, Any]] = [{}] * len(plans)
         orders: dict[int, Order] = {}  # by the item's index
         try:
-            base = Origin(continued(call.header(b"traceparent")), self._rising_us(len(plans)))
+            sending = None if call.trace is None else Sending(call.trace)
+            base = Origin(_traceparent(call, sending), self._rising_us(len(plans)))
             if whole.explicit:
                 base = await self._first_origin(whole, base)
             for index, plan in enumerate(plans):
@@ -190,6 +195,8 @@ class PublishApi:
             outcomes = await self._publish(list(orders.values()))
         except RedisError as exc:
             raise self._unavailable(whole, exc) from exc
+        if sending is not None:
+            sending.sent(list(orders.values()), outcomes, batch=True)
         published = []
         for (index, order), outcome in zip(orders.items(), outcomes, strict=True):
             if isinstance(outcome, KeyReused):
@@ -225,6 +232,11 @@ class PublishApi:
         first = max(self._last_us + 1, self._link.server_us())
         self._last_us = first + count - 1
         return first
+
+
+def _traceparent(call: Call, sending: Sending | None) -> str:
+    """Return under which name the call's messages travel: its span's, else the caller's or a fresh one."""
+    return continued(call.header(b"traceparent") if sending is None else sending.traceparent)
 
 
 def _check_volume(orders: Iterable[Order]) -> None:

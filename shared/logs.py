@@ -130,6 +130,10 @@ def configure(settings: CommonSettings, service: str, instance: str) -> None:
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     sys.excepthook = _uncaught
     sys.unraisablehook = lambda what: _uncaught(what.exc_type, what.exc_value, what.exc_traceback)
+
+
+def tell_settings(settings: CommonSettings) -> None:
+    """Tell which settings this process goes by. Once it is sure to start: why it does not is one plain line."""
     logger.info("settings read", extra={"changed": changed(settings)})
 
 

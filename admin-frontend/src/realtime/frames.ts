@@ -1,16 +1,23 @@
 import { RealtimeError } from './errors';
 import { SHAPES, type FieldShape, type ServerMessage } from './messages';
 
-/** What a node sent: a message, the answer to a heartbeat, or something that is neither. */
+/** What a node sent: a message, the answer to a heartbeat, a question about a message, or something that is none. */
 export type Received =
-  { kind: 'message'; message: ServerMessage } | { kind: 'pong' } | { kind: 'error'; error: RealtimeError; id?: string };
+  | { kind: 'message'; message: ServerMessage }
+  | { kind: 'pong' }
+  | { kind: 'ask'; number: string }
+  | { kind: 'error'; error: RealtimeError; id?: string };
 
 type Fields = Record<string, unknown>;
+
+const ASK = /^ack (\d{1,15})$/;
 
 /** Read a frame. Fields that we do not know are let through: a newer node may say more. */
 export function readFrame(data: unknown): Received {
   if (data === 'pong') return { kind: 'pong' };
   if (typeof data !== 'string') return wrong('json', 'a binary frame');
+  const ask = ASK.exec(data)?.[1];
+  if (ask !== undefined) return { kind: 'ask', number: ask };
   let value: unknown;
   try {
     value = JSON.parse(data);
@@ -34,7 +41,8 @@ function wrong(kind: 'json' | 'frame', text: string): { kind: 'error'; error: Re
   return { kind: 'error', error: new RealtimeError(kind, text) };
 }
 
-function checkFields(value: Fields, shape: Readonly<Record<string, FieldShape>>): string | null {
+/** Tell what is wrong with an object; null if its fields are as they must be. */
+export function checkFields(value: Fields, shape: Readonly<Record<string, FieldShape>>): string | null {
   for (const [name, field] of Object.entries(shape)) {
     const problem = checkField(value[name], field);
     if (problem !== null) return `${name} ${problem}`;
@@ -50,7 +58,17 @@ function checkField(value: unknown, shape: FieldShape): string | null {
     if (value.length < (shape.minLength ?? 0)) return 'is too short';
     return shape.oneOf !== undefined && !shape.oneOf.includes(value) ? `is none of ${shape.oneOf.join(', ')}` : null;
   }
+  if (shape.each !== undefined) return checkEach(value, shape.each);
   return isFields(value) && shape.fields !== undefined ? checkFields(value, shape.fields) : null;
+}
+
+function checkEach(value: unknown, shape: FieldShape): string | null {
+  const elements = Array.isArray(value) ? value : isFields(value) ? Object.values(value) : [];
+  for (const element of elements) {
+    const problem = checkField(element, shape);
+    if (problem !== null) return `has an element that ${problem}`;
+  }
+  return null;
 }
 
 function checkLimits(value: number, { min, max, above }: FieldShape): string | null {
