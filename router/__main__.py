@@ -16,6 +16,7 @@ from router.metrics import RouterMetrics
 from router.publish_api import PublishApi
 from router.publish_counts import PublishCounts
 from router.publisher import Publisher
+from router.publishing import Publishing
 from router.refusals import Refusals
 from router.settings import RouterSettings
 from shared import logs
@@ -76,9 +77,8 @@ async def build(settings: RouterSettings) -> AsyncIterator[ASGIApp]:
             state_ttl=settings.state_ttl,
         )
         counts, requests, loop_lag = PublishCounts(), HttpTimes(), LoopLag()
-        publish = PublishApi(
-            callers, publisher, link, keys, counts, CallLog(), message_max_bytes=settings.message_max_bytes
-        )
+        publishing = Publishing(publisher, link, keys, counts, message_max_bytes=settings.message_max_bytes)
+        publish = PublishApi(callers, publishing, counts, CallLog())
         cluster = ClusterApi(callers, link, keys, caretaker)
         metrics = RouterMetrics(
             resource("vsrt-router", settings.router_name),
