@@ -17,6 +17,9 @@ from router.publish_api import PublishApi
 from router.publish_counts import PublishCounts
 from router.publisher import Publisher
 from router.publishing import Publishing
+from router.queue import QueueReader
+from router.queue_calls import QueueCalls
+from router.queue_counts import QueueCounts
 from router.refusals import Refusals
 from router.settings import RouterSettings
 from shared import logs
@@ -78,14 +81,34 @@ async def build(settings: RouterSettings) -> AsyncIterator[ASGIApp]:
         )
         counts, requests, loop_lag = PublishCounts(), HttpTimes(), LoopLag()
         publishing = Publishing(publisher, link, keys, counts, message_max_bytes=settings.message_max_bytes)
-        publish = PublishApi(callers, publishing, counts, CallLog())
+        call_log = CallLog()
+        publish = PublishApi(callers, publishing, counts, call_log)
         cluster = ClusterApi(callers, link, keys, caretaker)
+        links, queue_counts = {"commands": link}, None
+        if settings.queue_enabled:
+            bell = links["queue"] = await stack.enter_async_context(
+                RedisLink(redis, name="vsrt-queue", timeout=settings.redis_timeout)
+            )
+            queue_counts = QueueCounts()
+            reader = QueueReader(
+                link,
+                bell,
+                scripts,
+                keys,
+                QueueCalls(publishing, call_log, body_max_bytes=settings.http_body_max_bytes),
+                queue_counts,
+                name=settings.router_name,
+                max_length=settings.queue_max_length,
+                body_max_bytes=settings.http_body_max_bytes,
+            )
+            await stack.enter_async_context(running(reader.run(), "queue"))
         metrics = RouterMetrics(
             resource("vsrt-router", settings.router_name),
-            Sources({"commands": link}, times, requests, caretaker, loop_lag),
+            Sources(links, times, requests, caretaker, loop_lag),
             counts,
             callers,
             verifier,
+            queue_counts,
         )
         await stack.enter_async_context(running(loop_lag.run(), "loop lag"))
         await stack.enter_async_context(exporting(metrics, os.environ))

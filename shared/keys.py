@@ -12,6 +12,9 @@ less each costs: a message in a batch of 100 costs Redis 14 µs with sixteen buc
 | ``stream:{t}:<stream>`` | stream | history: ``m`` payload, ``x`` expires_at, ``p`` event before, ``s`` state it ends |
 | ``op:{t}:<digest>`` | string | what an operation key has already done in a stream |
 | ``claim:{b}:<digest>`` | string | an ``Idempotency-Key``: the body's digest, and what its answer needs |
+| ``queue:{c}`` | stream | messages of producers that cannot call: ``kind``, ``body``, ``key``, ``traceparent`` |
+| ``queue:{c}:turn`` | string | which router takes them just now |
+| ``queue:{c}:dead`` | stream | those that cannot be published, with ``reason`` and ``detail`` |
 | ``users:{b}`` | hash | user → ``1 <node>=<connections> …`` |
 | ``held:{b}:<node>`` | hash | the reverse: user → connections; ``#rev`` |
 | ``tomb:{b}:<node>`` | string | this node id is dead: nothing may be registered under it |
@@ -121,6 +124,18 @@ class Keys:
     @property
     def stats(self) -> str:
         return f"{self.prefix}:stats:{{{SHARED_TAG}}}"
+
+    @property
+    def queue(self) -> str:
+        return f"{self.prefix}:queue:{{{SHARED_TAG}}}"
+
+    @property
+    def queue_turn(self) -> str:
+        return self.queue + ":turn"
+
+    @property
+    def queue_dead(self) -> str:
+        return self.queue + ":dead"
 
     @property
     def all_states(self) -> StateKeys:
