@@ -63,6 +63,8 @@ At least:
 No setting: a request has {REQUEST_TIMEOUT:g} s to arrive whole, from the connection or its first byte; then the
 connection ends.
 
+OpenTelemetry's own variables (`OTEL_EXPORTER_OTLP_ENDPOINT` and others) are read too: [tracing.md](tracing.md).
+
 [.env.example](../.env.example) has the same settings to copy from. What the command line and the SDK read is told in
 [cli/README.md](../cli/README.md) and [sdk/README.md](../sdk/README.md).
 """

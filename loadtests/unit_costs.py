@@ -4,7 +4,8 @@
 
 Redis, router and nodes run on core 0, clients and publishers on core 1. Two clusters are measured in every round, one
 of one node and one of four: what differs between them is the further nodes'. What passes while nothing happens is taken
-off. Medians of the rounds are printed as JSON, and with --write go where the command line finds them.
+off. Of CPU the least of all rounds counts, for whatever else runs on the machine only adds to it; of everything else
+the median. It is printed as JSON, and with --write goes where the command line finds it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import os
 import random
 import resource
 import statistics
-from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,6 @@ _PUBLISHERS = 8
 _BATCH = 100
 _COMPARED_EVERY = 10  # s; node/tops.py
 _MORE_NODES = 4
-Values = dict[str, dict[str, float]]
 
 
 class OneNode:
@@ -185,43 +185,50 @@ async def measure_more(options: argparse.Namespace) -> tuple[Reading, Reading]:
             return idle, meter.of(lambda: post(200), 200)
 
 
-def combine(one: OneNode, more: tuple[Reading, Reading], clients: int) -> Values:
+def best(readings: Sequence[Reading]) -> Reading:
+    """Return of CPU the least, for whatever else runs on the machine only adds to it, and of counts the median."""
+    cpu = {name: min(getattr(each, name) for each in readings) for name in ("nodes", "routers", "redis")}
+    counts = ("commands", "received", "sent", "memory")
+    return Reading(**cpu, **{name: statistics.median(getattr(each, name) for each in readings) for name in counts})
+
+
+def combine(costs: dict[str, Reading], idle: Reading, broadcast: Reading, clients: int) -> dict[str, Reading]:
     """Return the costs of one of everything; what a further node or delivery adds is told apart from the first."""
-    costs = dict(one.costs)
-    idle, broadcast = more
     node = (idle - costs["idle"]) / (_MORE_NODES - 1)
-    costs["idle node"], costs["cluster"] = node, costs.pop("idle") - node
-    costs["delivery"] = (costs.pop("broadcast to all") - costs["broadcast"]) / clients
+    delivery = (costs["broadcast to all"] - costs["broadcast"]) / clients
     # Each further node brings its one client too: what the delivery to it costs is told already.
-    costs["broadcast node"] = (broadcast - costs["broadcast"]) / (_MORE_NODES - 1) - costs["delivery"]
-    costs["broadcast"] = costs["broadcast"] - costs["broadcast node"] - costs["delivery"]
-    names = {"nodes": "node", "routers": "router", "redis": "redis"}
-    traffic = ("commands", "received", "sent")
-    return {
-        name: {short: getattr(cost, long) for long, short in names.items()}
-        | {each: getattr(cost, each) for each in traffic}
-        for name, cost in costs.items()
-    } | {"memory": one.memory}
+    broadcast_node = (broadcast - costs["broadcast"]) / (_MORE_NODES - 1) - delivery
+    derived = {
+        "idle node": node,
+        "cluster": costs["idle"] - node,
+        "delivery": delivery,
+        "broadcast node": broadcast_node,
+        "broadcast": costs["broadcast"] - broadcast_node - delivery,
+    }
+    return {name: cost for name, cost in costs.items() if name not in {"idle", "broadcast to all"}} | derived
+
+
+def as_json(cost: Reading) -> dict[str, float]:
+    names = {"node": "nodes", "router": "routers", **{name: name for name in ("redis", "commands", "received", "sent")}}
+    return {name: _rounded(max(getattr(cost, attribute), 0)) for name, attribute in names.items()}
 
 
 async def run(options: argparse.Namespace) -> dict[str, Any]:
-    rounds: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    ones, idles, broadcasts = [], [], []
     for _ in range(options.rounds):
-        values = combine(await measure_one(options), await measure_more(options), options.clients)
-        for name, cost in values.items():
-            for each, value in cost.items():
-                rounds[name][each].append(value)
-    medians = {
-        name: {each: _rounded(max(statistics.median(seen), 0)) for each, seen in cost.items()}
-        for name, cost in rounds.items()
-    }
-    memory = medians.pop("memory")
+        ones.append(await measure_one(options))
+        idle, broadcast = await measure_more(options)
+        idles.append(idle)
+        broadcasts.append(broadcast)
+    costs = {name: best([one.costs[name] for one in ones]) for name in ones[0].costs}
+    combined = combine(costs, best(idles), best(broadcasts), options.clients)
+    memory = {name: _rounded(statistics.median(one.memory[name] for one in ones)) for name in ones[0].memory}
     return {
         "measured": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "command": f".venv/bin/python -m loadtests.unit_costs --clients {options.clients} --rounds {options.rounds}",
         "conditions": f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}",
         "message_bytes": len(json.dumps(MESSAGE)),
-        "costs": medians,
+        "costs": {name: as_json(cost) for name, cost in sorted(combined.items())},
         "memory": memory,
     }
 

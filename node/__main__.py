@@ -46,6 +46,8 @@ from shared.service_metrics import Sources, resource
 from shared.serving import Server, calm_the_collector, listen, on_stop_signals, run, server_config
 from shared.settings import read_settings
 from shared.tasks import running
+from shared.trace_settings import TraceSettings, traced
+from shared.tracing import SpanCounts, Tracing
 
 logger = logging.getLogger("node")
 
@@ -61,7 +63,7 @@ class Node:
 
 
 @asynccontextmanager
-async def build(settings: NodeSettings) -> AsyncIterator[Node]:
+async def build(settings: NodeSettings, tracing: Tracing | None = None) -> AsyncIterator[Node]:
     """Build a node and have it join the cluster; what it runs ends with the context."""
     keys = Keys(settings.redis_prefix)
     scripts = Scripts(keys)
@@ -92,6 +94,7 @@ async def build(settings: NodeSettings) -> AsyncIterator[Node]:
             commands_per_second=settings.commands_per_second,
             state_ttl=settings.state_ttl,
             clock=link.clock,
+            tracing=tracing,
         )
         connections = hub.connections
         tops = Tops(connections, history, link, keys, hub.spawn, hub.end_user)
@@ -113,11 +116,18 @@ async def build(settings: NodeSettings) -> AsyncIterator[Node]:
         stack.push_async_callback(user_check.aclose)
         rest = RestApi(hub.stats, verifier, link, keys, router_url=settings.router_url)
         stack.push_async_callback(rest.aclose)
-        handshake = Handshake(hub, membership, progress, verifier, user_check, link, keys, settings)
-        drain, loop_lag, requests = Drain(hub, settings.drain_seconds), LoopLag(), HttpTimes()
+        handshake = Handshake(hub, membership, progress, verifier, user_check, link, keys, settings, tracing)
+        drain, loop_lag, requests = Drain(hub, settings.drain_seconds, tracing), LoopLag(), HttpTimes()
         metrics = NodeMetrics(
             resource("vsrt-node", settings.node_name),
-            Sources({"commands": link, "bus": bus.link}, times, requests, caretaker, loop_lag),
+            Sources(
+                {"commands": link, "bus": bus.link},
+                times,
+                requests,
+                caretaker,
+                loop_lag,
+                tracing.counts if tracing else SpanCounts(),
+            ),
             hub,
             bus,
             membership,
@@ -136,6 +146,7 @@ async def build(settings: NodeSettings) -> AsyncIterator[Node]:
             requests,
             origins=settings.backend_cors_origins,
             body_max_bytes=settings.http_body_max_bytes,
+            tracing=tracing,
         )
         for work, name in (
             (membership.run(), "membership"),
@@ -170,10 +181,15 @@ def _why_not_ready(membership: Membership, bus: Bus, link: RedisLink) -> str | N
     return None
 
 
-async def serve(settings: NodeSettings) -> None:
+async def serve(settings: NodeSettings, traces: TraceSettings) -> None:
     sock = listen(settings.node_host, settings.node_port, reuse_port=settings.node_reuse_port)
     logs.tell_settings(settings)
-    async with build(settings) as node, AsyncExitStack() as stack:
+    about = resource("vsrt-node", settings.node_name)
+    async with (
+        traced(traces, about) as tracing,
+        build(settings, tracing) as node,
+        AsyncExitStack() as stack,
+    ):
         server = DrainingServer(
             server_config(
                 node.app,
@@ -211,12 +227,12 @@ async def _management(node: Node, host: str, port: int) -> AsyncIterator[None]:
 
 def main() -> int:
     try:
-        settings = read_settings(NodeSettings)
+        settings, traces = read_settings(NodeSettings), read_settings(TraceSettings)
     except SettingsError as exc:
         print(f"node: {exc}", file=sys.stderr)
         return 2
     logs.configure(settings, "node", settings.node_name)
-    return run(lambda: serve(settings), "node")
+    return run(lambda: serve(settings, traces), "node")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ from urllib.parse import parse_qs
 
 from pydantic_core import to_json
 
+from node.acks import Acks
+from node.connect_span import Admission, connecting
 from node.feed import Feed
 from node.frames import text_frame
 from node.hub import Hub
@@ -40,6 +42,7 @@ from shared.errors import InvalidToken, KeysUnavailable, RedisError
 from shared.ids import Position, event_id, json_user_id, parse_event_id
 from shared.keys import Keys
 from shared.redis_link import RedisLink
+from shared.tracing import Tracing
 
 USER_PATH: Final = "/api/v1/ws"
 ADMIN_PATH: Final = "/api/v1/ws/admin"
@@ -68,6 +71,7 @@ class _Request:
     token: str
     since: str | None
     subprotocol: str | None
+    acks: bool = False
 
     @classmethod
     def of(cls, scope: Scope) -> _Request:
@@ -78,7 +82,7 @@ class _Request:
         if not token and subprotocol is not None:
             others = [name for name in offered if name != "bearer"]
             token = others[0] if others else ""
-        return cls(token, query.get("since", [None])[0], subprotocol)
+        return cls(token, query.get("since", [None])[0], subprotocol, query.get("acks") == ["1"])
 
 
 class Handshake:
@@ -94,7 +98,9 @@ class Handshake:
         link: RedisLink,
         keys: Keys,
         settings: NodeSettings,
+        tracing: Tracing | None = None,
     ) -> None:
+        self._tracing = tracing
         self._hub, self._membership, self._progress = hub, membership, progress
         self._verifier, self._user_check = verifier, user_check
         self._link, self._keys, self._settings = link, keys, settings
@@ -102,6 +108,12 @@ class Handshake:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one upgrade request; returns once the session lives on its own, or has been told why not."""
+        if self._tracing is None:
+            await self._serve(scope, receive, send)
+        else:
+            await connecting(self._tracing, scope, self._serve(scope, receive, send))
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> Admission:
         await receive()
         admin = scope["path"] == ADMIN_PATH
         headers: dict[bytes, bytes] = dict(scope["headers"])
@@ -111,7 +123,7 @@ class Handshake:
             reason, origin = ("origin not allowed" if known else "no such path"), headers.get(b"origin", b"")
             self._hub.log.turned_away(reason, origin.decode("latin-1"))
             await send({"type": "websocket.close"})
-            return
+            return Admission("forbidden", 403, reason)
         try:
             request = _Request.of(scope)
         except ValueError:
@@ -119,9 +131,10 @@ class Handshake:
         await send({"type": "websocket.accept", "subprotocol": request.subprotocol})
         session = take_over(scope, lambda transport, fd: Session(self._hub, transport, is_admin=admin, descriptor=fd))
         try:
-            await self._admit(session, request)
+            return await self._admit(session, request)
         except Refused as refused:
             self._refuse(session, refused)
+            return Admission("refused", int(refused.code), refused.reason)
         except BaseException:
             session.abort(CloseCode.TRY_AGAIN_LATER)
             raise
@@ -136,12 +149,12 @@ class Handshake:
         else:
             session.close(refused.code, refused.reason)
 
-    async def _admit(self, session: Session, request: _Request) -> None:
+    async def _admit(self, session: Session, request: _Request) -> Admission:
         self._check_room()
         principal = await self._principal(session, request.token)
         await self._check_user(principal.user_id)
         if session.phase is not Phase.OPENING:
-            return  # reset meanwhile: counted in now, nobody would ever count it out
+            return Admission("gone")  # counted in now, nobody would ever count it out
         session.identify(principal)
         user = None if session.is_admin else principal.user_id
         own, everyone = self._hub.connections.connect(session, user_id=user, is_admin=session.is_admin)
@@ -158,16 +171,18 @@ class Handshake:
         except (RedisError, TimeoutError):
             raise Refused(CloseCode.TRY_AGAIN_LATER, "the cluster is away", _retry_after()) from None
         if session.phase is not Phase.OPENING:
-            return  # reset, or ended by the node; it has been counted out
+            return Admission("gone", session.close_code)  # or ended by the node; it has been counted out
         self._check_draining()
         self._hub.counters.opened["admin" if session.is_admin else "user"] += 1
         if recovered is not None:
             self._hub.counters.resumed[recovered] += 1
+        session.acks = Acks() if request.acks and self._hub.acks is not None else None
         session.leaves_at = leaves_at(self._hub.now(), self._settings.connection_max_age)
         frame = self._connected(session, principal.username, recovered, cursors, request.since)
         session.welcome(frame, (own, everyone), cursors)
         self._hub.log.came(session)
         self._hub.behind(session)
+        return Admission("welcomed", recovered=recovered)
 
     # --- may it come in?
 

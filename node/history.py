@@ -22,6 +22,7 @@ class Entry:
         expires_at: ms since the Unix epoch.
         previous: the event before it, told by the first one of an epoch.
         ends: the video whose transcode it ends, and the revision of that end.
+        trace: its ``traceparent``, if it is sampled.
     """
 
     position: Position
@@ -29,6 +30,7 @@ class Entry:
     expires_at: int | None
     previous: Position | None = None
     ends: tuple[int, Position] | None = None
+    trace: bytes | None = None
 
     def follows(self, position: Position) -> bool:
         """Whether nothing is missing between a position and this event."""
@@ -114,6 +116,7 @@ def _entry(item: Any) -> Entry:
         int(expires) if expires is not None else None,
         Position.parse(previous) if previous is not None else None,
         _end(ends) if ends is not None else None,
+        values.get(b"t"),
     )
 
 

@@ -112,6 +112,18 @@ class NodeMetrics(ServiceMetrics):
     def unreadable(self) -> Values:
         return self._counters.unreadable
 
+    @counter(
+        "vsrt.node.acknowledgements",
+        "{answer}",
+        "What clients said of sampled messages: shown, ignored (not asked, or impossible), unanswered.",
+        "outcome",
+    )
+    def acknowledgements(self) -> Values:
+        acks = self._hub.acks
+        if acks is None:
+            return {"shown": 0, "ignored": 0, "unanswered": 0}
+        return {"shown": acks.shown, "ignored": acks.ignored, "unanswered": acks.unanswered}
+
     # --- gaps and catching up
 
     @counter(

@@ -32,6 +32,7 @@ from shared.close_codes import CloseCode
 from shared.ids import Position
 
 if TYPE_CHECKING:
+    from node.acks import Acks
     from node.feed import Feed
 
 PONG: Final = frames.text_frame(b"pong")
@@ -74,6 +75,9 @@ class House(Protocol):
 
     def closed(self, session: Session) -> None: ...
 
+    def acknowledged(self, session: Session, frame: frames.Frame) -> bool:
+        """Take a client's word that it has shown a message; False if that is not it, or it was not asked."""
+
 
 class Session:
     """A client's connection.
@@ -88,6 +92,7 @@ class Session:
         "_descriptor",
         "_house",
         "_text",
+        "acks",
         "close_code",
         "cursors",
         "expires_at",
@@ -122,6 +127,7 @@ class Session:
         self.cursors: list[Position] | None = None
         self.states_seen: list[int] | None = None
         self.close_code = 0
+        self.acks: Acks | None = None  # of a client that says when it has shown a message
         self._buffer = b""
         self._text: bytes | None = None
 
@@ -130,20 +136,26 @@ class Session:
     def identify(self, principal: Principal) -> None:
         self.user_id, self.expires_at = principal.user_id, principal.expires_at
 
-    def write(self, frame: bytes) -> None:
-        """Send a frame; what the kernel does not take at once is buffered, and the session falls behind."""
+    def write(self, frame: bytes) -> bool:
+        """Send a frame; what the kernel does not take at once is buffered, and the session falls behind.
+
+        Returns:
+            False if it is lost: the peer has reset the connection.
+        """
         if self.writable and self._descriptor >= 0:
             try:
                 sent = os.write(self._descriptor, frame)
             except BlockingIOError:
                 sent = 0
             except OSError:
-                return  # reset by the peer: the transport is about to find out
+                return False  # the transport is about to find out
             if sent == len(frame):
-                return
+                return True
             frame = frame[sent:]
-        if self.phase is not Phase.CLOSED:
-            self.transport.write(frame)
+        if self.phase is Phase.CLOSED:
+            return False
+        self.transport.write(frame)
+        return True
 
     def welcome(self, frame: bytes, feeds: tuple[Feed, ...], cursors: list[Position]) -> None:
         """Send the first frame; from here on the session is brought to the tops of its feeds, and reads its client."""
@@ -242,6 +254,8 @@ class Session:
             return
         if frame.opcode == frames.CLOSE:
             self._receive_close(frame.payload)
+        elif self.acks is not None and self._house.acknowledged(self, frame):
+            return  # it was asked: no command of its own
         elif not self._house.may_command(self.user_id):
             self.close(CloseCode.TOO_MANY, "too many commands")
         elif frame.opcode == frames.PING:
@@ -276,7 +290,7 @@ class Session:
             self.write(self._house.stats_frame())
         elif (token := _refresh_token(text)) is not None:
             self._house.refresh(self, token)
-        else:
+        elif self.acks is None or not text.startswith("ack "):
             self.write(UNKNOWN_COMMAND)
 
     def refreshed(self, principal: Principal | None) -> None:

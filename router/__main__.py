@@ -41,12 +41,14 @@ from shared.service_metrics import Sources, resource
 from shared.serving import Server, calm_the_collector, listen, on_stop_signals, run, server_config
 from shared.settings import read_settings
 from shared.tasks import running
+from shared.trace_settings import TraceSettings, traced
+from shared.tracing import SpanCounts, Tracing
 
 logger = logging.getLogger("router")
 
 
 @asynccontextmanager
-async def build(settings: RouterSettings) -> AsyncIterator[ASGIApp]:
+async def build(settings: RouterSettings, tracing: Tracing | None = None) -> AsyncIterator[ASGIApp]:
     """Build a router; what it runs ends with the context."""
     keys = Keys(settings.redis_prefix)
     scripts = Scripts(keys)
@@ -104,7 +106,7 @@ async def build(settings: RouterSettings) -> AsyncIterator[ASGIApp]:
             await stack.enter_async_context(running(reader.run(), "queue"))
         metrics = RouterMetrics(
             resource("vsrt-router", settings.router_name),
-            Sources(links, times, requests, caretaker, loop_lag),
+            Sources(links, times, requests, caretaker, loop_lag, tracing.counts if tracing else SpanCounts()),
             counts,
             callers,
             verifier,
@@ -113,14 +115,15 @@ async def build(settings: RouterSettings) -> AsyncIterator[ASGIApp]:
         await stack.enter_async_context(running(loop_lag.run(), "loop lag"))
         await stack.enter_async_context(exporting(metrics, os.environ))
         yield create_app(
-            publish, cluster, Exposition(metrics), requests, Refusals(callers), settings.http_body_max_bytes
+            publish, cluster, Exposition(metrics), requests, Refusals(callers), settings.http_body_max_bytes, tracing
         )
 
 
-async def serve(settings: RouterSettings) -> None:
+async def serve(settings: RouterSettings, traces: TraceSettings) -> None:
     sock = listen(settings.router_host, settings.router_port)
     logs.tell_settings(settings)
-    async with build(settings) as app:
+    about = resource("vsrt-router", settings.router_name)
+    async with traced(traces, about) as tracing, build(settings, tracing) as app:
         server = Server(server_config(app, trusted_proxies=settings.trusted_proxies))
         on_stop_signals(server.stop)
         calm_the_collector()
@@ -132,12 +135,12 @@ async def serve(settings: RouterSettings) -> None:
 
 def main() -> int:
     try:
-        settings = read_settings(RouterSettings)
+        settings, traces = read_settings(RouterSettings), read_settings(TraceSettings)
     except SettingsError as exc:
         print(f"router: {exc}", file=sys.stderr)
         return 2
     logs.configure(settings, "router", settings.router_name)
-    return run(lambda: serve(settings), "router")
+    return run(lambda: serve(settings, traces), "router")
 
 
 if __name__ == "__main__":

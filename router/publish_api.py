@@ -15,6 +15,7 @@ from router.planning import MessageTooLarge, Planner, explain
 from router.publish_counts import PublishCounts
 from router.publisher import Order, Outcome
 from router.publishing import Draft, Publishing, item_operation, operation_of
+from router.sending import Sending
 from shared.errors import InvalidMessage, RealtimeError, RedisError, RedisRefused
 from shared.trace_context import continued
 
@@ -65,13 +66,16 @@ class PublishApi:
         caller = await self._callers.allow(call.header(b"authorization"), "publish")
         plan = planner.read_one(call.body)
         operation = operation_of(caller, call, plan.key)
-        draft = self._publishing.draft(plan, planner, operation, continued(call.header(b"traceparent")))
+        sending = None if call.trace is None else Sending(call.trace)
+        draft = self._publishing.draft(plan, planner, operation, _traceparent(call, sending))
         try:
             (outcome,) = await self._publishing.place([draft])
         except RedisError as exc:
             raise self._unavailable(operation, exc) from exc
         if isinstance(outcome, KeyReused):
             raise outcome
+        if sending is not None:
+            sending.sent([draft.order], [outcome], batch=False)
         self._log.published(call, caller, draft.order, outcome)
         return 202, to_json(_answer(outcome, draft.order))
 
@@ -89,7 +93,8 @@ class PublishApi:
         results: list[dict[str, Any]] = [{}] * len(plans)
         drafts: dict[int, Draft] = {}  # by the item's index
         try:
-            base = Origin(continued(call.header(b"traceparent")), self._publishing.rising_us(len(plans)))
+            sending = None if call.trace is None else Sending(call.trace)
+            base = Origin(_traceparent(call, sending), self._publishing.rising_us(len(plans)))
             if whole.explicit:
                 base = await self._publishing.first_origin(whole, base)
             for index, plan in enumerate(plans):
@@ -110,6 +115,8 @@ class PublishApi:
             outcomes = await self._publishing.place(list(drafts.values()))
         except RedisError as exc:
             raise self._unavailable(whole, exc) from exc
+        if sending is not None:
+            sending.sent([draft.order for draft in drafts.values()], outcomes, batch=True)
         published = []
         for (index, draft), outcome in zip(drafts.items(), outcomes, strict=True):
             if isinstance(outcome, KeyReused):
@@ -120,6 +127,11 @@ class PublishApi:
         self._counts.add_results(result["status"] for result in results)
         self._log.batch_published(call, caller, len(items), base.trace_id, published)
         return 200, to_json({"results": results})
+
+
+def _traceparent(call: Call, sending: Sending | None) -> str:
+    """Return under which name the call's messages travel: its span's, else the caller's or a fresh one."""
+    return continued(call.header(b"traceparent") if sending is None else sending.traceparent)
 
 
 _REUSED: Final = {"status": 409, "detail": str(KeyReused())}

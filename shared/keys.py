@@ -9,7 +9,7 @@ less each costs: a message in a batch of 100 costs Redis 14 µs with sixteen buc
 | key | type | what |
 | --- | --- | --- |
 | ``seq:{t}`` | hash | stream → newest event, ``s:<stream>`` → state; ``#epoch``, ``#run``, ``#birth``, ``#rev`` |
-| ``stream:{t}:<stream>`` | stream | history: ``m`` payload, ``x`` expires_at, ``p`` event before, ``s`` state it ends |
+| ``stream:{t}:<stream>`` | stream | ``m`` payload, ``x`` expiry, ``p`` event before, ``s`` state it ends, ``t`` trace |
 | ``op:{t}:<digest>`` | string | what an operation key has already done in a stream |
 | ``claim:{b}:<digest>`` | string | an ``Idempotency-Key``: the body's digest, and what its answer needs |
 | ``queue:{c}`` | stream | messages of producers that cannot call: ``kind``, ``body``, ``key``, ``traceparent`` |

@@ -163,6 +163,10 @@ def _redis() -> list[Panel]:
               unit=SECONDS, width=6, least=None, alerts=["VsrtClockSkew"]),
         lines("Memory of all processes", "Resident memory; a connection costs some 5 KiB.",
               Query(f"sum by (job) (process_memory_usage_bytes{{{jobs}}})", "{{job}}"), unit=BYTES, width=6),
+        lines("Traces", "Spans per second, by what became of them: dropped found no room to wait for the collector, "
+              "failed was not taken by it.",
+              Query(f"sum by (outcome) (rate(vsrt_traces_spans_total{{{HERE}}}{_RATE}))", "{{outcome}}"),
+              unit=OPS, width=24),
     ]  # fmt: skip
 
 

@@ -77,14 +77,17 @@ def _messages() -> list[Panel]:
     return [
         lines("Messages from the bus", "For somebody here, whatever the number of sockets.",
               Query(f"sum by (audience) (rate(messaging_client_consumed_messages_total{{{NODE}}}{_RATE}))",
-                    "{{audience}}"), unit=PER_SECOND, stacked=True),
+                    "{{audience}}"), unit=PER_SECOND, stacked=True, width=6),
         lines("Socket writes", "As the bus brought them, and from history.",
               Query(f"sum by (audience) (rate(vsrt_node_delivered_messages_total{{{NODE}}}{_RATE}))", "{{audience}}"),
               Query(f"sum(rate(vsrt_node_caught_up_messages_total{{{NODE}}}{_RATE}))", "from history"),
-              unit=PER_SECOND, stacked=True),
+              unit=PER_SECOND, stacked=True, width=6),
         lines("Not written, by reason", "repeated, stale, expired, conflated.",
               Query(f"sum by (reason) (rate(vsrt_node_dropped_messages_total{{{NODE}}}{_RATE}))", "{{reason}}"),
-              unit=PER_SECOND),
+              unit=PER_SECOND, width=6),
+        lines("Acknowledgements", "What browsers said of sampled messages they were asked about.",
+              Query(f"sum by (outcome) (rate(vsrt_node_acknowledgements_total{{{NODE}}}{_RATE}))", "{{outcome}}"),
+              unit=PER_SECOND, width=6),
     ]  # fmt: skip
 
 

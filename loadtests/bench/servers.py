@@ -21,6 +21,8 @@ from tests.support.redis_server import RedisServer
 from tests.support.tokens import Tokens
 from tests.support.waiting import until
 
+_NO_PINGS = 3600  # s: as with ours, whose clients are not pinged either
+
 
 @dataclass(frozen=True, slots=True)
 class Server:
@@ -90,6 +92,7 @@ async def peer(name: str, module: str, dialect: Callable[[Callable[[int], str]],
         redis = RedisServer(scratch / "redis", persistent=False)
         uvicorn = [sys.executable, "-m", "uvicorn", f"loadtests.bench.peers.{module}:app"]
         options = {"host": LOOPBACK, "port": str(port), "log-level": "warning", "ws-per-message-deflate": "false"}
+        options["ws-ping-interval"] = str(_NO_PINGS)
         command = uvicorn + [word for option, value in options.items() for word in (f"--{option}", value)]
         env = {"REDIS_URL": redis.url, "JWT_SECRET": tokens.secret}
         server = Process(module, command, env, scratch / "server.log")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from tests.conftest import NewCluster
 from tests.load.frame_proxy import FrameProxy
-from tests.load.locust_run import LOCAL, LOCUST, run
+from tests.load.locust_run import LOCAL, LOCUST, Run, run
 from tests.support.redis_proxy import Fate
 
 _ENV = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
@@ -77,6 +78,33 @@ async def test_what_a_node_must_never_do_is_found_to_the_message(new_cluster: Ne
     }, ended.output
     assert proxy.met[Fate.LOSE] > 2 + 4
     assert ended.samples["CHECK", "has everything"] == 22 - 2 - 4
+
+
+async def test_storm_and_peak_beside_each_other_on_one_cluster(new_cluster: NewCluster, tmp_path: Path):
+    """Two runs at once: each hears the other's broadcasts, and takes them for what they are."""
+    cluster = await new_cluster(nodes=2)
+    env = {
+        "NODE_URL": ",".join(node.url for node in cluster.nodes),
+        "ROUTER_URL": cluster.router.url,
+        "JWT_SECRET": cluster.tokens.secret,
+    }
+
+    async def shaped(shape: str, seed: str, *more: str) -> Run:
+        directory = tmp_path / shape
+        directory.mkdir()
+        who = ("-u", "42", "-r", "42", "-t", "9s", "--shape", shape, "--seed", seed, "--user-prefix", f"{shape}-")
+        return await run((*LOCUST, *who, *more), directory, env=_ENV | env)
+
+    storm, peak = await asyncio.gather(
+        shaped("storm", "1"), shaped("peak", "2", "--broadcast-rate", "1", "--peak-factor", "20")
+    )
+    for ended in (storm, peak):
+        assert ended.status == 0, ended.output
+        assert ended.samples["CHECK", "has everything"] == 40
+    assert storm.samples["WS", "resume user"] == 38
+    assert storm.samples["WS", "resume admin"] == 2
+    broadcasts = sum(peak.samples.get(("SDK", call), 0) for call in ("broadcast", "notify_system_message"))
+    assert broadcasts > 30  # 9 without the peak
 
 
 @pytest.mark.parametrize(

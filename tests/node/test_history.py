@@ -10,7 +10,7 @@ from shared.keys import SHARED_TAG, Keys
 from shared.redis_link import RedisLink
 from shared.scripts import Scripts
 from shared.states import parse_record
-from tests.shared.press import Item, Press
+from tests.shared.press import TRACE, Item, Press
 
 
 @pytest.fixture
@@ -34,6 +34,14 @@ async def test_events_come_back_as_they_were_published(press: Press, history: Hi
     ]
     assert page.top == Position.parse(second.position)
     assert (await history.read(SHARED_TAG, "admin", page.top)).entries == []
+
+
+async def test_only_a_sampled_event_keeps_its_trace(press: Press, history: History) -> None:
+    await press.event()
+    press.trace = f"{TRACE[:-2]}01"
+    await press.event()
+    page = await history.read(SHARED_TAG, "admin", Position(0, 0))
+    assert [entry.trace for entry in page.entries] == [None, f"{TRACE[:-2]}01".encode()]
 
 
 async def test_a_page_is_bounded_and_the_next_goes_on_where_it_ended(press: Press, history: History) -> None:

@@ -137,7 +137,7 @@ export class RealtimeClient {
     this.#memory.recall(token);
     const connection = new Connection({
       ...this.#settings,
-      url: this.address.socket(this.#settings.isAdmin, this.#memory.cursors.since),
+      url: this.address.socket(this.#settings.isAdmin, this.#memory.cursors.since, this.#settings.acknowledge),
       token,
       on: {
         received: (received) => this.#received(received, connection),

@@ -1,5 +1,6 @@
 import { CloseCode } from './closeCodes';
 import type { Clock, TimerId } from './clock';
+import type { BrowserEnvironment } from './environment';
 import { readFrame, type Received } from './frames';
 import { Heartbeat } from './heartbeat';
 
@@ -17,6 +18,7 @@ interface ConnectionOptions {
   connectTimeout: number;
   heartbeatInterval: number;
   heartbeatTimeout: number;
+  environment: BrowserEnvironment;
   on: { received: (received: Received) => void; ended: (close: Close) => void };
 }
 
@@ -33,6 +35,7 @@ export class Connection {
   readonly #clock: Clock;
   readonly #heartbeat: Heartbeat;
   readonly #on: ConnectionOptions['on'];
+  readonly #environment: BrowserEnvironment;
   readonly #handshake: TimerId;
   #isOver = false;
   /** When `connected` came, ms since 1970. */
@@ -45,6 +48,7 @@ export class Connection {
     const { clock, heartbeatInterval, heartbeatTimeout, on } = options;
     this.#clock = clock;
     this.#on = on;
+    this.#environment = options.environment;
     // Not in the URL: proxies log that.
     this.#socket = new options.WebSocket(options.url, ['bearer', options.token]);
     this.#heartbeat = new Heartbeat(clock, heartbeatInterval, heartbeatTimeout, {
@@ -83,13 +87,20 @@ export class Connection {
   #listen(): void {
     this.#socket.onmessage = (event: MessageEvent<unknown>) => {
       this.#heartbeat.heard();
-      this.#on.received(readFrame(event.data));
+      const received = readFrame(event.data);
+      if (received.kind === 'ask') this.#acknowledge(received.number);
+      else this.#on.received(received);
     };
     this.#socket.onclose = ({ code, reason }) => {
       this.#end({ code, reason });
     };
     // Says nothing that `close` does not say.
     this.#socket.onerror = () => undefined;
+  }
+
+  /** Say when the message before was painted. Its listeners have had it by now. */
+  #acknowledge(number: string): void {
+    this.#environment.afterPaint((ms) => this.send(`ack ${number} ${ms.toFixed(3)}`));
   }
 
   #giveUp(close: Close): void {

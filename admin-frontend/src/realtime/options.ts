@@ -23,6 +23,8 @@ export interface RealtimeOptions extends TokenSources {
   connectTimeout?: number;
   /** Commands kept while there is no connection. Default 32. */
   sendQueueLimit?: number;
+  /** Tell the node, if it asks, when a message was painted: the message's trace then ends there. Default false. */
+  acknowledge?: boolean;
   /** Where the place in the streams survives a reload; null: nowhere. Default `sessionStorage`. */
   cursorStorage?: CursorStorage | null;
   clock?: Clock;
@@ -49,6 +51,7 @@ export function settingsOf(options: RealtimeOptions): Settings {
     heartbeatTimeout: 10_000,
     connectTimeout: 15_000,
     sendQueueLimit: 32,
+    acknowledge: false,
     cursorStorage: typeof sessionStorage === 'undefined' ? null : sessionStorage,
     clock: systemClock,
     WebSocket: globalThis.WebSocket,

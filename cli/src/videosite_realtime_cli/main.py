@@ -14,6 +14,7 @@ from videosite_realtime_cli.commands.send import app as send_app
 from videosite_realtime_cli.commands.stats import stats
 from videosite_realtime_cli.commands.tail import tail
 from videosite_realtime_cli.commands.token import app as token_app
+from videosite_realtime_cli.commands.trace import trace
 from videosite_realtime_cli.commands.up import up
 from videosite_realtime_cli.errors import CliError
 
@@ -61,3 +62,4 @@ app.add_typer(send_app, name="send")
 app.command()(tail)
 app.command()(stats)
 app.command()(plan)
+app.command()(trace)

@@ -18,6 +18,7 @@ server = socketio.AsyncServer(
     client_manager=socketio.AsyncRedisManager(os.environ["REDIS_URL"], channel="bench"),
     transports=["websocket"],
     http_compression=False,
+    ping_interval=3600,
 )
 api = FastAPI()
 

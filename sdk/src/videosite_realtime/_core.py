@@ -13,6 +13,7 @@ from videosite_realtime._access import RouterAccess
 from videosite_realtime._clock import RisingClock
 from videosite_realtime._composer import Composer
 from videosite_realtime._delivery import Delivery, deliver
+from videosite_realtime._tracing import Call
 from videosite_realtime.requests import Request
 from videosite_realtime.retry import RetryPolicy
 
@@ -41,8 +42,8 @@ class Core:
             return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         return httpx.create_ssl_context()
 
-    def deliver(self, request: Request[T]) -> Delivery[T]:
-        return deliver(request, self._access, self._retry)
+    def deliver(self, request: Request[T], call: Call) -> Delivery[T]:
+        return deliver(request, self._access, self._retry, call)
 
     def new_async_client(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(verify=self._tls)

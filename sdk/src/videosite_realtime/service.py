@@ -10,8 +10,9 @@ from typing import Self, TypeVar
 import httpx
 
 from videosite_realtime._core import Core
-from videosite_realtime._delivery import Outcome, Send
+from videosite_realtime._delivery import Delivery, Outcome, Send
 from videosite_realtime._per_loop import ClientPerLoop
+from videosite_realtime._tracing import calling
 from videosite_realtime.receipts import ConnectionCount, ItemResult, Receipt
 from videosite_realtime.requests import Audience, Expiry, Fields, Level, ReadStats, Request, UserId
 from videosite_realtime.retry import DEFAULT_RETRY, RetryPolicy
@@ -177,7 +178,12 @@ class NotificationService:
         await self.aclose()
 
     async def _do(self, request: Request[T]) -> T:
-        delivery = self._core.deliver(request)
+        with calling(request) as call:
+            result = await self._bring(self._core.deliver(request, call))
+            call.answered(result)
+            return result
+
+    async def _bring(self, delivery: Delivery[T]) -> T:
         outcome: Outcome | None = None
         while True:
             try:

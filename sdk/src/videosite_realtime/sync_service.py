@@ -11,8 +11,9 @@ from typing import Self, TypeVar
 import httpx
 
 from videosite_realtime._core import Core
-from videosite_realtime._delivery import Outcome, Send
+from videosite_realtime._delivery import Delivery, Outcome, Send
 from videosite_realtime._per_process import PerProcess
+from videosite_realtime._tracing import calling
 from videosite_realtime.receipts import ConnectionCount, ItemResult, Receipt
 from videosite_realtime.requests import Audience, Expiry, Fields, Level, ReadStats, Request, UserId
 from videosite_realtime.retry import DEFAULT_RETRY, RetryPolicy
@@ -141,7 +142,12 @@ class SyncNotificationService:
         self.close()
 
     def _do(self, request: Request[T]) -> T:
-        delivery = self._core.deliver(request)
+        with calling(request) as call:
+            result = self._bring(self._core.deliver(request, call))
+            call.answered(result)
+            return result
+
+    def _bring(self, delivery: Delivery[T]) -> T:
         outcome: Outcome | None = None
         while True:
             try:

@@ -89,6 +89,6 @@ def measured() -> UnitCosts:
 
 def read(document: Mapping[str, Any]) -> UnitCosts:
     """Read what the measuring script wrote; a name that is missing or too much is a ``TypeError``."""
-    told = {name: document[name] for name in ("measured", "command", "conditions", "message_bytes")}
-    costs = {name.replace(" ", "_"): Cost(**cost) for name, cost in document["costs"].items()}
-    return UnitCosts(**told, **costs, memory=Memory(**document["memory"]))
+    whole: dict[str, Any] = {name: value for name, value in document.items() if name not in {"costs", "memory"}}
+    whole |= {name.replace(" ", "_"): Cost(**cost) for name, cost in document["costs"].items()}
+    return UnitCosts(**whole, memory=Memory(**document["memory"]))
