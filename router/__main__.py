@@ -91,17 +91,18 @@ async def build(settings: RouterSettings, tracing: Tracing | None = None) -> Asy
             bell = links["queue"] = await stack.enter_async_context(
                 RedisLink(redis, name="vsrt-queue", timeout=settings.redis_timeout)
             )
-            queue_counts = QueueCounts()
+            queue_counts, most = QueueCounts(), settings.http_body_max_bytes
+            calls = QueueCalls(publishing, call_log, tracing, link.server_us, body_max_bytes=most)
             reader = QueueReader(
                 link,
                 bell,
                 scripts,
                 keys,
-                QueueCalls(publishing, call_log, body_max_bytes=settings.http_body_max_bytes),
+                calls,
                 queue_counts,
                 name=settings.router_name,
                 max_length=settings.queue_max_length,
-                body_max_bytes=settings.http_body_max_bytes,
+                body_max_bytes=most,
             )
             await stack.enter_async_context(running(reader.run(), "queue"))
         metrics = RouterMetrics(

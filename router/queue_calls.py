@@ -11,8 +11,9 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -28,8 +29,10 @@ from router.publisher import Outcome
 from router.publishing import VOLUME_MAX, Draft, Publishing, VolumeTooLarge
 from router.queue_counts import Reason
 from router.queue_entry import QUEUE, Entry, call_of, operation_for
+from router.queue_trace import QueueTrace
 from shared.errors import InvalidMessage, RealtimeError, RedisRefused
-from shared.trace_context import ids_of, traceparent
+from shared.trace_context import ids_of
+from shared.tracing import Tracing
 
 logger = logging.getLogger(__name__)
 
@@ -65,11 +68,27 @@ class _Ready(NamedTuple):
     entry: Entry
     call: Call
     draft: Draft
+    trace: QueueTrace
 
 
 class QueueCalls:
-    def __init__(self, publishing: Publishing, log: CallLog, *, body_max_bytes: int) -> None:
-        self._publishing, self._log, self._body_max = publishing, log, body_max_bytes
+    """What routers do with entries.
+
+    Args:
+        now_us: the time on Redis's clock, µs.
+    """
+
+    def __init__(
+        self,
+        publishing: Publishing,
+        log: CallLog,
+        tracing: Tracing | None,
+        now_us: Callable[[], int],
+        *,
+        body_max_bytes: int,
+    ) -> None:
+        self._publishing, self._log, self._tracing, self._now_us = publishing, log, tracing, now_us
+        self._body_max = body_max_bytes
 
     async def accept(self, entries: Sequence[Entry]) -> AsyncIterator[Verdict]:
         """Publish entries in their order, and yield verdicts as they are reached.
@@ -87,57 +106,69 @@ class QueueCalls:
                 ready.append(judged)
         if refused.aside:
             yield refused
-        for together in _within_volume(ready):
-            yield await self._place(together)
+        waiting = list(_within_volume(ready))
+        try:
+            while waiting:
+                verdict = await self._place(waiting[0])
+                del waiting[0]
+                yield verdict
+        finally:
+            for each in itertools.chain.from_iterable(waiting):
+                each.trace.failed("tried again")
 
     def never_finished(self, entry: Entry, takings: int) -> SetAside:
         """Judge an entry that routers have taken again and again, and never settled."""
         detail = f"taken {takings} times by routers that did not finish with it"
-        return self._aside(entry, "never finished", detail, _call_or_none(entry))
+        return self._aside(entry, "never finished", detail, _call_or_none(entry), None)
 
     # --- what it says
 
     def _judge(self, entry: Entry) -> _Ready | SetAside:
         call: Call | None = None
+        trace: QueueTrace | None = None
         try:
             if entry.size > self._body_max:
                 raise BodyTooLarge(self._body_max)
             call = call_of(entry)
-            return _Ready(entry, call, self._draft(entry, call))
+            trace = QueueTrace(self._tracing, call, max(self._now_us() - entry.appended_us, 0) / 1e6)
+            return _Ready(entry, call, self._draft(entry, call, trace), trace)
         except (ValidationError, RealtimeError) as exc:
-            return self._refuse(entry, call, exc)
+            return self._refuse(entry, call, exc, trace)
         except Exception:
             # Whatever it is, the entries behind it shall not wait for it.
             logger.exception("a queue entry cannot be judged", extra={"entry": entry.id})
-            return self._aside(entry, "router error", "the router failed on it; its log tells how", call)
+            return self._aside(entry, "router error", "the router failed on it; its log tells how", call, trace)
 
-    def _draft(self, entry: Entry, call: Call) -> Draft:
+    def _draft(self, entry: Entry, call: Call, trace: QueueTrace) -> Draft:
         kind = call.path.rpartition("/")[2]
         planner = self._publishing.notifications if kind == "notifications" else self._publishing.messages
         plan = planner.read_one(call.body)
         if getattr(plan.request, "sent_at", 0) is None:
             # However long it waits here: a state is as old as its entry.
             plan.request.sent_at = entry.appended_us
-        operation = operation_for(entry, call, plan.key)
-        draft = self._publishing.draft(plan, planner, operation, traceparent(call.header(b"traceparent")))
+        draft = self._publishing.draft(plan, planner, operation_for(entry, call, plan.key), trace.traceparent)
         if draft.volume > VOLUME_MAX:
             raise VolumeTooLarge(draft.volume)
         return draft
 
-    def _refuse(self, entry: Entry, call: Call | None, exc: RealtimeError | ValidationError) -> SetAside:
+    def _refuse(
+        self, entry: Entry, call: Call | None, exc: RealtimeError | ValidationError, trace: QueueTrace | None
+    ) -> SetAside:
         status = status_of(exc)
         detail: str | list[Any] = explain(exc) if isinstance(exc, ValidationError | InvalidMessage) else str(exc)
         if call is not None:
             refusals.tell(call, exc, QUEUE)
-        return self._aside(entry, _REASONS.get(status, "invalid"), detail, call)
+        return self._aside(entry, _REASONS.get(status, "invalid"), detail, call, trace)
 
-    def _aside(self, entry: Entry, reason: Reason, detail: str | list[Any], call: Call | None) -> SetAside:
-        trace = ids_of(call.header(b"traceparent") or "") if call is not None else None
-        trace_id = trace[0] if trace is not None else ""
-        logger.warning(
-            "queue entry set aside", extra={"entry": entry.id, "reason": reason, "trace_id": trace_id or None}
-        )
-        return SetAside(entry.id, reason, to_json(detail[:_DETAIL_MAX]), trace_id)
+    def _aside(
+        self, entry: Entry, reason: Reason, detail: str | list[Any], call: Call | None, trace: QueueTrace | None
+    ) -> SetAside:
+        if trace is not None:
+            trace.failed(reason)
+        ids = ids_of(call.header(b"traceparent") or "") if call is not None else None
+        trace_id = ids[0] if ids is not None else None
+        logger.warning("queue entry set aside", extra={"entry": entry.id, "reason": reason, "trace_id": trace_id})
+        return SetAside(entry.id, reason, to_json(detail[:_DETAIL_MAX]), trace_id or "")
 
     # --- what becomes of it
 
@@ -152,16 +183,17 @@ class QueueCalls:
         for each, outcome in zip(ready, outcomes, strict=True):
             if isinstance(outcome, Outcome):
                 verdict.done.append(each.entry.id)
+                each.trace.published(each.draft.order, outcome)
                 self._log.published(each.call, QUEUE, each.draft.order, outcome)
             else:
-                verdict.aside.append(self._refuse(each.entry, each.call, outcome))
+                verdict.aside.append(self._refuse(each.entry, each.call, outcome, each.trace))
         return verdict
 
     async def _place_alone(self, ready: Sequence[_Ready], exc: RedisRefused) -> Verdict:
         """Find the entry that Redis refuses: each by itself, in their order."""
         if len(ready) == 1:
             (each,) = ready
-            return Verdict(aside=[self._aside(each.entry, "refused by redis", str(exc), each.call)])
+            return Verdict(aside=[self._aside(each.entry, "refused by redis", str(exc), each.call, each.trace)])
         verdict = Verdict()
         for each in ready:
             one = await self._place([each])

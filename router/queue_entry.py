@@ -39,11 +39,10 @@ class Entry(NamedTuple):
     size: int
 
     @property
-    def appended_us(self) -> int | None:
+    def appended_us(self) -> int:
         """When it was appended, µs since the Unix epoch, on Redis's clock; later for what came later."""
         ms, _, number = self.id.partition("-")
-        us = int(ms) * 1000 + min(int(number), 999)
-        return us if us <= _MAX_US else None
+        return min(int(ms) * 1000 + min(int(number), 999), _MAX_US)
 
 
 def call_of(entry: Entry) -> Call:
