@@ -3,7 +3,7 @@
     app = Celery("videosite", broker=…, include=["videosite_realtime.celery"])
 
     from videosite_realtime.celery import send_notification
-    send_notification.delay("transcode_progress", {"video_id": 123, "status": "processing", "progress": 45, "user_id": 7})
+    send_notification.delay("transcode_failed", {"video_id": 123, "title": "示例视频", "error": "exit 1", "user_id": 7})
     send_notification.delay("order_paid", {"audience": {"users": [7]}, "message": {"order": 10482}})
 
 Needs the extra ``[celery]``. Workers find the router by ``ROUTER_URL`` and ``ROUTER_API_KEY``. With
@@ -125,7 +125,9 @@ def _stamped(args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None) -> tu
     """Return the arguments, the data of a transcode message with its time unless it has one."""
     given = dict(zip(("message_type", "data"), args or (), strict=False)) | dict(kwargs or {})
     data = given.get("data")
-    if given.get("message_type") not in TRANSCODES or not isinstance(data, Mapping) or data.get("sent_at") is not None:
+    if str(given.get("message_type")) not in TRANSCODES:
+        return args, kwargs
+    if not isinstance(data, Mapping) or data.get("sent_at") is not None:
         return args, kwargs
     stamped = {**data, "sent_at": sent_at()}
     if kwargs and "data" in kwargs:
