@@ -39,7 +39,21 @@ async def working(cluster: Cluster, directory: Path, name: str = "worker", **env
         "QUEUE_PREFIX": cluster.prefix,
         **env,
     }
-    command = [sys.executable, "-m", "celery", "-A", "its_app", "worker", "-c", "1", "-n", name, "--without-gossip"]
+    command = [
+        sys.executable,
+        "-m",
+        "celery",
+        "-A",
+        "its_app",
+        "worker",
+        "-c",
+        "1",
+        "-n",
+        name,
+        "-l",
+        "info",
+        "--without-gossip",
+    ]
     worker = Process(name, command, settings, directory / f"{name}.log")
     worker.launch()
     try:
@@ -108,7 +122,7 @@ async def test_a_router_that_is_away_costs_a_retry_and_no_message(new_cluster: N
         await user.nothing_else()
 
 
-async def test_a_worker_that_is_killed_before_the_message_is_sent_leaves_it_to_the_next(
+async def test_a_worker_that_stops_before_the_message_is_sent_leaves_it_to_the_next(
     new_cluster: NewCluster, tmp_path: Path
 ) -> None:
     cluster = await new_cluster()
