@@ -45,6 +45,7 @@ bench: $(READY)  ## what one core does at most, beside what others would write: 
 
 docs: $(READY)  ## regenerate what is generated: pages of settings and metrics, dashboards, .env.example, message types, the chart's README
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/manifests.py
 
 manifests: $(READY)  ## render the chart into k8s/
 	$(BIN)/python docs/manifests.py

@@ -42,6 +42,7 @@ _GROUPS: Final = (
     ("User check", ("user_check_",)),
     ("History and messages", ("history_", "state_", "message_", "http_")),
     ("Queue", ("queue_",)),
+    ("Inbox", ("database_", "inbox_", "archive_")),
     ("Proxies", ("trusted_",)),
     ("Logs", ("log_",)),
 )

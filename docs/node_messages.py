@@ -62,6 +62,18 @@ class Resync(_NodesOwn):
     cursor: str
 
 
+class Inbox(_NodesOwn):
+    """What one device has read or deleted, told to all of its user's; counts what this endpoint hears."""
+
+    type: Literal["inbox"]
+    unread: Count
+    as_of: str
+    revision: Count
+    read: list[str] = []
+    deleted: list[str] = []
+    up_to: list[str] = []
+
+
 NODES_OWN: Final[dict[str, type[_NodesOwn]]] = {
     "connected": Connected,
     "stats": Stats,
@@ -69,4 +81,5 @@ NODES_OWN: Final[dict[str, type[_NodesOwn]]] = {
     "reconnect": Reconnect,
     "refreshed": Refreshed,
     "resync": Resync,
+    "inbox": Inbox,
 }

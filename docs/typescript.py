@@ -15,7 +15,14 @@ from shared.close_codes import CloseCode
 from shared.messages import TYPED, TranscodeProgress
 
 _WRITTEN: Final = "// Written by docs/generate.py from {source} (make docs). Do not edit.\n"
-_PRIMITIVES: Final = {"integer": "number", "number": "number", "string": "string", "boolean": "boolean", "null": "null"}
+_PRIMITIVES: Final = {
+    "integer": "number",
+    "number": "number",
+    "string": "string",
+    "boolean": "boolean",
+    "null": "null",
+    "array": "string[]",
+}
 _TEXT: Final = {"type": "string"}
 _LIMITS: Final = {
     "minimum": "min",
@@ -46,7 +53,7 @@ export type ServerMessage = KnownMessage | CustomMessage;
 
 /** What a field must be; several kinds where it may be one of them. */
 export interface FieldShape {
-  kinds: readonly ('integer' | 'number' | 'string' | 'boolean' | 'null' | 'object')[];
+  kinds: readonly ('integer' | 'number' | 'string' | 'boolean' | 'null' | 'object' | 'array')[];
   optional?: true;
   min?: number;
   max?: number;

@@ -27,8 +27,8 @@ from videosite_realtime_cli.traces.archive import Archive
 from videosite_realtime_cli.traces.hops import journeys
 from videosite_realtime_cli.traces.receiver import LIMIT_MAX
 
-from loadtests.stage import SERVER_CORE, on_core, stage
-from loadtests.tracing_cost import receiver
+from loadtests.stage import stage
+from loadtests.tracing_cost import receiver, start
 from tests.support.client import dial
 from tests.support.cluster import Cluster
 
@@ -61,13 +61,13 @@ async def produce(service: NotificationService, options: argparse.Namespace) -> 
 
 
 async def run(options: argparse.Namespace) -> None:
-    async with stage(nodes=0, routers=0) as cluster, receiver(cluster.directory) as url:
+    async with stage(nodes=0, routers=0, HEARTBEAT_TIMEOUT="86400") as cluster, receiver(cluster.directory) as url:
         env = {
             "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{url}/v1/traces",
             "OTEL_TRACES_SAMPLER": "parentbased_always_off",
         }
-        with on_core(SERVER_CORE):
-            await cluster.start(nodes=2, **env)
+        for service in [cluster.add_router(**env), cluster.add_node(**env), cluster.add_node(**env)]:
+            await start(service)
         provider = export_to(url, options.sampled)
         async with asyncio.TaskGroup() as users, NotificationService(cluster.router.url, cluster.api_key) as service:
             listening = []

@@ -25,7 +25,7 @@ import httpx
 
 from loadtests.stage import SERVER_CORE, on_core, stage
 from tests.support.client import dial
-from tests.support.cluster import Cluster, Node, Router
+from tests.support.cluster import Cluster, Node, Router, Service
 from tests.support.ports import LOOPBACK, free_port
 from tests.support.process import Process
 
@@ -66,7 +66,14 @@ async def receiver(directory: Path) -> AsyncIterator[str]:
         await process.end()
 
 
-async def start(cluster: Cluster, url: str) -> list[Variant]:
+async def start(service: Service) -> None:
+    """Start a node or a router on the servers' core; however long that takes beside whatever else runs there."""
+    with on_core(SERVER_CORE):
+        service.launch()
+    await service.ready(timeout=120)
+
+
+async def start_variants(cluster: Cluster, url: str) -> list[Variant]:
     variants = []
     for number, (name, ratio) in enumerate(VARIANTS.items()):
         env = (
@@ -79,8 +86,9 @@ async def start(cluster: Cluster, url: str) -> list[Variant]:
                 "OTEL_BSP_SCHEDULE_DELAY": str(int(EXPORT_DELAY * 1000)),
             }
         )
-        with on_core(SERVER_CORE):
-            router, node = await cluster.start_router(**env), await cluster.start_node(**env)
+        router, node = cluster.add_router(**env), cluster.add_node(**env)
+        await start(router)
+        await start(node)
         variants.append(Variant(name, router, node, 1000 + number))
     return variants
 
@@ -100,8 +108,9 @@ async def one_round(variant: Variant, http: httpx.AsyncClient, api_key: str, opt
 
     before = variant.cpu()
     await asyncio.gather(*(publish() for _ in range(PUBLISHERS)))
-    while variant.received < wanted:
-        await asyncio.sleep(0.005)
+    async with asyncio.timeout(60):
+        while variant.received < wanted:
+            await asyncio.sleep(0.005)
     await asyncio.sleep(1.2 * EXPORT_DELAY)  # the same for all: what a process does by itself is in it
     variant.costs.append((variant.cpu() - before) / options.messages * 1e6)
 
@@ -112,14 +121,17 @@ async def listen(variant: Variant, cluster: Cluster, connected: asyncio.Event) -
         connected.set()
         async for _ in client:
             variant.received += 1
+    raise RuntimeError(f"{variant.node.name} has closed its client: {client.close_code}")
 
 
 async def run(options: argparse.Namespace) -> None:
     async with AsyncExitStack() as stack:
-        cluster = await stack.enter_async_context(stage(nodes=0, routers=0, persistent=False))
+        # Its clients say nothing, for as long as it takes.
+        settings = {"HEARTBEAT_TIMEOUT": "86400", "HEARTBEAT_INTERVAL": "3600"}
+        cluster = await stack.enter_async_context(stage(nodes=0, routers=0, persistent=False, **settings))
         url = await stack.enter_async_context(receiver(cluster.directory))
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=60, trust_env=False))
-        variants = await start(cluster, url)
+        variants = await start_variants(cluster, url)
         tasks = []
         for variant in variants:
             connected = asyncio.Event()

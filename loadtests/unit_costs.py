@@ -37,6 +37,7 @@ _PUBLISHERS = 8
 _BATCH = 100
 _COMPARED_EVERY = 10  # s; node/tops.py
 _MORE_NODES = 4
+_RAW = ("idle", "crowded", "broadcast to all")  # of which costs are derived
 
 
 class OneNode:
@@ -73,7 +74,6 @@ class OneNode:
         self._crowd.reset()
         port = self._cluster.router.port
         self._crowd.publish(requests, port=port, connections=publishers, expected=expected)
-        assert not self._crowd.refused, self._crowd.refused[0]
 
     def _clients(self) -> None:
         count, pids = self._options.clients, [self._cluster.node.pid]
@@ -86,9 +86,7 @@ class OneNode:
         self.costs["connect"] = self._meter.of(connect, count)
         self.memory["node_connection"] = (pss_kib(pids) - before) / count * 1024
         self.memory["redis_user"] = self.costs["connect"].memory
-        idle = self._meter.idle_second
-        crowded = self._meter.rest(self._crowd.rest, self._options.rest)
-        self.costs["compare"] = (crowded - idle) * _COMPARED_EVERY / count
+        self.costs["crowded"] = self._meter.rest(self._crowd.rest, self._options.rest)
         self.memory["node"], self.memory["router"] = before * 1024, pss_kib([self._cluster.router.pid]) * 1024
 
     def _heartbeats(self) -> None:
@@ -199,13 +197,14 @@ def combine(costs: dict[str, Reading], idle: Reading, broadcast: Reading, client
     # Each further node brings its one client too: what the delivery to it costs is told already.
     broadcast_node = (broadcast - costs["broadcast"]) / (_MORE_NODES - 1) - delivery
     derived = {
+        "compare": (costs["crowded"] - costs["idle"]) * _COMPARED_EVERY / clients,
         "idle node": node,
         "cluster": costs["idle"] - node,
         "delivery": delivery,
         "broadcast node": broadcast_node,
         "broadcast": costs["broadcast"] - broadcast_node - delivery,
     }
-    return {name: cost for name, cost in costs.items() if name not in {"idle", "broadcast to all"}} | derived
+    return {name: cost for name, cost in costs.items() if name not in _RAW} | derived
 
 
 def as_json(cost: Reading) -> dict[str, float]:

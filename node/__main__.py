@@ -10,22 +10,29 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from fastapi import APIRouter
+
 from node.admin_page import BUILT, AdminPage, not_built
 from node.app import create_app, create_management_app, health_routes
 from node.bus import Bus
+from node.callers import Callers
 from node.drain import Drain, DrainingServer
+from node.event_reader import EventReader
+from node.events_api import EventsApi
+from node.gate import Gate
 from node.handshake import Handshake
 from node.history import History
 from node.hub import Hub
 from node.membership import Membership
 from node.metrics import NodeMetrics
+from node.no_inbox import routes_without_inbox
 from node.progress import Progress
 from node.rest_api import RestApi
 from node.settings import NodeSettings
 from node.sweep import Sweep
 from node.tops import Tops
 from node.user_check import user_check_from
-from node.wire import UpgradeProtocol, allow_long_lines
+from node.wire import StreamProtocol, UpgradeProtocol, allow_long_lines
 from shared import logs
 from shared.asgi import ASGIApp
 from shared.auth import TokenVerifier
@@ -114,9 +121,19 @@ async def build(settings: NodeSettings, tracing: Tracing | None = None) -> Async
             settings, lambda user, verdict: hub.end_user(user, CloseCode.FORBIDDEN, verdict.value)
         )
         stack.push_async_callback(user_check.aclose)
-        rest = RestApi(hub.stats, verifier, link, keys, router_url=settings.router_url)
+        callers = Callers(verifier, user_check, link, keys)
+        rest = RestApi(hub.stats, callers, link, keys, router_url=settings.router_url)
         stack.push_async_callback(rest.aclose)
-        handshake = Handshake(hub, membership, progress, verifier, user_check, link, keys, settings, tracing)
+        gate = Gate(hub, membership, progress, verifier, user_check, link, keys, settings)
+        handshake = Handshake(gate, hub, settings.backend_cors_origins, tracing)
+        events = EventsApi(
+            gate,
+            hub,
+            callers,
+            EventReader(history, link, keys, membership.register),
+            per_second=settings.commands_per_second,
+            unacknowledged=settings.heartbeat_timeout,
+        )
         drain, loop_lag, requests = Drain(hub, settings.drain_seconds, tracing), LoopLag(), HttpTimes()
         metrics = NodeMetrics(
             resource("vsrt-node", settings.node_name),
@@ -141,6 +158,8 @@ async def build(settings: NodeSettings, tracing: Tracing | None = None) -> Async
         app = create_app(
             handshake,
             rest,
+            events.routes(),
+            await _inbox(stack, settings, callers, link, keys, history),
             health,
             _admin_page(settings),
             requests,
@@ -158,6 +177,21 @@ async def build(settings: NodeSettings, tracing: Tracing | None = None) -> Async
         ):
             await stack.enter_async_context(running(work, name))
         yield Node(app, create_management_app(health, requests), membership, drain)
+
+
+async def _inbox(
+    stack: AsyncExitStack,
+    settings: NodeSettings,
+    callers: Callers,
+    link: RedisLink,
+    keys: Keys,
+    history: History,
+) -> APIRouter:
+    if not settings.has_inbox:
+        return routes_without_inbox()
+    from node.inbox import inbox
+
+    return await stack.enter_async_context(inbox(settings, callers, link, keys, history))
 
 
 def _admin_page(settings: NodeSettings) -> ASGIApp:
@@ -194,6 +228,7 @@ async def serve(settings: NodeSettings, traces: TraceSettings) -> None:
             server_config(
                 node.app,
                 trusted_proxies=settings.trusted_proxies,
+                http=StreamProtocol,
                 ws=UpgradeProtocol,
                 ws_ping_interval=None,
                 ws_per_message_deflate=False,

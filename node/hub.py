@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
+from node import inbox_notice
 from node.acks import Acknowledgements
 from node.catch_up import CatchUp
 from node.connection_manager import ConnectionManager
@@ -199,6 +200,8 @@ class Hub:
     def _obey(self, order: Any, traceparent: bytes) -> None:
         if isinstance(order, dict) and "end" in order:
             self.end_user(user_id(order["end"]), traceparent=traceparent.decode())
+        elif isinstance(order, dict) and "inbox" in order:
+            inbox_notice.deliver(self.connections, order["inbox"])
         else:
             logger.warning("unknown order on the bus")
 

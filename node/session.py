@@ -21,7 +21,7 @@ import asyncio
 import os
 from enum import IntEnum
 from math import inf
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from pydantic_core import from_json, to_json
 
@@ -34,6 +34,7 @@ from shared.ids import Position
 if TYPE_CHECKING:
     from node.acks import Acks
     from node.feed import Feed
+    from node.house import House
 
 PONG: Final = frames.text_frame(b"pong")
 UNKNOWN_COMMAND: Final = frames.text_frame(b'{"type":"error","code":"unknown_command"}')
@@ -48,49 +49,24 @@ class Phase(IntEnum):
     CLOSED = 4
 
 
-class House(Protocol):
-    """What a session needs of the node it lives in."""
-
-    frame_max_bytes: int
-
-    def now(self) -> float:
-        """Return the loop's time, seconds."""
-
-    def may_command(self, user_id: str) -> bool:
-        """Count a command of this user; False if it was one too many."""
-
-    def stats_frame(self) -> bytes: ...
-
-    def refresh(self, session: Session, token: str) -> None:
-        """Judge a fresh token, and answer when that is done."""
-
-    def behind(self, session: Session) -> None:
-        """Bring a session that is CATCHING_UP to the tops of its feeds."""
-
-    def fell_behind(self) -> None:
-        """Count a session that was live and is so no more, for its client reads too slowly."""
-
-    def closing(self, session: Session) -> None:
-        """Forget a session that will hear nothing any more."""
-
-    def closed(self, session: Session) -> None: ...
-
-    def acknowledged(self, session: Session, frame: frames.Frame) -> bool:
-        """Take a client's word that it has shown a message; False if that is not it, or it was not asked."""
-
-
 class Session:
     """A client's connection.
 
     Args:
         descriptor: the socket's, if frames may be written to it directly while the transport has nothing buffered;
             that saves a sixth of a broadcast.
+
+    Attributes:
+        speaks: whether its client says something now and then, and is dead if it does not.
     """
+
+    speaks: ClassVar[bool] = True
 
     __slots__ = (
         "_buffer",
         "_descriptor",
         "_house",
+        "_owed",
         "_text",
         "acks",
         "close_code",
@@ -130,6 +106,7 @@ class Session:
         self.acks: Acks | None = None  # of a client that says when it has shown a message
         self._buffer = b""
         self._text: bytes | None = None
+        self._owed: bytes | None = None  # what `inform` could not write yet
 
     # --- towards the client
 
@@ -159,16 +136,27 @@ class Session:
 
     def welcome(self, frame: bytes, feeds: tuple[Feed, ...], cursors: list[Position]) -> None:
         """Send the first frame; from here on the session is brought to the tops of its feeds, and reads its client."""
-        self.write(frame)
         self.feeds, self.cursors, self.states_seen = feeds, cursors, [0] * len(feeds)
-        self.phase = Phase.CATCHING_UP
         self.heard_at = self.welcomed_at = self._house.now()
+        self.write(frame)
+        self.phase = Phase.CATCHING_UP
         if self.writable:
             self.transport.resume_reading()
 
     def go_live(self) -> None:
         """Let the feeds write directly. Called in the loop step in which every cursor equals its feed's top."""
         self.phase, self.live, self.cursors, self.states_seen = Phase.LIVE, True, None, None
+
+        if self._owed is not None:
+            frame, self._owed = self._owed, None
+            self.write(frame)
+
+    def inform(self, frame: bytes) -> None:
+        """Send a frame of which only the newest counts: to a session that is behind, once it is not."""
+        if self.live:
+            self.write(frame)
+        elif self.phase < Phase.CLOSING:
+            self._owed = frame
 
     def close(self, code: int, reason: str = "") -> None:
         """Send a close frame and wait for the client's; what comes after it is not delivered."""
@@ -177,15 +165,21 @@ class Session:
         self.phase, self.live, self.close_code = Phase.CLOSING, False, code
         self._buffer = b""
         self.since = self._house.now()
-        self.write(frames.close_frame(code, reason))
+        self._say_goodbye(code, reason)
         self.transport.resume_reading()
         self._house.closing(self)
+
+    def _say_goodbye(self, code: int, reason: str) -> None:
+        self.write(frames.close_frame(code, reason))
 
     def send_away(self, code: int, reason: str, retry_after_ms: int) -> None:
         """Close it, and say before when to come back: those who leave together are not to arrive together."""
         if self.phase < Phase.CLOSING:
             self.write(frames.text_frame(b'{"type":"reconnect","retry_after_ms":%d}' % retry_after_ms))
             self.close(code, reason)
+
+    def beat(self, now: float) -> None:
+        """Show a client that does not speak that we live."""
 
     def abort(self, code: int) -> None:
         """End it at once: a buffer that never drains would keep the socket for ever."""

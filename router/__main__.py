@@ -9,15 +9,17 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from router.app import create_app
+from router.archive_counts import ArchiveCounts
 from router.call_log import CallLog
 from router.callers import Callers, fingerprint
 from router.cluster_api import ClusterApi
+from router.erasure import Erasure
 from router.metrics import RouterMetrics
 from router.publish_api import PublishApi
 from router.publish_counts import PublishCounts
 from router.publisher import Publisher
 from router.publishing import Publishing
-from router.queue import QueueReader
+from router.queue import reading_queue
 from router.queue_calls import QueueCalls
 from router.queue_counts import QueueCounts
 from router.refusals import Refusals
@@ -80,38 +82,33 @@ async def build(settings: RouterSettings, tracing: Tracing | None = None) -> Asy
             history_length_shared=settings.history_length_shared,
             history_ttl=settings.history_ttl,
             state_ttl=settings.state_ttl,
+            archive_max_bytes=settings.archive_max_bytes if settings.has_inbox else 0,
         )
+        archive, erase_rows = ArchiveCounts(), None
+        if settings.has_inbox:
+            from router.inbox import inbox
+
+            erase_rows = await stack.enter_async_context(inbox(settings, link, scripts, keys, archive))
         counts, requests, loop_lag = PublishCounts(), HttpTimes(), LoopLag()
         publishing = Publishing(publisher, link, keys, counts, message_max_bytes=settings.message_max_bytes)
         call_log = CallLog()
         publish = PublishApi(callers, publishing, counts, call_log)
-        cluster = ClusterApi(callers, link, keys, caretaker)
-        links, queue_counts = {"commands": link}, None
+        cluster = ClusterApi(callers, link, keys, caretaker, Erasure(link, scripts, keys, erase_rows))
+        links, queue = {"commands": link}, None
         if settings.queue_enabled:
-            bell = links["queue"] = await stack.enter_async_context(
-                RedisLink(redis, name="vsrt-queue", timeout=settings.redis_timeout)
-            )
-            queue_counts, most = QueueCounts(), settings.http_body_max_bytes
+            queue, most = QueueCounts(), settings.http_body_max_bytes
             calls = QueueCalls(publishing, call_log, tracing, link.server_us, body_max_bytes=most)
-            reader = QueueReader(
-                link,
-                bell,
-                scripts,
-                keys,
-                calls,
-                queue_counts,
-                name=settings.router_name,
-                max_length=settings.queue_max_length,
-                body_max_bytes=most,
+            links["queue"] = await stack.enter_async_context(
+                reading_queue(settings, redis, link, scripts, keys, calls, queue)
             )
-            await stack.enter_async_context(running(reader.run(), "queue"))
         metrics = RouterMetrics(
             resource("vsrt-router", settings.router_name),
             Sources(links, times, requests, caretaker, loop_lag, tracing.counts if tracing else SpanCounts()),
             counts,
+            archive,
             callers,
             verifier,
-            queue_counts,
+            queue,
         )
         await stack.enter_async_context(running(loop_lag.run(), "loop lag"))
         await stack.enter_async_context(exporting(metrics, os.environ))

@@ -13,7 +13,7 @@ from router.operations import KeyReused
 from router.planning import MessageTooLarge, explain
 from router.publish_api import PublishUnavailable
 from router.publishing import VolumeTooLarge
-from shared.errors import InvalidMessage, KeysUnavailable, RedisError
+from shared.errors import DatabaseError, InvalidMessage, KeysUnavailable, RedisError
 
 _RETRY_AFTER: Final = {"Retry-After": "2"}
 _STATUSES: Final[dict[type[Exception], int]] = {
@@ -26,6 +26,7 @@ _STATUSES: Final[dict[type[Exception], int]] = {
     PublishUnavailable: 503,
     RedisError: 503,
     KeysUnavailable: 503,
+    DatabaseError: 503,
 }
 ERRORS: Final[tuple[type[Exception], ...]] = (NotAllowed, *_STATUSES)
 

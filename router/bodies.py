@@ -200,6 +200,16 @@ class Unblocked(BaseModel):
     was_blocked: bool
 
 
+class Erased(BaseModel):
+    """How much was there. Zeros throughout: there was nothing, or it is done already."""
+
+    user_id: int | str
+    inbox_rows: int = Field(description="Notifications, and marks on those of everybody.")
+    events: int = Field(description="Events that were kept for clients that come back.")
+    transcodes: int = Field(description="States of the user's transcodes that admins were shown.")
+    set_aside: int = Field(description="Events that the inbox's database would not have.")
+
+
 class Transcodes(BaseModel):
     transcodes: list[dict[str, Any]]
 

@@ -11,6 +11,7 @@ from pydantic_core import to_json
 
 from router import bodies
 from router.callers import Caller, Callers, Scope
+from router.erasure import Erasure
 from router.refusals import NOTES
 from router.sending import begin_send
 from shared import envelope, spans, trace_context
@@ -33,8 +34,9 @@ UserPath = Annotated[str, Path(alias="user_id", description="A user id, 1 to 128
 class ClusterApi:
     """Routes of the cluster under ``/api/v1``; one instance per router process."""
 
-    def __init__(self, callers: Callers, link: RedisLink, keys: Keys, caretaker: Caretaker) -> None:
+    def __init__(self, callers: Callers, link: RedisLink, keys: Keys, caretaker: Caretaker, erasure: Erasure) -> None:
         self._callers, self._link, self._keys, self._caretaker = callers, link, keys, caretaker
+        self._erasure = erasure
 
     def routes(self) -> APIRouter:
         routes = APIRouter(prefix="/api/v1", responses=_REFUSALS)
@@ -51,6 +53,7 @@ class ClusterApi:
         delete("/users/{user_id}/block", response_model=bodies.Unblocked, dependencies=admin, tags=["users"])(
             self.lift_block
         )
+        delete("/users/{user_id}/data", response_model=bodies.Erased, dependencies=admin, tags=["users"])(self.erase)
         get("/transcodes", response_model=bodies.Transcodes, dependencies=read, tags=["transcodes"])(self.transcodes)
         get("/transcodes/{video_id}", dependencies=read, tags=["transcodes"], responses=_NOT_FOUND)(self.transcode)
         return routes
@@ -118,6 +121,10 @@ class ClusterApi:
         was_blocked = until is not None and float(until) > self._link.server_ms()
         _note(request, was_blocked=was_blocked)
         return {"user_id": json_user_id(user), "was_blocked": was_blocked}
+
+    async def erase(self, user: UserPath) -> dict[str, Any]:
+        """Erase what is kept of a user: inbox, history, states. Its connections and its block are other calls' work."""
+        return {"user_id": json_user_id(_checked(user)), **await self._erasure.erase(user)}
 
     async def transcodes(self) -> Response:
         """Return the newest state of every transcode: active ones, and those that ended within 24 hours."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from router.archive_counts import ArchiveCounts
 from router.callers import Callers
 from router.publish_counts import BATCH, PublishCounts
 from router.queue_counts import REASONS, QueueCounts
@@ -20,12 +21,14 @@ class RouterMetrics(ServiceMetrics):
         resource: Mapping[str, str],
         sources: Sources,
         counts: PublishCounts,
+        archive: ArchiveCounts,
         callers: Callers,
         verifier: TokenVerifier | None,
         queue: QueueCounts | None,
     ) -> None:
         super().__init__(resource, sources)
-        self._counts, self._callers, self._verifier, self._queue = counts, callers, verifier, queue
+        self._counts, self._archive, self._callers, self._verifier = counts, archive, callers, verifier
+        self._queue = queue
 
     @counter(
         "messaging.client.sent.messages",
@@ -79,6 +82,35 @@ class RouterMetrics(ServiceMetrics):
     def auth_failures(self) -> Values:
         tokens = self._verifier.failures if self._verifier is not None else {}
         return {**self._callers.failures, **{f"token {reason}": count for reason, count in tokens.items()}}
+
+    # --- the inbox
+
+    @counter(
+        "vsrt.inbox.events",
+        "{event}",
+        "Events on their way to the inbox's database: archived; repeated (they had been there before); set_aside (it "
+        "will not have them); given_up (ARCHIVE_MAX_BYTES was reached: they are lost to the inbox).",
+        "outcome",
+    )
+    def inbox_events(self) -> Values:
+        archive = self._archive
+        return {name: getattr(archive, name) for name in ("archived", "repeated", "set_aside", "given_up")}
+
+    @gauge("vsrt.inbox.lag", "s", "From publish to commit, of the oldest event of the last batch written here.")
+    def inbox_lag(self) -> Values:
+        return self._archive.lag
+
+    @gauge("vsrt.inbox.database.away", "", "1 while the inbox's database does not take what waits for it.")
+    def inbox_database_away(self) -> Values:
+        return int(self._archive.away)
+
+    @counter("vsrt.inbox.failures", "{batch}", "Batches that the inbox's database did not take.")
+    def inbox_failures(self) -> Values:
+        return self._archive.failures
+
+    @counter("vsrt.inbox.removed", "{notification}", "Notifications that were over or old, and removed here.")
+    def inbox_removed(self) -> Values:
+        return self._archive.removed
 
     # --- the queue; nothing of it where QUEUE_ENABLED is off
 

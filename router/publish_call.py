@@ -34,12 +34,13 @@ class Target(NamedTuple):
 
 
 class Retention(NamedTuple):
-    """What is kept: events per stream, and for how long, ms."""
+    """What is kept: events per stream, and for how long, ms; bytes that may wait for the inbox's database, 0: none."""
 
     length: int
     length_shared: int
     history_ttl_ms: int
     state_ttl_ms: int
+    archive_max_bytes: int
 
 
 class PublishCall:
@@ -60,13 +61,14 @@ class PublishCall:
         self._keys, self._retention = keys, retention
         places, totals = (keys.leases, keys.totals) if shared else (keys.users(tag), keys.users(tag))
         length = retention.length_shared if shared else retention.length
-        self.keys: list[str] = [keys.seq(tag), places, totals]
+        self.keys: list[str] = [keys.seq(tag), places, totals, keys.archive(tag)]
         self.args: list[Argument] = [
             deadline,
             "shared" if shared else "users",
             keys.node_channel(""),
             length,
             retention.history_ttl_ms,
+            retention.archive_max_bytes,
         ]
         self.items: list[tuple[int, Target, Order]] = []
         self._operation: Operation | None = None

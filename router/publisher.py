@@ -60,10 +60,11 @@ class Publisher:
         history_length_shared: int,
         history_ttl: float,
         state_ttl: float,
+        archive_max_bytes: int = 0,
     ) -> None:
         self._link, self._scripts, self._keys = link, scripts, keys
         self._retention = Retention(
-            history_length, history_length_shared, int(history_ttl * 1000), int(state_ttl * 1000)
+            history_length, history_length_shared, int(history_ttl * 1000), int(state_ttl * 1000), archive_max_bytes
         )
         self.admin = self._shared(ADMIN, keys.admin_channel, keys.progress_channel)
         self.all = self._shared(ALL, keys.all_channel, keys.all_channel)

@@ -23,15 +23,20 @@ import contextlib
 import logging
 import random
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple
 
 from router.queue_calls import TAKINGS_MAX, QueueCalls, Verdict
 from router.queue_counts import QueueCounts
 from router.queue_entry import Entry
+from router.settings import RouterSettings
 from shared.errors import RedisError, RedisRefused
 from shared.keys import Keys
+from shared.redis_address import RedisAddress
 from shared.redis_link import RedisLink
 from shared.scripts import QUEUE_SETTLE, QUEUE_TAKE, Scripts
+from shared.tasks import running
 
 logger = logging.getLogger(__name__)
 
@@ -188,3 +193,30 @@ class QueueReader:
             )
         except RedisError:
             await asyncio.sleep(_PAUSES[0])
+
+
+@asynccontextmanager
+async def reading_queue(
+    settings: RouterSettings,
+    redis: RedisAddress,
+    link: RedisLink,
+    scripts: Scripts,
+    keys: Keys,
+    calls: QueueCalls,
+    counts: QueueCounts,
+) -> AsyncIterator[RedisLink]:
+    """Read the queue for as long as the context lasts; yields the link on which new entries are waited for."""
+    async with RedisLink(redis, name="vsrt-queue", timeout=settings.redis_timeout) as bell:
+        reader = QueueReader(
+            link,
+            bell,
+            scripts,
+            keys,
+            calls,
+            counts,
+            name=settings.router_name,
+            max_length=settings.queue_max_length,
+            body_max_bytes=settings.http_body_max_bytes,
+        )
+        async with running(reader.run(), "queue"):
+            yield bell

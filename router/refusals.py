@@ -4,7 +4,7 @@
 | --- | --- |
 | a publish, 401 or 403 | as what it would have been, if its caller is known; else as ``publish`` |
 | a publish, any other error | if it is a broadcast, a system message, or a batch with one |
-| ending connections, lifting a block | always |
+| ending connections, lifting a block, erasing a user | always |
 | any other call, 401 or 403 | as ``read`` |
 """
 
@@ -132,7 +132,7 @@ def tell(call: Call, exc: RealtimeError | ValidationError, caller: Caller | None
     )
 
 
-_DELETES: Final[dict[str, Action]] = {"connections": "end_connections", "block": "unblock"}
+_DELETES: Final[dict[str, Action]] = {"connections": "end_connections", "block": "unblock", "data": "erase"}
 
 
 def _deletes(path: str) -> Action | None:

@@ -21,7 +21,7 @@ _CLAIM_MAX: Final = 200  # characters of what a caller says of itself
 
 logger = logging.getLogger(AUDIT)
 
-Action = Literal["broadcast", "system_message", "batch", "end_connections", "unblock", "publish", "read"]
+Action = Literal["broadcast", "system_message", "batch", "end_connections", "unblock", "erase", "publish", "read"]
 Outcome = Literal["accepted", "refused", "failed"]
 
 
@@ -33,7 +33,8 @@ class AuditEvent:
         Action,
         Field(
             description="What was called. `broadcast`: a message to all connections. `batch`: a call with many "
-            "messages, at least one of them a broadcast or system message. `publish`, `read`: a refused call that did "
+            "messages, at least one of them a broadcast or system message. `erase`: all data of a user. "
+            "`publish`, `read`: a refused call that did "
             "not get far enough to tell more."
         ),
     ]

@@ -6,10 +6,13 @@ RealtimeError
 ├── InvalidMessage         a message that may not be published; names the field
 ├── InvalidToken           a token that proves nothing
 ├── KeysUnavailable        the keys that would judge a token cannot be fetched just now
-└── RedisError
-    ├── RedisUnavailable   nothing was sent: Redis is away
-    ├── OutcomeUnknown     sent, but the answer never came: it may or may not have been done
-    └── RedisRefused       Redis answered with an error
+├── RedisError
+│   ├── RedisUnavailable   nothing was sent: Redis is away
+│   ├── OutcomeUnknown     sent, but the answer never came: it may or may not have been done
+│   └── RedisRefused       Redis answered with an error
+└── DatabaseError
+    ├── DatabaseUnavailable  the inbox's database is away, hangs, or is not as we need it
+    └── DataRefused          it will not have this data
 """
 
 from __future__ import annotations
@@ -82,3 +85,22 @@ class OutcomeUnknown(RedisError):
 
 class RedisRefused(RedisError):
     """Redis answered with an error."""
+
+
+class DatabaseError(RealtimeError):
+    """Something went wrong between us and the inbox's database."""
+
+
+class DatabaseUnavailable(DatabaseError):
+    """The database is away, hangs, or is not as we need it; asking again later helps."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+    def __str__(self) -> str:
+        return f"the database does not answer just now: {self.reason}"
+
+
+class DataRefused(DatabaseError):
+    """The database will not have this data, however often it is asked."""

@@ -18,7 +18,8 @@ ADMIN = "admin"
 ALL = "all"
 
 _USER_ID_MAX = 128
-_is_user_id = lru_cache(maxsize=8192)(re.compile(r"[A-Za-z0-9_:@-]+").fullmatch)  # the same users come again and again
+_USER_ID = re.compile(rf"[A-Za-z0-9_:@-]{{1,{_USER_ID_MAX}}}")
+_is_user_id = lru_cache(maxsize=8192)(_USER_ID.fullmatch)  # the same users come again and again
 _EVENT_ID = re.compile(r"(admin|all|u\.[A-Za-z0-9_-]{1,172})\.(0|[1-9]\d{0,14})-(0|[1-9]\d{0,14})")
 _CANONICAL = re.compile(r"0|-?[1-9]\d{0,15}")
 
@@ -64,6 +65,19 @@ def json_user_id(user: str) -> int | str:
 def user_stream(user: str) -> str:
     """Return the name of a user's stream: base64url, since stream names end where ids begin."""
     return "u." + base64.urlsafe_b64encode(user.encode()).rstrip(b"=").decode()
+
+
+def user_of(stream: str) -> str:
+    """Return whose stream this is.
+
+    Raises:
+        ValueError: it is no user's.
+    """
+    prefix, _, name = stream.partition(".")
+    user = base64.urlsafe_b64decode(name + "=" * (-len(name) % 4)).decode("ascii")
+    if prefix != "u" or len(user) > _USER_ID_MAX or not _is_user_id(user) or user_stream(user) != stream:
+        raise ValueError(f"no user's stream: {stream[:40]!r}")
+    return user
 
 
 def event_id(stream: str, position: Position) -> str:

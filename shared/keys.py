@@ -8,13 +8,18 @@ less each costs: a message in a batch of 100 costs Redis 14 µs with sixteen buc
 
 | key | type | what |
 | --- | --- | --- |
-| ``seq:{t}`` | hash | stream → newest event, ``s:<stream>`` → state; ``#epoch``, ``#run``, ``#birth``, ``#rev`` |
+| ``seq:{t}`` | hash | stream → newest event, ``s:<stream>`` → state; ``#epoch``, ``#run``, ``#birth``, ``#rev``, … |
 | ``stream:{t}:<stream>`` | stream | ``m`` payload, ``x`` expiry, ``p`` event before, ``s`` state it ends, ``t`` trace |
 | ``op:{t}:<digest>`` | string | what an operation key has already done in a stream |
 | ``claim:{b}:<digest>`` | string | an ``Idempotency-Key``: the body's digest, and what its answer needs |
 | ``queue:{c}`` | stream | messages of producers that cannot call: ``kind``, ``body``, ``key``, ``traceparent`` |
 | ``queue:{c}:turn`` | string | which router takes them just now |
 | ``queue:{c}:dead`` | stream | those that cannot be published, with ``reason`` and ``detail`` |
+| ``archive:{t}`` | stream | events that wait for the inbox's database: ``e`` envelopes of one call |
+| ``archive:{t}:done`` | string | the last entry that is in the database |
+| ``archive:{t}:turn`` | string | which router writes it there just now |
+| ``archive:{t}:dead`` | stream | events that the database will not have: ``e`` envelope, ``entry``, ``reason`` |
+| ``inbox:{c}:turn`` | string | which router removes what is old just now |
 | ``users:{b}`` | hash | user → ``1 <node>=<connections> …`` |
 | ``held:{b}:<node>`` | hash | the reverse: user → connections; ``#rev`` |
 | ``tomb:{b}:<node>`` | string | this node id is dead: nothing may be registered under it |
@@ -73,6 +78,18 @@ class Keys:
         table = f"{self.prefix}:state:{{{tag}}}:{scope}"
         return StateKeys(table, table + ":rev", table + ":exp")
 
+    def archive(self, tag: str) -> str:
+        return f"{self.prefix}:archive:{{{tag}}}"
+
+    def archive_done(self, tag: str) -> str:
+        return self.archive(tag) + ":done"
+
+    def archive_turn(self, tag: str) -> str:
+        return self.archive(tag) + ":turn"
+
+    def archive_dead(self, tag: str) -> str:
+        return self.archive(tag) + ":dead"
+
     # --- per bucket
     def users(self, tag: str) -> str:
         return f"{self.prefix}:users:{{{tag}}}"
@@ -124,6 +141,10 @@ class Keys:
     @property
     def stats(self) -> str:
         return f"{self.prefix}:stats:{{{SHARED_TAG}}}"
+
+    @property
+    def inbox_turn(self) -> str:
+        return f"{self.prefix}:inbox:{{{SHARED_TAG}}}:turn"
 
     @property
     def queue(self) -> str:

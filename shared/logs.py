@@ -30,7 +30,17 @@ logger = logging.getLogger(__name__)
 
 # httpx writes a line per request; uvicorn says that it runs, we say it with more fields. What these would say at DEBUG
 # has heads of requests in it, tokens included.
-_QUIET = ("httpx", "httpcore", "uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "websockets", "asyncio")
+_QUIET = (
+    "httpx",
+    "httpcore",
+    "uvicorn",
+    "uvicorn.error",
+    "uvicorn.access",
+    "uvicorn.asgi",
+    "websockets",
+    "asyncio",
+    "alembic",
+)
 
 
 class GuardedHandler(logging.StreamHandler[TextIO]):

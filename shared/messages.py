@@ -15,7 +15,7 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from shared.errors import InvalidMessage
 
-NODE_TYPES: Final = frozenset({"connected", "stats", "error", "reconnect", "refreshed", "resync"})
+NODE_TYPES: Final = frozenset({"connected", "stats", "error", "reconnect", "refreshed", "resync", "inbox"})
 FINAL_STATE_TTL: Final = 24 * 3600  # s for which polling still shows how a transcode ended
 _YEAR_10000: Final = 253402300800  # s since 1970
 _LARGEST_EXACT: Final = 2**53 - 1  # beyond it JavaScript rounds

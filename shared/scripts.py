@@ -41,10 +41,22 @@ REGISTER: Final = _load("register")
 CLEAR_NODE: Final = _load("clear_node")
 LEASE: Final = _load("lease")
 BURY: Final = _load("bury")
+FORGET_STATES: Final = _load("forget_states")
+TAKE_OFF: Final = _load("take_off")
 QUEUE_TAKE: Final = _load("queue_take")
 QUEUE_SETTLE: Final = _load("queue_settle")
 _RAISE_EPOCH: Final = _load("raise_epoch")
-_ALL: Final = (PUBLISH, REGISTER, CLEAR_NODE, LEASE, BURY, QUEUE_TAKE, QUEUE_SETTLE)
+_ALL: Final = (
+    PUBLISH,
+    REGISTER,
+    CLEAR_NODE,
+    LEASE,
+    BURY,
+    FORGET_STATES,
+    TAKE_OFF,
+    QUEUE_TAKE,
+    QUEUE_SETTLE,
+)
 NAMES: Final = {script.sha: script.name for script in _ALL}  # by SHA-1
 
 

@@ -76,7 +76,7 @@ class TracedHttp:
             await self._app(scope, receive, send)
             return
         span = self._begin(scope)
-        if span is None:
+        if isinstance(span, str):
             await self._app(scope, receive, send)
             return
         trace = scope[_KEY] = HttpTrace(self._tracing, span)
@@ -102,18 +102,15 @@ class TracedHttp:
             self._describe(span, scope, status)
             trace.end(error, is_ours=status >= 500)
 
-    def _begin(self, scope: Scope) -> Span | None:
-        header: str | None = None
-        others = []
-        for field in scope["headers"]:
-            if field[0] == b"traceparent":
-                header = field[1].decode("latin-1")
-            else:
-                others.append(field)
-        span = self._tracing.begin(_NO_METHOD, SpanKind.SERVER, header)
-        decided = self._tracing.passed_on(header) if span is None else traceparent_of(span)
-        scope["headers"] = [*others, (b"traceparent", decided.encode())]
-        return span
+    def _begin(self, scope: Scope) -> Span | str:
+        given = next((field for field in scope["headers"] if field[0] == b"traceparent"), None)
+        header = given[1].decode("latin-1") if given is not None else None
+        entered = self._tracing.enter(_NO_METHOD, SpanKind.SERVER, header)
+        decided = entered if isinstance(entered, str) else traceparent_of(entered)
+        if decided is not header:
+            others = [field for field in scope["headers"] if field[0] != b"traceparent"] if given else scope["headers"]
+            scope["headers"] = [*others, (b"traceparent", decided.encode())]
+        return entered
 
     def _describe(self, span: Span, scope: Scope, status: int) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "_OTHER"

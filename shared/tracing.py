@@ -55,11 +55,6 @@ class Sampling:
     def chooses(self, trace_id: int) -> bool:
         return trace_id & _LOW_64 < self.bound
 
-    def id_not_chosen(self) -> int:
-        """Return the id of a trace that is not sampled, and that nobody else who samples like us would sample."""
-        low = random.randrange(self.bound, 1 << 64) if self.bound <= _LOW_64 else 0  # noqa: S311  # names, no secrets
-        return (random.getrandbits(64) or 1) << 64 | low
-
 
 class ChosenIds(Protocol):
     """Where the SDK gets the ids of new traces from: we have to know them before it makes a span."""
@@ -107,19 +102,30 @@ class Tracing:
         self.counts = counts
         self._tracer, self._ids, self._sampling, self._hears_callers = tracer, ids, sampling, hears_callers
 
-    def begin(self, name: str, kind: SpanKind, header: str | None = None) -> Span | None:
-        """Begin where a trace enters the cluster; None if it is not sampled.
+    def enter(self, name: str, kind: SpanKind, header: str | None = None) -> Span | str:
+        """Decide where a trace enters the cluster.
 
         Args:
             header: the caller's ``traceparent``; a malformed one counts as none.
+
+        Returns:
+            A span that has begun, or the ``traceparent`` under which a request goes on that is not sampled. A trace
+            that begins here has the id by which it was decided: whoever samples by ids too comes to the same.
         """
         sampling = self._sampling
         if header is None or not self._hears_callers or not _TRACEPARENT.fullmatch(header):
-            trace_id = random.getrandbits(128) or 1  # a name, no secret
-            return self._root(name, kind, trace_id) if sampling.chooses(trace_id) else None
-        if not (is_sampled(header) if sampling.follows_parent else sampling.chooses(int(header[3:35], 16))):
-            return None
-        return self.span(name, kind, context_of(header))
+            trace_id = random.getrandbits(128) or 1  # names, no secrets
+            if sampling.chooses(trace_id):
+                return self._root(name, kind, trace_id)
+            return f"00-{trace_id:032x}-{random.getrandbits(64) or 1:016x}-00"
+        if is_sampled(header) if sampling.follows_parent else sampling.chooses(int(header[3:35], 16)):
+            return self.span(name, kind, context_of(header))
+        return header[:-2] + "00" if is_sampled(header) else header
+
+    def begin(self, name: str, kind: SpanKind, header: str | None = None) -> Span | None:
+        """As ``enter``, where nothing goes on: None if it is not sampled."""
+        entered = self.enter(name, kind, header)
+        return None if isinstance(entered, str) else entered
 
     def begin_rare(self, name: str, kind: SpanKind) -> Span | None:
         """Begin a trace of something that happens once in a process's life: sampled unless nothing ever is."""
@@ -142,12 +148,6 @@ class Tracing:
         """Begin a span of a trace that is sampled; ``start_ns`` is its beginning, if it lies in the past."""
         context = set_span_in_context(NonRecordingSpan(parent), _NOWHERE)
         return self._tracer.start_span(name, context, kind, attributes, [Link(each) for each in links], start_ns)
-
-    def passed_on(self, header: str | None) -> str:
-        """Return the ``traceparent`` under which a request goes on that is not sampled: with the flag cleared."""
-        if header is not None and self._hears_callers and _TRACEPARENT.fullmatch(header):
-            return header[:-2] + "00"
-        return f"00-{self._sampling.id_not_chosen():032x}-{random.getrandbits(64) or 1:016x}-00"
 
 
 def is_sampled(traceparent: str) -> bool:

@@ -113,7 +113,7 @@ async def peer(name: str, module: str, dialect: Callable[[Callable[[int], str]],
                     lambda user: post("/publish", {"message": MESSAGE, "user": str(user)}),
                 )
         finally:
-            await server.end()
+            await server.kill()  # with thousands of clients some take their time to leave
             await redis.end()
 
 

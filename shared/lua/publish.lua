@@ -4,6 +4,7 @@
 -- KEYS[1]  seq:{tag}
 -- KEYS[2]  users:{bucket} for users' streams, leases:{c} for the shared ones
 -- KEYS[3]  totals:{c} for the shared ones; users:{bucket} again otherwise (unused)
+-- KEYS[4]  archive:{tag}
 -- then per operation its record, followed per message by: history stream; with a state also its table, the table's
 -- revisions, its expiries
 --
@@ -11,6 +12,7 @@
 -- ARGV[2]  "users" or "shared"
 -- ARGV[3]  users: prefix of the nodes' channels; shared: unused
 -- ARGV[4]  history length     ARGV[5] history TTL, ms
+-- ARGV[6]  bytes that may wait in the archive for the database; 0: there is none
 -- then five per operation:
 --    number of its messages here | digest of its body | TTL of its record, ms; 0: keep none
 --    "1" if its key was just made, so that no record can be | "<published_at> <traceparent>", as envelopes bear them
@@ -28,7 +30,7 @@
 -- What all messages need of the tag is read once before them and written once after them: commands are the greater part
 -- of what a message costs.
 
-local FIRST_KEY, FIRST_ARG = 4, 6
+local FIRST_KEY, FIRST_ARG = 5, 7
 local ODD, TRACEPARENT = '13579bdf', 55  -- the last digit of a sampled traceparent, and its length
 local call, find, format, gmatch = redis.call, string.find, string.format, string.gmatch
 local match, sub = string.match, string.sub
@@ -88,18 +90,19 @@ local function hand_over(channel, envelope)
   parcel[#parcel + 1] = envelope
 end
 
--- For all messages at once: the epoch, the newest position of each stream, and where each user is.
-local epoch, tops, places_of = nil, {}, {}
+-- For all messages at once: the epoch, where the archive stands, the newest position of each stream, and where each
+-- user is.
+local epoch, archive_top, tops, places_of = nil, nil, {}, {}
 do
-  local fields, users = {'#epoch'}, {}
+  local fields, users = {'#epoch', '#archive'}, {}
   for i, message in ipairs(messages) do
-    fields[i + 1], users[i] = message.stream, message.where
+    fields[i + 2], users[i] = message.stream, message.where
   end
   local known = call('HMGET', seq, unpack(fields))
   local places = shared and {} or call('HMGET', KEYS[2], unpack(users))
-  epoch = known[1]
+  epoch, archive_top = known[1], known[2]
   for i, message in ipairs(messages) do
-    tops[message.stream] = known[i + 1]
+    tops[message.stream] = known[i + 2]
     places_of[message.where] = places[i]
   end
 end
@@ -240,6 +243,27 @@ local function kept_field(entry, name)
   end
 end
 
+-- The events of this call wait for the inbox's database as one entry, as the bus bears them. Its id tells what was
+-- ever archived in this tag, "<bytes>-<events>": so one command appends, keeps the bound in bytes and lets the reader
+-- see how many events were given up. Should somebody have meddled with seq or the archive, it goes on from what is there.
+local archive_limit, to_archive = tonumber(ARGV[6]), {}
+local function archive()
+  local text = table.concat(to_archive)
+  local bytes, events = match(archive_top or '0-0', '^(%d+)%-(%d+)$')
+  local id
+  for _ = 1, 2 do
+    bytes = bytes + #text + 64  -- what an entry costs beside its text
+    id = format('%.0f-%.0f', bytes, events + #to_archive)
+    local oldest = format('%.0f', math.max(0, bytes - archive_limit))
+    local added = redis.pcall('XADD', KEYS[4], 'MINID', '~', oldest, id, 'e', text)
+    if type(added) == 'string' then
+      return id
+    end
+    local last = redis.pcall('XREVRANGE', KEYS[4], '+', '-', 'COUNT', 1)
+    bytes, events = match(last[1] and last[1][1] or '0-0', '^(%d+)%-(%d+)$')
+  end
+end
+
 local moved = {}
 local epoch_dash = epoch .. '-'
 local function append(message, state)
@@ -302,7 +326,11 @@ local function publish(message)
   end
   if kind ~= 's' then
     position = append(message, state)
-    places, online = deliver(message, message.where, envelope('e', message, position, state, message.payload))
+    local said = envelope('e', message, position, state, message.payload)
+    if archive_limit > 0 then
+      to_archive[#to_archive + 1] = said
+    end
+    places, online = deliver(message, message.where, said)
   end
   local result = position .. (online and ' 1 ' or ' 0 ') .. places .. '\n'
   note(message, result)
@@ -316,6 +344,10 @@ local ok, failure = pcall(function()
     results[i] = publish(message)
   end
 end)
+if #to_archive > 0 then
+  moved[#moved + 1] = '#archive'
+  moved[#moved + 1] = archive() or archive_top or '0-0'
+end
 if #moved > 0 then
   call('HSET', seq, unpack(moved))
 end

@@ -26,7 +26,12 @@ CUSTOM = {"audience": {"users": [7, 8]}, "message": {"type": "order_paid", "orde
 
 def settings(url: str, keys: Keys) -> RouterSettings:
     return RouterSettings(
-        redis_url=url, redis_prefix=keys.prefix, router_api_keys=KEY, jwt_secret=SECRET, http_body_max_bytes=200_000
+        redis_url=url,
+        redis_prefix=keys.prefix,
+        router_api_keys=KEY,
+        jwt_secret=SECRET,
+        http_body_max_bytes=200_000,
+        database_url="off",
     )
 
 
@@ -373,6 +378,7 @@ CALLS = [
     ("GET", "/transcodes/1", "read"),
     ("DELETE", "/users/7/connections", "admin"),
     ("DELETE", "/users/7/block", "admin"),
+    ("DELETE", "/users/7/data", "admin"),
 ]
 
 

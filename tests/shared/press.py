@@ -47,6 +47,7 @@ class Press:
     history_ttl_ms: int = 60_000
     operation_ttl_ms: int = 60_000
     trace: str = TRACE
+    archive_max_bytes: int = 0
     results: list[Result] = field(default_factory=list)
 
     async def __call__(self, *items: Item, deadline: int = 0) -> list[Result]:
@@ -60,13 +61,14 @@ class Press:
     async def raw(self, *items: Item, deadline: int = 0) -> Any:
         k, shared = self.keys, items[0].audience in {"admin", "all"}
         tag = SHARED_TAG if shared else bucket(items[0].audience)
-        names = [k.seq(tag), *((k.leases, k.totals) if shared else (k.users(tag), k.users(tag)))]
+        names = [k.seq(tag), *((k.leases, k.totals) if shared else (k.users(tag), k.users(tag))), k.archive(tag)]
         args: list[Any] = [
             deadline,
             "shared" if shared else "users",
             k.node_channel(""),
             self.history_length,
             self.history_ttl_ms,
+            self.archive_max_bytes,
         ]
         for item in items:
             stream = item.audience if shared else user_stream(item.audience)
@@ -98,3 +100,8 @@ class Press:
         tag, stream = (SHARED_TAG, audience) if shared else (bucket(audience), user_stream(audience))
         entries = await self.link.send("XRANGE", self.keys.stream(tag, stream), "-", "+")
         return [(position.decode(), dict(zip(values[::2], values[1::2], strict=True))) for position, values in entries]
+
+    async def archive(self, tag: str = SHARED_TAG) -> list[tuple[str, bytes]]:
+        """Return what waits for the inbox's database in a tag: each entry's id and its envelopes."""
+        entries = await self.link.send("XRANGE", self.keys.archive(tag), "-", "+")
+        return [(entry.decode(), values[1]) for entry, values in entries]

@@ -126,7 +126,7 @@ def test_the_nodes_own_types_are_refused(kind: str) -> None:
 
 
 def test_the_nodes_own_types_are_those_of_the_specification() -> None:
-    assert {"connected", "stats", "error", "reconnect", "refreshed", "resync"} == NODE_TYPES
+    assert {"connected", "stats", "error", "reconnect", "refreshed", "resync", "inbox"} == NODE_TYPES
 
 
 @pytest.mark.parametrize("fields", [{}, {"type": ""}, {"type": None}, {"type": 1}, {"type": ["a"]}, {"type": {}}])

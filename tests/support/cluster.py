@@ -216,6 +216,7 @@ class Cluster:
             "JWT_SECRET": self.tokens.secret,
             "ROUTER_API_KEYS": self.api_key,
             "LOG_FORMAT": "text",
+            "DATABASE_URL": "off",  # but for the inbox's own tests
         }
 
     async def close(self) -> None:

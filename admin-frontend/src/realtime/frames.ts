@@ -76,6 +76,8 @@ function isOfKind(value: unknown, kind: FieldShape['kinds'][number]): boolean {
       return value === null;
     case 'object':
       return isFields(value);
+    case 'array':
+      return Array.isArray(value);
     case 'string':
     case 'boolean':
       return typeof value === kind;

@@ -82,6 +82,16 @@ export interface Resync {
   cursor: string;
 }
 
+export interface Inbox {
+  type: 'inbox';
+  unread: number;
+  as_of: string;
+  revision: number;
+  read?: string[];
+  deleted?: string[];
+  up_to?: string[];
+}
+
 /** A message of the platform's own: any object with a `type`; an event has an `id`. */
 export interface CustomMessage {
   type: string;
@@ -99,6 +109,7 @@ export interface KnownMessages {
   reconnect: Reconnect;
   refreshed: Refreshed;
   resync: Resync;
+  inbox: Inbox;
 }
 
 export type KnownType = keyof KnownMessages;
@@ -108,7 +119,7 @@ export type ServerMessage = KnownMessage | CustomMessage;
 
 /** What a field must be; several kinds where it may be one of them. */
 export interface FieldShape {
-  kinds: readonly ('integer' | 'number' | 'string' | 'boolean' | 'null' | 'object')[];
+  kinds: readonly ('integer' | 'number' | 'string' | 'boolean' | 'null' | 'object' | 'array')[];
   optional?: true;
   min?: number;
   max?: number;
@@ -181,6 +192,14 @@ export const SHAPES: Readonly<Record<KnownType, Readonly<Record<string, FieldSha
   },
   resync: {
     cursor: { kinds: ['string'] },
+  },
+  inbox: {
+    unread: { kinds: ['integer'], min: 0 },
+    as_of: { kinds: ['string'] },
+    revision: { kinds: ['integer'], min: 0 },
+    read: { kinds: ['array'], optional: true },
+    deleted: { kinds: ['array'], optional: true },
+    up_to: { kinds: ['array'], optional: true },
   },
 };
 

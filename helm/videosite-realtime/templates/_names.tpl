@@ -2,11 +2,14 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 50 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* At most 52 characters, so that every suffix of ours still makes a name. */}}
+{{/*
+The release's name is enough where it says what runs: `realtime`, `videosite-realtime`, `my-videosite-realtime`. At most
+52 characters, so that every suffix of ours still makes a name.
+*/}}
 {{- define "vsrt.fullname" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
-{{- else if contains (include "vsrt.name" .) .Release.Name -}}
+{{- else if or (contains (include "vsrt.name" .) .Release.Name) (hasSuffix .Release.Name (include "vsrt.name" .)) -}}
 {{- .Release.Name | trunc 52 | trimSuffix "-" -}}
 {{- else -}}
 {{- printf "%s-%s" .Release.Name (include "vsrt.name" .) | trunc 52 | trimSuffix "-" -}}

@@ -1,0 +1,88 @@
+"""From an entry of the archive to rows of the inbox: what the publish script wrote, read with suspicion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+from pydantic_core import from_json
+
+from shared import envelope
+from shared.envelope import NONE, Envelope, UnreadableEnvelope
+from shared.ids import Position, event_id
+from shared.inbox_tables import TYPE_LENGTH, audience_of
+
+ENTRY_BYTES: Final = 64  # what the script counts for an entry beside its text
+_LARGEST: Final = 2**63 - 1
+
+
+class EntryId(NamedTuple):
+    """How much had ever been archived in a tag when an entry was written, itself included: bytes, and events."""
+
+    size: int
+    events: int
+
+    def __str__(self) -> str:
+        return f"{self.size}-{self.events}"
+
+    @classmethod
+    def parse(cls, text: bytes) -> EntryId:
+        size, _, events = text.partition(b"-")
+        return cls(int(size), int(events))
+
+
+class Event(NamedTuple):
+    """An event that waits for the database.
+
+    Attributes:
+        entry: the entry that it came in.
+        text: the envelope, to be set aside if the database will not have it.
+        row: of ``inbox_notification``; None if it cannot be read.
+        reason: why not.
+    """
+
+    entry: EntryId
+    text: bytes
+    row: dict[str, Any] | None
+    reason: str = ""
+
+
+def events_of(entry: EntryId, text: bytes) -> Iterator[Event]:
+    """Yield the events of an entry; what cannot be read is yielded with its reason, and goes no further."""
+    read = 0
+    if not text:
+        yield Event(entry, text, None, "an empty entry")
+    try:
+        for message in envelope.read(text):
+            size = text.index(b"\n", read) + 1 + len(message.payload) - read
+            whole, read = text[read : read + size], read + size
+            yield _event(entry, whole, message)
+    except UnreadableEnvelope as exc:
+        yield Event(entry, text[read:], None, str(exc))
+
+
+def _event(entry: EntryId, text: bytes, message: Envelope) -> Event:
+    try:
+        return Event(entry, text, _row(message))
+    except (ValueError, TypeError) as exc:
+        return Event(entry, text, None, str(exc) or type(exc).__name__)
+
+
+def _row(message: Envelope) -> dict[str, Any]:
+    stream, position = message.stream.decode(), Position.parse(message.position)
+    content = b'%s,"id":"%s"}' % (message.payload, event_id(stream, position).encode())
+    kind = from_json(content)["type"]
+    if not isinstance(kind, str):
+        raise TypeError("its type is no text")
+    numbers = {"published_at": int(message.published_at), "epoch": position.epoch, "n": position.n}
+    expires_at = None if message.expires_at == NONE else int(message.expires_at)
+    if not all(0 <= number <= _LARGEST for number in (*numbers.values(), expires_at or 0)):
+        raise ValueError("a number is out of bounds")
+    return {
+        "audience": audience_of(stream),
+        **numbers,
+        # PostgreSQL keeps no NUL in text; in the content it is written as \u0000.
+        "type": kind[:TYPE_LENGTH].replace("\0", "\N{REPLACEMENT CHARACTER}"),
+        "content": content.decode(),
+        "expires_at": expires_at,
+    }

@@ -1,0 +1,168 @@
+"""Moves events from Redis, where publishing leaves them, to the inbox's database.
+
+ publish.lua ──one entry per call──▶ archive:{tag} ──in order, from its beginning──▶ inbox_notification
+                                          ▲                                               │ committed
+                                          └───────────── trimmed up to there ◀────────────┘
+
+A consumer group would deal a stream out to several consumers, and so commit newer events before older ones: a reader
+that goes by positions would miss some, and a count could not say up to where it counts. Here whoever writes begins at
+the stream's beginning, and what is committed is taken off it. So the database holds all events of an audience up to
+one place, however many write at once, and whoever takes over from a dead one needs no list of what that one had
+claimed. That an event comes twice does no harm: its place in its stream is its key. One router per tag has the turn;
+it spares the others the work.
+
+| what happens | what becomes of it |
+| --- | --- |
+| the database is away | events wait in Redis, publishers notice nothing; asked again with growing pauses |
+| more than ``ARCHIVE_MAX_BYTES`` wait | the script gives up the oldest; seen by the gap in the ids, counted, logged |
+| it will not have an event, or nobody can read it | set aside with its reason, in a stream of its own |
+| this process dies after the commit | the next one writes the same again, which changes nothing |
+| Redis has forgotten, or came back older | what is there is written; what was written before changes nothing |
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+from router.archive_batch import ENTRY_BYTES, EntryId, Event, events_of
+from router.archive_counts import ArchiveCounts
+from router.archive_store import ArchiveStore
+from router.turn import TURN_MS, Turn
+from shared.errors import DatabaseUnavailable, RedisError
+from shared.keys import TAGS, Keys
+from shared.redis_link import RedisLink
+from shared.scripts import TAKE_OFF, Scripts
+
+logger = logging.getLogger(__name__)
+
+_INTERVAL: Final = 0.1  # s between looks: what comes in between is one batch
+_BATCH_BYTES: Final = 512 * 1024
+_BATCH_ENTRIES: Final = 200
+_BATCH_EVENTS: Final = 500
+_PAUSES: Final = (0.2, 2.0)  # s; first and longest pause while the database is away
+_DEAD_MAX: Final = 10_000  # entries that are set aside, per tag
+
+
+class Archiver:
+    """Follows the archives of all tags, those for which it has the turn."""
+
+    def __init__(
+        self, link: RedisLink, scripts: Scripts, keys: Keys, store: ArchiveStore, counts: ArchiveCounts
+    ) -> None:
+        self._link, self._scripts, self._keys = link, scripts, keys
+        self._store, self.counts = store, counts
+        self._turns = {tag: Turn(link, keys.archive_turn(tag)) for tag in TAGS}
+
+    async def run(self) -> None:
+        """Archive until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as tags:
+                for tag in TAGS:
+                    tags.create_task(self._follow(tag), name=f"archive {tag}")
+        finally:
+            await asyncio.gather(*(turn.give_back() for turn in self._turns.values()))
+
+    async def _follow(self, tag: str) -> None:
+        pause = _PAUSES[0]
+        while True:
+            try:
+                if not await self._turns[tag].take():
+                    await asyncio.sleep(TURN_MS / 5000)
+                    continue
+                more = await self._archive(tag)
+            except RedisError as exc:
+                logger.debug("archiver waits for redis", extra={"tag": tag, "error": str(exc)})
+                await asyncio.sleep(_PAUSES[0])
+                continue
+            except DatabaseUnavailable as exc:
+                self._note_failure(exc)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _PAUSES[1])
+                continue
+            pause = _PAUSES[0]
+            if not more:
+                await asyncio.sleep(_INTERVAL)
+
+    async def _archive(self, tag: str) -> bool:
+        """Archive what waits, one batch at most; return whether there is more."""
+        entries = await self._read(tag)
+        if not entries:
+            return False
+        events = [event for entry, text in entries for event in events_of(entry, text)]
+        written = await self._store.write(events)
+        await self._set_aside(tag, written.refused)
+        await self._take_off(tag, entries[-1][0])
+        counts = self.counts
+        counts.archived += written.archived
+        counts.repeated += written.repeated
+        self._note_success(events[0])
+        size = entries[-1][0].size - entries[0][0].size
+        return len(events) >= _BATCH_EVENTS or len(entries) > _BATCH_ENTRIES or size > _BATCH_BYTES // 2
+
+    async def _read(self, tag: str) -> list[tuple[EntryId, bytes]]:
+        """Return the archive's first entries: at least one if there is any, and not many bytes."""
+        key = self._keys.archive(tag)
+        # In this order: what another router takes off in between must not look as if it had been given up.
+        raw, done = await asyncio.gather(
+            self._link.send("XRANGE", key, "-", "+", "COUNT", 1), self._link.send("GET", self._keys.archive_done(tag))
+        )
+        if not raw:
+            return []
+        first, text = _entry(raw[0])
+        await self._note_gap(tag, first, text, done)
+        # Ids tell bytes: so a range of them is a bound in bytes.
+        raw = await self._link.send("XRANGE", key, f"({first}", str(first.size + _BATCH_BYTES), "COUNT", _BATCH_ENTRIES)
+        entries = [(first, text)]
+        for item in raw:
+            if entries[-1][0].events - first.events >= _BATCH_EVENTS:
+                break
+            entries.append(_entry(item))
+        return entries
+
+    async def _note_gap(self, tag: str, first: EntryId, text: bytes, done: bytes | None) -> None:
+        """Count events that were given up: the first entry does not begin where the last archived one ended."""
+        if done is None:
+            return
+        events = sum(1 for _ in events_of(first, text))
+        missing = first.events - events - EntryId.parse(done).events
+        if missing > 0:
+            self.counts.given_up += missing
+            logger.error("events are lost to the inbox: its archive was full", extra={"tag": tag, "events": missing})
+            before = EntryId(first.size - len(text) - ENTRY_BYTES, first.events - events)
+            await self._take_off(tag, before)
+
+    async def _set_aside(self, tag: str, refused: Sequence[tuple[Event, str]]) -> None:
+        key = self._keys.archive_dead(tag)
+        for event, reason in refused:
+            fields = ("e", event.text, "entry", str(event.entry), "reason", reason[:1000])
+            await self._link.send("XADD", key, "MAXLEN", "~", _DEAD_MAX, "*", *fields)
+            self.counts.set_aside += 1
+            logger.error("event set aside", extra={"tag": tag, "entry": str(event.entry), "reason": reason[:200]})
+
+    async def _take_off(self, tag: str, last: EntryId) -> None:
+        names = (self._keys.archive(tag), self._keys.archive_done(tag))
+        await self._scripts.run(self._link, TAKE_OFF, names, last)
+
+    def _note_failure(self, exc: DatabaseUnavailable) -> None:
+        self.counts.failures += 1
+        if not self.counts.away:
+            self.counts.away = True
+            logger.error("the inbox's database is away; events wait in redis", extra={"error": exc.reason})
+
+    def _note_success(self, oldest: Event) -> None:
+        if self.counts.away:
+            self.counts.away = False
+            logger.warning("the inbox's database is back")
+        if oldest.row is not None:
+            self.counts.lag = max(0.0, time.time() - oldest.row["published_at"] / 1e6)
+
+
+def _entry(item: Any) -> tuple[EntryId, bytes]:
+    """Return an entry's id and envelopes; of one that none of ours wrote, whatever is in it."""
+    entry, fields = item
+    values = dict(zip(fields[::2], fields[1::2], strict=True))
+    return EntryId.parse(entry), values[b"e"] if b"e" in values else b" ".join(fields)

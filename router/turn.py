@@ -1,0 +1,37 @@
+"""Whose turn it is: one of all routers does a piece of work that all could do.
+
+It spares doing it twice, and no more than that: a router that was paused may still think it is its turn, so whoever
+does the work must not mind that another does it too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from typing import Final
+
+from shared.errors import RedisError
+from shared.redis_link import RedisLink
+
+TURN_MS: Final = 5000
+
+
+class Turn:
+    """A short lock in Redis, held for as long as it is asked for again."""
+
+    def __init__(self, link: RedisLink, key: str) -> None:
+        self._link, self._key = link, key
+        self._me = secrets.token_hex(8).encode()
+
+    async def take(self) -> bool:
+        """Take the turn, or keep it. Raises ``RedisError``."""
+        holder = await self._link.send("SET", self._key, self._me, "NX", "GET", "PX", TURN_MS)
+        if holder == self._me:
+            await self._link.send("PEXPIRE", self._key, TURN_MS)
+        return holder in (None, self._me)
+
+    async def give_back(self) -> None:
+        """Let another have it at once; without it, nothing happens."""
+        with contextlib.suppress(RedisError):
+            if await self._link.send("GET", self._key) == self._me:
+                await self._link.send("DEL", self._key)

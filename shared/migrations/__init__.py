@@ -1,0 +1,1 @@
+"""Alembic's migrations of the inbox's database; ``shared/schema.py`` runs them."""
