@@ -31,13 +31,17 @@ class QueueTrace:
 
     def __init__(self, tracing: Tracing | None, call: Call, waited: float) -> None:
         header = call.header(b"traceparent")
-        span = tracing.begin(spans.TAKE, SpanKind.CONSUMER, header) if tracing is not None else None
-        if tracing is None or span is None:
-            self._trace = self._sending = None
-            self.traceparent = traceparent(header) if tracing is None else tracing.passed_on(header)
+        self._trace: HttpTrace | None = None
+        self._sending: Sending | None = None
+        if tracing is None:
+            self.traceparent = traceparent(header)
             return
-        span.set_attributes({**_ATTRIBUTES, spans.WAITED: waited})
-        self._trace = HttpTrace(tracing, span)
+        entered = tracing.enter(spans.TAKE, SpanKind.CONSUMER, header)
+        if isinstance(entered, str):
+            self.traceparent = entered
+            return
+        entered.set_attributes({**_ATTRIBUTES, spans.WAITED: waited})
+        self._trace = HttpTrace(tracing, entered)
         self._sending = Sending(self._trace)
         self.traceparent = self._sending.traceparent
 
