@@ -41,6 +41,7 @@ _GROUPS: Final = (
     ("Clients", ("heartbeat_", "connection_", "max_connections_", "commands_", "frame_", "slow_")),
     ("User check", ("user_check_",)),
     ("History and messages", ("history_", "state_", "message_", "http_")),
+    ("Queue", ("queue_",)),
     ("Inbox", ("database_", "inbox_", "archive_")),
     ("Proxies", ("trusted_",)),
     ("Logs", ("log_",)),

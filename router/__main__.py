@@ -17,6 +17,10 @@ from router.metrics import RouterMetrics
 from router.publish_api import PublishApi
 from router.publish_counts import PublishCounts
 from router.publisher import Publisher
+from router.publishing import Publishing
+from router.queue import reading_queue
+from router.queue_calls import QueueCalls
+from router.queue_counts import QueueCounts
 from router.refusals import Refusals
 from router.settings import RouterSettings
 from shared import logs
@@ -85,19 +89,25 @@ async def build(settings: RouterSettings, otel: OtelSettings, tracing: Tracing |
 
             erase_rows = await stack.enter_async_context(inbox(settings, link, scripts, keys, archive))
         counts, requests, loop_lag = PublishCounts(), HttpTimes(), LoopLag()
-        publish = PublishApi(
-            callers, publisher, link, keys, counts, CallLog(), message_max_bytes=settings.message_max_bytes
-        )
+        publishing = Publishing(publisher, link, keys, counts, message_max_bytes=settings.message_max_bytes)
+        call_log = CallLog()
+        publish = PublishApi(callers, publishing, counts, call_log)
         cluster = ClusterApi(callers, link, keys, caretaker, Erasure(link, scripts, keys, erase_rows))
+        links, queue = {"commands": link}, None
+        if settings.queue_enabled:
+            queue, most = QueueCounts(), settings.http_body_max_bytes
+            calls = QueueCalls(publishing, call_log, tracing, link.server_us, body_max_bytes=most)
+            links["queue"] = await stack.enter_async_context(
+                reading_queue(settings, redis, link, scripts, keys, calls, queue)
+            )
         metrics = RouterMetrics(
             resource("vsrt-router", settings.router_name),
-            Sources(
-                {"commands": link}, times, requests, caretaker, loop_lag, tracing.counts if tracing else SpanCounts()
-            ),
+            Sources(links, times, requests, caretaker, loop_lag, tracing.counts if tracing else SpanCounts()),
             counts,
             archive,
             callers,
             verifier,
+            queue,
         )
         await stack.enter_async_context(running(loop_lag.run(), "loop lag"))
         await stack.enter_async_context(measured(otel, metrics))

@@ -39,7 +39,14 @@ def in_code(text: str) -> set[str]:
 
 def test_every_span_is_in_the_table() -> None:
     named = {name for cell in rows("The spans") for name in re.findall(r"`([^`]+)`", cell)}
-    routers = {f"{spans.SEND} <audience>", f"{spans.PROCESS} <audience>", spans.CONNECT, spans.DRAIN, spans.DISPLAY}
+    routers = {
+        f"{spans.SEND} <audience>",
+        f"{spans.PROCESS} <audience>",
+        spans.CONNECT,
+        spans.DRAIN,
+        spans.DISPLAY,
+        spans.TAKE,
+    }
     sdks = {"send notifications", "send messages", "GET /api/v1/stats"}
     assert named == routers | sdks | {"<METHOD> <route>"}
 

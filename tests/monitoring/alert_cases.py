@@ -230,4 +230,19 @@ CASES = [
             'vsrt_inbox_events_total{outcome="repeated"}': rising(1),
         },
     ),
+    Case(
+        "VsrtQueueLag",
+        {f'vsrt_router_queue_lag_seconds{{instance="{instance}"}}': steady(90) for instance in "ab"},
+        {f'vsrt_router_queue_lag_seconds{{instance="{instance}"}}': steady(40) for instance in "ab"},
+    ),
+    Case(
+        "VsrtQueueSetAside",
+        {'vsrt_router_queue_set_aside_total{instance="a",reason="invalid"}': f"0+0x30 1+0x{LONG}"},
+        {'vsrt_router_queue_set_aside_total{instance="a",reason="invalid"}': steady(7)},
+    ),
+    Case(
+        "VsrtQueueOverflow",
+        {'vsrt_router_queue_given_up_total{instance="a"}': f"0+0x30 100+0x{LONG}"},
+        {'vsrt_router_queue_given_up_total{instance="a"}': steady(100)},
+    ),
 ]  # fmt: skip
