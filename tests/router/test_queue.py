@@ -16,6 +16,7 @@ from router.planning import Planner
 from router.settings import RouterSettings
 from shared.ids import user_stream
 from shared.keys import SHARED_TAG, Keys, bucket
+from shared.otel_settings import OtelSettings
 from shared.redis_link import RedisLink
 from tests.router.test_api import KEY, metric
 from tests.shared.redis_server import RedisServer
@@ -72,7 +73,7 @@ def settings(url: str, keys: Keys, **more: Any) -> RouterSettings:
 
 @pytest.fixture
 async def router(redis_server: RedisServer, keys: Keys) -> AsyncIterator[httpx.AsyncClient]:
-    async with build(settings(redis_server.url, keys, http_body_max_bytes=200_000)) as app:
+    async with build(settings(redis_server.url, keys, http_body_max_bytes=200_000), OtelSettings()) as app:
         headers = {"Authorization": f"Bearer {KEY}"}
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://router/api/v1", headers=headers
@@ -217,7 +218,7 @@ async def test_an_entry_that_ends_every_router_is_set_aside_in_the_end(
         await queue.link.send("XREADGROUP", "GROUP", "routers", "one that dies", "COUNT", 1, "STREAMS", keys.queue, ">")
         await queue.link.send("XAUTOCLAIM", keys.queue, "routers", "the next", 0, "0-0")
     await queue.append("messages", CUSTOM)
-    async with build(settings(redis_server.url, keys)):
+    async with build(settings(redis_server.url, keys), OtelSettings()):
         await until(queue.is_empty)
     (dead,) = await queue.dead()
     assert dead["reason"] == "never finished"
@@ -239,7 +240,7 @@ async def test_a_router_that_shall_not_read_the_queue_does_not(
 ) -> None:
     await queue.append("messages", CUSTOM)
     async with (
-        build(settings(redis_server.url, keys, queue_enabled=False)) as app,
+        build(settings(redis_server.url, keys, queue_enabled=False), OtelSettings()) as app,
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://router/api/v1") as client,
     ):
         assert await metric(client, "vsrt_router_queue_read_total") == {}
@@ -250,7 +251,7 @@ async def test_a_router_that_shall_not_read_the_queue_does_not(
 async def test_a_router_that_stops_leaves_its_turn_to_others(
     redis_server: RedisServer, keys: Keys, queue: Queue
 ) -> None:
-    async with build(settings(redis_server.url, keys)):
+    async with build(settings(redis_server.url, keys), OtelSettings()):
         await until(lambda: queue.link.send("EXISTS", keys.queue_turn))
     assert await queue.link.send("EXISTS", keys.queue_turn) == 0
 
