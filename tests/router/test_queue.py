@@ -274,7 +274,7 @@ async def test_what_waits_in_vain_is_seen_by_its_age(redis_server: RedisServer, 
     await queue.link.send("SET", keys.queue_turn, "another")
     await queue.link.send("XADD", keys.queue, "1700000000000-0", "kind", "messages", "body", json.dumps(CUSTOM))
     async with (
-        build(settings(redis_server.url, keys)) as app,
+        build(settings(redis_server.url, keys), OtelSettings()) as app,
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://router/api/v1") as client,
     ):
 
@@ -299,7 +299,7 @@ async def test_a_privileged_entry_is_audited(
 
 async def test_redis_that_hangs_and_comes_back_loses_and_doubles_nothing(own_server: RedisServer, keys: Keys) -> None:
     async with (
-        build(settings(own_server.url, keys, redis_timeout=0.5)),
+        build(settings(own_server.url, keys, redis_timeout=0.5), OtelSettings()),
         RedisLink(own_server.url, name="test", timeout=30) as link,
     ):
         await link.wait_connected(5)
