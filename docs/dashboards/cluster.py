@@ -195,6 +195,24 @@ def _redis() -> list[Panel]:
     ]  # fmt: skip
 
 
+def _inbox() -> list[Panel]:
+    return [
+        lines("Archived", "Events per second that reached the inbox's database, or did not.",
+              Query(f"sum by (outcome) (rate(vsrt_inbox_events_total{{{HERE}}}{_RATE}))", "{{outcome}}"),
+              unit=PER_SECOND, alerts=["VsrtInboxEventsLost"]),
+        lines("Archive lag", "From publish to commit, of the oldest event of each router's last batch.",
+              Query(f"vsrt_inbox_lag_seconds{{{HERE}}}", "{{instance}}"), unit=SECONDS),
+        states("Inbox database", "Whether it takes what waits for it. While it does not, everything else goes on.",
+               Query(f"max by (instance) (vsrt_inbox_database_away{{{HERE}}})", "{{instance}}"),
+               {0: ("takes all", "green"), 1: ("away", "red")}, width=8, alerts=["VsrtInboxDatabaseAway"]),
+        lines("Batches not taken", "Tried again until they are.",
+              Query(f"sum by (instance) (rate(vsrt_inbox_failures_total{{{HERE}}}{_RATE}))", "{{instance}}"),
+              unit=PER_SECOND, width=8, alerts=["VsrtInboxDatabaseAway"]),
+        lines("Removed", "Notifications that were over, or older than INBOX_RETENTION_DAYS.",
+              Query(f"sum(rate(vsrt_inbox_removed_total{{{HERE}}}{_RATE}))", "removed"), unit=PER_SECOND, width=8),
+    ]  # fmt: skip
+
+
 def cluster() -> str:
     return board(
         "cluster",
@@ -208,5 +226,6 @@ def cluster() -> str:
             ("Routers", _routers()),
             ("The queue", _queue()),
             ("Redis and the registry", _redis()),
+            ("Inbox", _inbox()),
         ],
     )
