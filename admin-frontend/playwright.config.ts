@@ -8,11 +8,12 @@ export default defineConfig({
   workers: 1,
   forbidOnly: process.env['CI'] !== undefined,
   reporter: 'list',
-  timeout: 40_000,
+  // How long to wait for what does not come; on a busy machine, what comes may take a while.
+  timeout: 90_000,
   globalTimeout: 900_000, // of the whole suite, which takes two minutes: what hangs must end
-  expect: { timeout: 10_000 },
+  expect: { timeout: 20_000 },
   use: {
-    actionTimeout: 10_000,
+    actionTimeout: 20_000,
     screenshot: 'only-on-failure',
     launchOptions: { executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium', args: ['--no-sandbox'] },
   },

@@ -22,7 +22,7 @@ from docs.dashboards.cluster import cluster as cluster_board
 from docs.dashboards.latency import latency as latency_board
 from docs.dashboards.node import node as node_board
 from docs.metrics_page import metrics_page
-from docs.typescript import close_codes_ts, messages_ts
+from docs.typescript import close_codes_ts, inbox_ts, messages_ts
 from node.settings import NodeSettings
 from router.settings import RouterSettings
 from shared.audit import AuditEvent
@@ -41,6 +41,7 @@ _GROUPS: Final = (
     ("Clients", ("heartbeat_", "connection_", "max_connections_", "commands_", "frame_", "slow_")),
     ("User check", ("user_check_",)),
     ("History and messages", ("history_", "state_", "message_", "http_")),
+    ("Queue", ("queue_",)),
     ("Inbox", ("database_", "inbox_", "archive_")),
     ("Proxies", ("trusted_",)),
     ("Logs", ("log_",)),
@@ -160,6 +161,7 @@ FILES: Final = {
     _DASHBOARDS / "latency.json": latency_board,
     ROOT / "docs" / "audit.schema.json": audit_schema,
     _REALTIME / "messages.ts": messages_ts,
+    _REALTIME / "inboxAnswers.ts": inbox_ts,
     _REALTIME / "closeCodes.ts": close_codes_ts,
 }
 

@@ -62,8 +62,8 @@ class Resync(_NodesOwn):
     cursor: str
 
 
-class Inbox(_NodesOwn):
-    """What one device has read or deleted, told to all of its user's; counts what this endpoint hears."""
+class InboxChanged(_NodesOwn):
+    """One of the user's devices has read or deleted something: how much is not read now, and what it was."""
 
     type: Literal["inbox"]
     unread: Count
@@ -81,5 +81,5 @@ NODES_OWN: Final[dict[str, type[_NodesOwn]]] = {
     "reconnect": Reconnect,
     "refreshed": Refreshed,
     "resync": Resync,
-    "inbox": Inbox,
+    "inbox": InboxChanged,
 }

@@ -10,6 +10,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from docs.node_messages import NODES_OWN, ConnectionStats
+from node import inbox_bodies
 from shared import close_codes
 from shared.close_codes import CloseCode
 from shared.messages import TYPED, TranscodeProgress
@@ -61,6 +62,8 @@ export interface FieldShape {
   minLength?: number;
   oneOf?: readonly string[];
   fields?: Readonly<Record<string, FieldShape>>;
+  /** What each of an array's elements, or each value of an object of any keys, must be. */
+  each?: FieldShape;
 }
 
 export const SHAPES: Readonly<Record<KnownType, Readonly<Record<string, FieldShape>>>> = {
@@ -77,8 +80,8 @@ def messages_ts() -> str:
     models: dict[str, type[BaseModel]] = {**TYPED, **NODES_OWN}
     shapes = {kind: dict(_fields(model)) for kind, model in models.items()}
     parts = [_WRITTEN.format(source="shared/messages.py and docs/node_messages.py")]
-    parts.append(_interface(ConnectionStats, dict(_fields(ConnectionStats))))
-    parts += [_interface(model, shapes[kind]) for kind, model in models.items()]
+    parts.append(_interface(ConnectionStats.__name__, dict(_fields(ConnectionStats))))
+    parts += [_interface(model.__name__, shapes[kind]) for kind, model in models.items()]
     known = "".join(f"  {kind}: {model.__name__};\n" for kind, model in models.items())
     parts.append(_TAIL % {"known": known, "shapes": "".join(_shape_lines(shapes))})
     return "".join(parts)
@@ -98,8 +101,48 @@ def _fields(model: type[BaseModel]) -> Iterator[tuple[str, dict[str, Any]]]:
             yield "id", {**_TEXT, "optional": model.__name__ != "SystemMessage"}
 
 
-def _interface(model: type[BaseModel], fields: dict[str, dict[str, Any]]) -> str:
-    lines = [f"\nexport interface {model.__name__} {{\n"]
+_INBOX: Final = (
+    inbox_bodies.Notification,
+    inbox_bodies.NotificationPage,
+    inbox_bodies.UnreadCount,
+    inbox_bodies.MarkResult,
+)
+
+_INBOX_TAIL: Final = """
+export interface InboxAnswers {
+%(known)s}
+
+export const INBOX_SHAPES: Readonly<Record<keyof InboxAnswers, Readonly<Record<string, FieldShape>>>> = {
+%(shapes)s};
+"""
+
+
+def inbox_ts() -> str:
+    """What the inbox's calls answer. The names say whose they are: browsers have a ``Notification`` of their own."""
+    shapes = {f"Inbox{model.__name__}": dict(_answered(model)) for model in _INBOX}
+    parts = [_WRITTEN.format(source="node/inbox_bodies.py"), "\nimport type { FieldShape } from './messages';\n"]
+    parts += [_interface(name, fields) for name, fields in shapes.items()]
+    known = "".join(f"  {name}: {name};\n" for name in shapes)
+    parts.append(_INBOX_TAIL % {"known": known, "shapes": "".join(_shape_lines(shapes))})
+    return "".join(parts)
+
+
+def _answered(model: type[BaseModel]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each field of an answer as its JSON schema: what has a default is written all the same."""
+    schema = model.model_json_schema()
+    for name, field in schema["properties"].items():
+        yield name, _inlined(field, schema.get("$defs", {})) | {"optional": False}
+
+
+def _inlined(field: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" in field:
+        inner = definitions[field["$ref"].rpartition("/")[2]]
+        return inner | {"title": f"Inbox{inner['title']}"}
+    return field | ({"items": _inlined(field["items"], definitions)} if "items" in field else {})
+
+
+def _interface(title: str, fields: dict[str, dict[str, Any]]) -> str:
+    lines = [f"\nexport interface {title} {{\n"]
     for name, field in fields.items():
         lines.append(f"  {name}{'?' if field['optional'] else ''}: {_type(field)};\n")
     return "".join([*lines, "}\n"])
@@ -111,8 +154,14 @@ def _type(field: dict[str, Any]) -> str:
     if "enum" in field:
         return " | ".join(map(_quoted, field["enum"]))
     if field.get("type") == "object":
-        return str(field["title"])
+        return str(field["title"]) if "properties" in field else f"Readonly<Record<string, {_value(field)}>>"
+    if field.get("type") == "array":
+        return f"readonly {_type(field['items'])}[]"
     return " | ".join(dict.fromkeys(_PRIMITIVES[kind] for kind in _kinds(field)))
+
+
+def _value(field: dict[str, Any]) -> str:
+    return _type(values) if isinstance(values := field["additionalProperties"], dict) else "unknown"
 
 
 def _kinds(field: dict[str, Any]) -> list[str]:
@@ -124,25 +173,35 @@ def _shape_lines(shapes: dict[str, dict[str, dict[str, Any]]]) -> Iterator[str]:
     for kind, fields in shapes.items():
         yield f"  {kind}: {{\n"
         for name, field in fields.items():
-            if name != "type":
+            if name != "type" or "const" not in field:
                 yield from _shape(name, field, "    ")
         yield "  },\n"
 
 
 def _shape(name: str, field: dict[str, Any], indent: str) -> Iterator[str]:
-    if field.get("type") == "object":
+    if "properties" in field:
         yield f"{indent}{name}: {{\n{indent}  kinds: ['object'],\n{indent}  fields: {{\n"
         for inner, shape in field["properties"].items():
             yield from _shape(inner, shape, indent + "    ")
         yield f"{indent}  }},\n{indent}}},\n"
-        return
-    facts = [f"kinds: [{', '.join(map(_quoted, _kinds(field)))}]"]
+    elif "properties" in field.get("items", ()):
+        yield f"{indent}{name}: {{\n{indent}  kinds: ['array'],\n"
+        yield from _shape("each", field["items"], indent + "  ")
+        yield f"{indent}}},\n"
+    else:
+        yield f"{indent}{name}: {{ {', '.join(_facts(field))} }},\n"
+
+
+def _facts(field: dict[str, Any]) -> Iterator[str]:
+    yield f"kinds: [{', '.join(map(_quoted, _kinds(field)))}]"
     if field.get("optional"):
-        facts.append("optional: true")
+        yield "optional: true"
     schemas = [field, *field.get("anyOf", [])]
     found = {ours: schema[theirs] for schema in schemas for theirs, ours in _LIMITS.items() if theirs in schema}
-    facts += [f"{ours}: {_literal(value)}" for ours, value in found.items() if value not in _IMPLIED]
-    yield f"{indent}{name}: {{ {', '.join(facts)} }},\n"
+    yield from (f"{ours}: {_literal(value)}" for ours, value in found.items() if value not in _IMPLIED)
+    each = field.get("items", field.get("additionalProperties"))
+    if isinstance(each, dict):
+        yield f"each: {{ {', '.join(_facts(each))} }}"
 
 
 def _literal(value: Any) -> str:

@@ -5,9 +5,10 @@
 All parts of a cluster run on core 0, clients and publishers on core 1. Clients are dealt out evenly; each message to a
 user goes to the one node that holds it. Messages are published one after another: published side by side they would
 come to one node by several at a time, to eight one by one, and the difference would be the bunching's and not the
-nodes'. Rounds go over all sizes, forwards and backwards by turns, and the medians are
-printed, so that what else goes on on the machine meets all sizes alike. What an idle cluster of that size uses is
-measured before each figure, printed, and taken off.
+nodes'. For the same reason there is a row of messages to users who are all on the first node: to wake another process
+for each message, on one core, costs caches that nodes with cores of their own do not share. Rounds go over all sizes,
+forwards and backwards by turns, and the medians are printed, so that what else goes on on the machine meets all sizes
+alike. What an idle cluster of that size uses is measured before each figure, printed, and taken off.
 """
 
 from __future__ import annotations
@@ -31,13 +32,14 @@ Runs = dict[int, list[Reading]]
 
 class Rounds:
     """Attributes:
-    idle: a second in which nothing happens; ``personal``, ``broadcast``: one message; each by number of nodes.
+    idle: a second in which nothing happens; the others: one message; each by number of nodes.
     """
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options, self._dice = options, random.Random(options.seed)
         self.idle: Runs = defaultdict(list)
         self.personal: Runs = defaultdict(list)
+        self.first_node: Runs = defaultdict(list)
         self.broadcast: Runs = defaultdict(list)
 
     async def run(self, nodes: int) -> None:
@@ -51,8 +53,9 @@ class Rounds:
         crowd.connect(range(clients))
         broadcasts = max(messages // 10, 20)
 
-        def to_one(count: int) -> None:
-            requests = [ask.personal(self._dice.randrange(clients)) for _ in range(count)]
+        def to_one(count: int, step: int = 1) -> None:
+            # Clients are dealt out in turn: those of the first node are the multiples of the nodes.
+            requests = [ask.personal(self._dice.randrange(0, clients, step)) for _ in range(count)]
             crowd.reset()
             crowd.publish(requests, port=port, connections=1, expected=count)
 
@@ -65,11 +68,13 @@ class Rounds:
         crowd.rest(1)
         self.idle[nodes].append(meter.rest(crowd.rest, self._options.rest))
         self.personal[nodes].append(meter.of(lambda: to_one(messages), messages))
+        self.first_node[nodes].append(meter.of(lambda: to_one(messages, nodes), messages))
         self.broadcast[nodes].append(meter.of(lambda: to_all(broadcasts), broadcasts))
         meter.close()
 
     def show(self, sizes: Sequence[int]) -> None:
         _table("a message to one user", self.personal, sizes)
+        _table("a message to one user, of those on the first node", self.first_node, sizes)
         _table(f"a message to all {self._options.clients} clients", self.broadcast, sizes)
         _table("a second in which nothing happens", self.idle, sizes)
 

@@ -25,6 +25,7 @@ NotReady = Callable[[], str | None]
 def create_app(
     handshake: Handshake,
     rest: RestApi,
+    events: APIRouter,
     inbox: APIRouter,
     health: APIRouter,
     page: ASGIApp,
@@ -42,6 +43,7 @@ def create_app(
         max_body_size=body_max_bytes,
     )
     app.include_router(rest.routes())
+    app.include_router(events)
     app.include_router(inbox)
     app.include_router(health)
     not_found = app.router.default

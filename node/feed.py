@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from node.counters import NodeCounters
 from node.frames import text_frame
-from node.history import Entry, History
+from node.history import Entry, History, event_json
 from node.state_table import StateTable
 from node.tail import Tail
 from shared.errors import RedisError
@@ -238,7 +238,7 @@ class Feed:
 
     def frame(self, position: Position, payload: bytes) -> bytes:
         """Return the one frame that everybody gets."""
-        return text_frame(b'%s,"id":"%s.%d-%d"}' % (payload, self.stream.encode(), position.epoch, position.n))
+        return text_frame(event_json(self.stream, position, payload))
 
     def _remember(self, position: Position, frame: bytes, expires_at: int | None) -> None:
         """Keep a frame for sessions that come later; a user's stream is read from Redis instead."""

@@ -183,6 +183,19 @@ class NodeMetrics(ServiceMetrics):
     def opened(self) -> Values:
         return {kind: self._counters.opened[kind] for kind in ("user", "admin")}
 
+    @counter("vsrt.node.opened_streams", "{connection}", "Of the connections that were welcomed, event streams.")
+    def opened_streams(self) -> Values:
+        return self._counters.streams
+
+    @counter(
+        "vsrt.node.polls",
+        "{request}",
+        "Calls of clients that poll: with something to tell (news), without (nothing), too many of a user (refused).",
+        "outcome",
+    )
+    def polls(self) -> Values:
+        return {outcome: self._counters.polls[outcome] for outcome in ("news", "nothing", "refused")}
+
     @counter(
         "vsrt.node.closed_connections",
         "{connection}",

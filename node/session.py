@@ -21,7 +21,7 @@ import asyncio
 import os
 from enum import IntEnum
 from math import inf
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from pydantic_core import from_json, to_json
 
@@ -55,7 +55,12 @@ class Session:
     Args:
         descriptor: the socket's, if frames may be written to it directly while the transport has nothing buffered;
             that saves a sixth of a broadcast.
+
+    Attributes:
+        speaks: whether its client says something now and then, and is dead if it does not.
     """
+
+    speaks: ClassVar[bool] = True
 
     __slots__ = (
         "_buffer",
@@ -131,10 +136,10 @@ class Session:
 
     def welcome(self, frame: bytes, feeds: tuple[Feed, ...], cursors: list[Position]) -> None:
         """Send the first frame; from here on the session is brought to the tops of its feeds, and reads its client."""
-        self.write(frame)
         self.feeds, self.cursors, self.states_seen = feeds, cursors, [0] * len(feeds)
-        self.phase = Phase.CATCHING_UP
         self.heard_at = self.welcomed_at = self._house.now()
+        self.write(frame)
+        self.phase = Phase.CATCHING_UP
         if self.writable:
             self.transport.resume_reading()
 
@@ -160,15 +165,21 @@ class Session:
         self.phase, self.live, self.close_code = Phase.CLOSING, False, code
         self._buffer = b""
         self.since = self._house.now()
-        self.write(frames.close_frame(code, reason))
+        self._say_goodbye(code, reason)
         self.transport.resume_reading()
         self._house.closing(self)
+
+    def _say_goodbye(self, code: int, reason: str) -> None:
+        self.write(frames.close_frame(code, reason))
 
     def send_away(self, code: int, reason: str, retry_after_ms: int) -> None:
         """Close it, and say before when to come back: those who leave together are not to arrive together."""
         if self.phase < Phase.CLOSING:
             self.write(frames.text_frame(b'{"type":"reconnect","retry_after_ms":%d}' % retry_after_ms))
             self.close(code, reason)
+
+    def beat(self, now: float) -> None:
+        """Show a client that does not speak that we live."""
 
     def abort(self, code: int) -> None:
         """End it at once: a buffer that never drains would keep the socket for ever."""

@@ -43,8 +43,20 @@ LEASE: Final = _load("lease")
 BURY: Final = _load("bury")
 FORGET_STATES: Final = _load("forget_states")
 TAKE_OFF: Final = _load("take_off")
+QUEUE_TAKE: Final = _load("queue_take")
+QUEUE_SETTLE: Final = _load("queue_settle")
 _RAISE_EPOCH: Final = _load("raise_epoch")
-_ALL: Final = (PUBLISH, REGISTER, CLEAR_NODE, LEASE, BURY, FORGET_STATES, TAKE_OFF)
+_ALL: Final = (
+    PUBLISH,
+    REGISTER,
+    CLEAR_NODE,
+    LEASE,
+    BURY,
+    FORGET_STATES,
+    TAKE_OFF,
+    QUEUE_TAKE,
+    QUEUE_SETTLE,
+)
 NAMES: Final = {script.sha: script.name for script in _ALL}  # by SHA-1
 
 

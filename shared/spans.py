@@ -15,6 +15,7 @@ from typing import Final
 SEND: Final = "send"  # "send <audience>": the router, from a read request to Redis's answer
 PROCESS: Final = "process"  # "process <audience>": a node, from the bytes of the bus to the last socket
 CONNECT: Final = "connect"  # a handshake
+TAKE: Final = "process queue"  # the router, from an entry of the queue that was taken to what became of it
 DRAIN: Final = "drain"  # a node that leaves
 DISPLAY: Final = "display"  # from the socket to the eye, for clients that acknowledge
 
@@ -47,6 +48,7 @@ NODES: Final = _OURS + "nodes"
 ONLINE: Final = _OURS + "online"
 REPLAYS: Final = _OURS + "replays"
 CONFLICTS: Final = _OURS + "conflicts"
+WAITED: Final = _OURS + "queue.wait"
 SOURCE: Final = _OURS + "source"
 EXPIRED: Final = _OURS + "expired"
 WRITTEN: Final = _OURS + "sockets.written"
@@ -66,6 +68,7 @@ HELD_TIME: Final = _OURS + "held.duration"
 
 SYSTEM: Final = "vsrt"  # as our metrics have it, and the producers' SDK
 BUS, HISTORY = "bus", "history"  # where a node has a message from
+QUEUE: Final = "queue"
 ADMIN, ALL, USERS, CONTROL = "admin", "all", "users", "control"
 _AUDIENCES: Final = (ADMIN, ALL, USERS, CONTROL)
 

@@ -9,26 +9,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Final
-from urllib.parse import urlsplit
 
 from opentelemetry.exporter.otlp.proto.http import trace_exporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
-from shared.trace_settings import TraceSettings
+from shared.otel_sdk import FLUSH, Reasons, in_daemon, sdk_resource, shown
+from shared.otel_settings import OtelSettings
 from shared.tracing import SpanCounts, Tracing
 from shared.version import VERSION
 
 logger = logging.getLogger(__name__)
-
-_FLUSH: Final = 2.0  # s that the last spans have at the end
 
 
 class ChosenIds(RandomIdGenerator):
@@ -43,7 +38,7 @@ class ChosenIds(RandomIdGenerator):
 class BoundedProcessor(BatchSpanProcessor):
     """Drops what finds the queue full; the SDK's own would drop the oldest, uncounted, with a warning for each."""
 
-    def __init__(self, exporter: SpanExporter, settings: TraceSettings, counts: SpanCounts) -> None:
+    def __init__(self, exporter: SpanExporter, settings: OtelSettings, counts: SpanCounts) -> None:
         super().__init__(
             exporter,
             max_queue_size=settings.otel_bsp_max_queue_size,
@@ -88,29 +83,15 @@ class ToldOnce(SpanExporter):
         self._exporter.shutdown()
 
 
-class Reasons(logging.Filter):
-    """Keeps what the exporter would log at every attempt, for the one line that we log."""
-
-    last = ""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        self.last = record.getMessage()[:200]
-        return False
-
-
 @contextlib.asynccontextmanager
-async def exporting(settings: TraceSettings, resource: Mapping[str, str]) -> AsyncIterator[Tracing]:
+async def exporting(settings: OtelSettings, endpoint: str, resource: Mapping[str, str]) -> AsyncIterator[Tracing]:
     """Give what makes spans and exports them; its end waits a little for the last ones."""
     counts, ids, reasons = SpanCounts(), ChosenIds(), Reasons()
-    exporter_log = logging.getLogger(trace_exporter.__name__)
-    exporter_log.addFilter(reasons)
-    endpoint = settings.otel_exporter_otlp_traces_endpoint or settings.otel_exporter_otlp_endpoint or ""
-    collector = urlsplit(endpoint).netloc.rpartition("@")[2] or "localhost"
+    logging.getLogger(trace_exporter.__name__).addFilter(reasons)
+    collector = shown(endpoint)
     exporter = ToldOnce(OTLPSpanExporter(), reasons, collector, counts)
     # Whether is decided before a span exists (Sampling): a span that exists is exported.
-    # What is given to `create` outdoes the environment, which knows better.
-    about = Resource.create({**resource, **OTELResourceDetector().detect().attributes})
-    provider = TracerProvider(ALWAYS_ON, about, shutdown_on_exit=False, id_generator=ids)
+    provider = TracerProvider(ALWAYS_ON, sdk_resource(resource), shutdown_on_exit=False, id_generator=ids)
     provider.add_span_processor(BoundedProcessor(exporter, settings, counts))
     tracer = provider.get_tracer("videosite_realtime", VERSION)
     logger.info("traces are exported", extra={"collector": collector, "sampler": settings.otel_traces_sampler})
@@ -118,7 +99,6 @@ async def exporting(settings: TraceSettings, resource: Mapping[str, str]) -> Asy
         yield Tracing(tracer, ids, settings.sampling, counts, hears_callers=settings.hears_callers)
     finally:
         await _shut_down(provider)
-        exporter_log.removeFilter(reasons)
         counts.dropped += counts.queued - counts.taken  # what the last moment did not suffice for
         if counts.lost:
             logger.warning("spans were lost", extra={"dropped": counts.dropped, "failed": counts.failed})
@@ -126,15 +106,6 @@ async def exporting(settings: TraceSettings, resource: Mapping[str, str]) -> Asy
 
 async def _shut_down(provider: TracerProvider) -> None:
     """Export what is queued, for a bounded time: the SDK would wait half a minute for a collector that hangs."""
-    ended, loop = asyncio.Event(), asyncio.get_running_loop()
-
-    def shut_down() -> None:
-        provider.shutdown()
-        with contextlib.suppress(RuntimeError):  # the loop has not waited for us
-            loop.call_soon_threadsafe(ended.set)
-
-    # A daemon, and not the loop's executor, which the interpreter would wait for.
-    threading.Thread(target=shut_down, name="trace flush", daemon=True).start()
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_FLUSH):
-            await ended.wait()
+        async with asyncio.timeout(FLUSH):
+            await in_daemon(provider.shutdown, "trace flush")

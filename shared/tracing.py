@@ -9,7 +9,6 @@ Nothing of OpenTelemetry's SDK is imported here; ``shared/trace_export.py`` does
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -30,10 +29,10 @@ from opentelemetry.trace import (
 from opentelemetry.util.types import AttributeValue
 
 from shared.spans import ERROR_TYPE
+from shared.trace_context import TRACEPARENT
 
 Attributes = Mapping[str, AttributeValue]
 
-_TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _NOWHERE: Final = Context()  # spans here have the parents they are given, never one that happens to be about
 _LOW_64: Final = (1 << 64) - 1
 SAMPLED_ENDS: Final = frozenset(b"13579bdf")  # last byte of a traceparent whose sampled flag is set
@@ -113,7 +112,7 @@ class Tracing:
             that begins here has the id by which it was decided: whoever samples by ids too comes to the same.
         """
         sampling = self._sampling
-        if header is None or not self._hears_callers or not _TRACEPARENT.fullmatch(header):
+        if header is None or not self._hears_callers or not TRACEPARENT.fullmatch(header):
             trace_id = random.getrandbits(128) or 1  # names, no secrets
             if sampling.chooses(trace_id):
                 return self._root(name, kind, trace_id)
@@ -162,7 +161,7 @@ def context_of(traceparent: str) -> SpanContext:
 
 def known_context(traceparent: str) -> SpanContext | None:
     """Return what a ``traceparent`` names; None for what is none."""
-    return context_of(traceparent) if _TRACEPARENT.fullmatch(traceparent) else None
+    return context_of(traceparent) if TRACEPARENT.fullmatch(traceparent) else None
 
 
 def traceparent_of(span: Span) -> str:

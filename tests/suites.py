@@ -43,6 +43,7 @@ def has_chinese_font() -> bool:
 
 
 REDIS = command("redis-server", "redis-server")  # the oldest server we promise to run on
+POSTGRES = Package("postgresql", lambda: any(Path("/usr/lib/postgresql").glob("*/bin/initdb")))
 PROMETHEUS = command("promtool", "prometheus")
 PROXIES = (command("nginx", "nginx-light"), command("haproxy", "haproxy"))
 BROWSER = (
@@ -95,6 +96,7 @@ SUITES: dict[str, Suite] = {
     "cli": pytest("tests/cli"),
     "integration": pytest("tests/integration"),
     "chart": pytest("tests/chart"),
+    "inbox": pytest("tests/inbox", needs=(POSTGRES,)),
     "monitoring": pytest("tests/monitoring", needs=(PROMETHEUS,)),
     "faults": pytest("tests/faults"),
     "load": pytest("tests/load"),

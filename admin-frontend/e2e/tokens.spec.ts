@@ -22,7 +22,10 @@ test('a token that is replaced in time is renewed on the open connection', async
   const expiring = { sub, exp: inSeconds(SHORT) };
   const admin = await open({ claims: expiring });
   const { socket } = admin;
-  const renewed = socket.waitForEvent('framereceived', ({ payload }) => String(payload).includes('"refreshed"'));
+  const renewed = socket.waitForEvent('framereceived', {
+    predicate: ({ payload }) => String(payload).includes('"refreshed"'),
+    timeout: 2 * SHORT * 1000,
+  });
   const ended = endOf(cluster.url, await cluster.token(expiring));
 
   const fresh = await cluster.token({ sub });

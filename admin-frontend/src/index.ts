@@ -9,6 +9,7 @@ export {
   type WebSocketProviderProps,
 } from './contexts/WebSocketContext';
 export { type Connection, useConnection } from './hooks/useConnection';
+export { type NotificationListView, useNotificationList } from './hooks/useNotificationList';
 export {
   type NotificationActions,
   type Notifications,

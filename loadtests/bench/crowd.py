@@ -23,7 +23,7 @@ _HEAD_END: Final = b"\r\n\r\n"
 
 
 class Saturated(Exception):
-    """What was to come did not come in time."""
+    """What was to come did not come in time, or the server said no."""
 
 
 class Dialect(Protocol):
@@ -68,7 +68,6 @@ class Crowd:
         clients: those that are in.
         received: messages that came to them, in all.
         last: when the last one came, by ``time.perf_counter``.
-        refused: answers of the HTTP server other than 2xx.
     """
 
     def __init__(self, ports: Sequence[int], dialect: Dialect) -> None:
@@ -79,7 +78,6 @@ class Crowd:
         self.received = 0
         self.last = 0.0
         self.answered = 0
-        self.refused: list[bytes] = []
 
     def __enter__(self) -> Crowd:
         return self
@@ -254,7 +252,7 @@ class Crowd:
         if not separator or len(body) < _content_length(head):
             return
         if not head.startswith(b"HTTP/1.1 2"):
-            self.refused.append(publisher.rest[:300])
+            raise Saturated(f"the server answered {publisher.rest[:300]!r}")
         self.answered += 1
         publisher.rest = b""
         if publisher.left:

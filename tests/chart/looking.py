@@ -9,7 +9,14 @@ import pytest
 from tests.chart.kustomize import OVERLAYS, kustomized
 from tests.chart.rendering import COMPONENTS, SETS, Object, Rendered, containers_of, rendered
 
-SECRETS = {"JWT_SECRET", "JWT_PUBLIC_KEY", "ROUTER_API_KEYS", "REDIS_PASSWORD", "REDIS_SENTINEL_PASSWORD"}
+SECRETS = {
+    "JWT_SECRET",
+    "JWT_PUBLIC_KEY",
+    "ROUTER_API_KEYS",
+    "REDIS_PASSWORD",
+    "REDIS_SENTINEL_PASSWORD",
+    "DATABASE_URL",
+}
 
 
 def _everything() -> list[Any]:

@@ -44,6 +44,12 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"redis.url": "http://there"}, r"/redis/url"),
     ({"redis.tls.caSecret": "ca"}, r"redis\.url does not begin with rediss://"),
     ({"redis.username": "me"}, r"redis\.username is set without redis\.password"),
+    # the inbox's database
+    ({"database.enabled": True}, r"set database\.url, or auth\.existingSecret .* DATABASE_URL"),
+    ({"database.enabled": True, "database.url": "sqlite:////srv/inbox.db"}, r"/database/url.*does not match"),
+    ({"database.url": "postgresql://a:b@c/d"}, r"database\.url is set, and database\.enabled is false"),
+    ({"database.tls.caSecret": "ca"}, r"database\.tls is set, and database\.enabled is false"),
+    ({"node.settings": {"DATABASE_URL": "postgresql://a:b@c/d"}}, r"invalid propertyName 'DATABASE_URL'"),
     # how long and how many
     (
         {"node.drainSeconds": 60, "node.terminationGracePeriodSeconds": 60},

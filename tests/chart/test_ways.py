@@ -129,3 +129,16 @@ def test_a_gateway_does_not_end_a_socket_that_is_one_long_request() -> None:
     assert rule["timeouts"] == {"request": "0s"}
     (rule,) = rendered("everything").one("HTTPRoute")["spec"]["rules"]
     assert "timeouts" not in rule
+
+
+# --- the inbox's database
+
+
+def test_a_migration_runs_once_per_image_and_database_with_nothing_but_its_address() -> None:
+    (job,) = rendered("everything").all("Job")
+    pod = job["spec"]["template"]["spec"]
+    assert pod["containers"][0]["command"] == ["python", "-m", "router.migrate"]
+    assert [variable["name"] for variable in pod["containers"][0]["env"]] == ["DATABASE_URL", "LOG_FORMAT"]
+    assert (ROOT / "router" / "migrate.py").exists()
+    assert rendered("least").all("Job") == []
+    assert rendered("least").settings("router")["DATABASE_URL"] == "off"

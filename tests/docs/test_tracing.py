@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from shared import spans
-from shared.trace_settings import TraceSettings
+from shared.otel_settings import OtelSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "tracing.md").read_text(encoding="utf-8")
@@ -39,7 +39,14 @@ def in_code(text: str) -> set[str]:
 
 def test_every_span_is_in_the_table() -> None:
     named = {name for cell in rows("The spans") for name in re.findall(r"`([^`]+)`", cell)}
-    routers = {f"{spans.SEND} <audience>", f"{spans.PROCESS} <audience>", spans.CONNECT, spans.DRAIN, spans.DISPLAY}
+    routers = {
+        f"{spans.SEND} <audience>",
+        f"{spans.PROCESS} <audience>",
+        spans.CONNECT,
+        spans.DRAIN,
+        spans.DISPLAY,
+        spans.TAKE,
+    }
     sdks = {"send notifications", "send messages", "GET /api/v1/stats"}
     assert named == routers | sdks | {"<METHOD> <route>"}
 
@@ -73,13 +80,14 @@ def test_the_sdk_and_the_services_call_alike_what_is_alike() -> None:
 
 def test_every_variable_that_is_read_here_is_told() -> None:
     named = {name for cell in rows("Send them") for name in re.findall(r"`(OTEL_[A-Z_]+)`", cell)}
-    assert {name.upper() for name in TraceSettings.model_fields} <= named
+    assert {name.upper() for name in OtelSettings.model_fields} <= named
 
 
 def test_defaults_are_told_as_they_are() -> None:
-    fields = TraceSettings.model_fields
+    fields = OtelSettings.model_fields
     assert f"by default `{fields['otel_traces_sampler'].default}`" in PAGE
     numbers = [
         fields[f"otel_bsp_{name}"].default for name in ("schedule_delay", "max_queue_size", "max_export_batch_size")
     ]
     assert "by default {} ms, {} and {} spans".format(*numbers) in PAGE
+    assert f"by default every {fields['otel_metric_export_interval'].default} ms" in PAGE

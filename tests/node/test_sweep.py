@@ -11,7 +11,7 @@ import pytest
 from websockets.frames import Close, Opcode
 
 from node.counters import NodeCounters
-from node.handshake import leaves_at
+from node.gate import leaves_at
 from node.session import Session
 from node.sweep import Sweep
 from shared.server_clock import ServerClock

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from router.settings import RouterSettings
+from shared import trace_context
 from shared.flood import FloodGuard
 from shared.log_formats import JsonFormatter, Source
 from shared.logs import GuardedHandler, changed, secrets_of
@@ -160,6 +162,37 @@ async def test_a_flood_is_cut_and_its_last_line_tells_how_much_was_left_out() ->
     await until(lambda: len(lines_of(stream)) == 5)
     last = lines_of(stream)[-1]
     assert (last["number"], last["suppressed"]) == (999, 996)
+
+
+async def test_a_line_that_is_told_later_has_the_trace_of_its_own_work() -> None:
+    logger, _, stream = handler(burst=0)
+    told: list[str] = []
+
+    async def refuse() -> None:
+        told.append(trace_context.continued(None)[3:35])
+        logger.info("handshake refused")
+
+    for _ in range(3):  # the first of them sets the timer
+        await asyncio.create_task(refuse())
+    logger.info("tops cannot be compared")
+    await until(lambda: len(lines_of(stream)) == 2)
+    assert {line["event"]: line.get("trace_id") for line in lines_of(stream)} == {
+        "handshake refused": told[-1],
+        "tops cannot be compared": None,
+    }
+
+
+async def test_a_line_of_no_trace_gets_none_from_the_work_that_was_told_of_before() -> None:
+    logger, _, stream = handler(burst=0)
+
+    async def serve() -> None:
+        trace_context.continued(None)
+        logger.info("redis connection lost")
+
+    await asyncio.create_task(serve())
+    logger.info("redis connection lost")
+    await until(lambda: len(lines_of(stream)) == 1)
+    assert "trace_id" not in lines_of(stream)[0]
 
 
 def test_what_was_left_out_is_told_at_the_end_at_the_latest() -> None:

@@ -15,9 +15,9 @@ from opentelemetry.semconv.attributes import error_attributes, http_attributes, 
 
 from shared import spans
 from shared.errors import SettingsError
+from shared.otel_settings import OtelSettings
 from shared.settings import read_settings
 from shared.trace_export import ChosenIds
-from shared.trace_settings import TraceSettings
 from shared.tracing import Sampling, SpanCounts, Tracing, context_of, is_sampled, traceparent_of
 
 SAMPLERS = ("always_on", "always_off", "traceidratio")
@@ -26,7 +26,7 @@ HEADER = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0{}"
 
 @pytest.fixture(autouse=True)
 def _no_variables_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in TraceSettings.model_fields:
+    for name in OtelSettings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
@@ -57,7 +57,7 @@ def test_the_decision_is_the_sdks(
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", parent + sampler)
     monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", ratio)
     theirs = TracerProvider(shutdown_on_exit=False).sampler
-    ours = read_settings(TraceSettings).sampling
+    ours = read_settings(OtelSettings).sampling
     tracing = tracing_of(exporter, ours)
     for _ in range(50):
         trace_id = random.getrandbits(128) or 1
@@ -150,7 +150,7 @@ def test_traces_are_wanted_where_an_endpoint_is_named(
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert read_settings(TraceSettings).wanted is wanted
+    assert (read_settings(OtelSettings).traces_to is not None) is wanted
 
 
 @pytest.mark.parametrize(
@@ -160,6 +160,9 @@ def test_traces_are_wanted_where_an_endpoint_is_named(
         ("OTEL_TRACES_SAMPLER_ARG", "1.5", "OTEL_TRACES_SAMPLER_ARG: "),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", "OTEL_EXPORTER_OTLP_ENDPOINT: "),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "OTEL_EXPORTER_OTLP_PROTOCOL: "),
+        ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "grpc", "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: "),
+        ("OTEL_METRICS_EXPORTER", "prometheus", "OTEL_METRICS_EXPORTER: "),
+        *(("OTEL_METRIC_EXPORT_INTERVAL", wrong, "OTEL_METRIC_EXPORT_INTERVAL: ") for wrong in ("0", "1.5", "often")),
         ("OTEL_TRACES_EXPORTER", "zipkin", "OTEL_TRACES_EXPORTER: "),
         ("OTEL_BSP_MAX_QUEUE_SIZE", "many", "OTEL_BSP_MAX_QUEUE_SIZE: "),
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "5000", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE is larger"),
@@ -168,7 +171,7 @@ def test_traces_are_wanted_where_an_endpoint_is_named(
 def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, complaint: str) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=complaint):
-        read_settings(TraceSettings)
+        read_settings(OtelSettings)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +181,7 @@ def test_callers_are_heard_by_the_propagator_that_is_spoken_here(
     monkeypatch: pytest.MonkeyPatch, value: str, heard: bool
 ) -> None:
     monkeypatch.setenv("OTEL_PROPAGATORS", value)
-    assert read_settings(TraceSettings).hears_callers is heard
+    assert read_settings(OtelSettings).hears_callers is heard
 
 
 # --- names

@@ -1,14 +1,18 @@
-"""A real OTLP/HTTP endpoint for the tests: the local view's own receiver, which also keeps the bytes as they came."""
+"""A real OTLP/HTTP endpoint for the tests: the local view's own receiver for traces, and a memory for metrics."""
 
 from __future__ import annotations
 
 import contextlib
+import gzip
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, MutableMapping
 from typing import Any
 
 import uvicorn
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from starlette.requests import Request
+from starlette.responses import Response
 from videosite_realtime_cli.traces.receiver import create_app
 from videosite_realtime_cli.traces.span import Span
 from videosite_realtime_cli.traces.store import Store
@@ -34,13 +38,17 @@ class Trace(list[Span]):
 
 class Collector:
     """Attributes:
-    bodies: every export request, byte for byte.
+    bodies: every export of spans, byte for byte.
+    metrics: every export of metrics, first to last.
+    headers: with which the last of them came.
     """
 
     def __init__(self) -> None:
         self.port = free_port()
         self.store = Store()
         self.bodies: list[bytes] = []
+        self.metrics: list[ExportMetricsServiceRequest] = []
+        self.headers: dict[str, str] = {}
 
     @property
     def url(self) -> str:
@@ -70,6 +78,10 @@ class Collector:
             thread.join()
 
     async def _serve(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        if scope["path"] == "/v1/metrics":
+            await self._take_metrics(Request(scope, receive))
+            await Response()(scope, receive, send)
+            return
         body = bytearray()
 
         async def heard() -> Any:
@@ -80,6 +92,28 @@ class Collector:
         await create_app(self.store)(scope, heard, send)
         if body:
             self.bodies.append(bytes(body))
+
+    async def _take_metrics(self, request: Request) -> None:
+        body = await request.body()
+        if request.headers.get("content-encoding") == "gzip":
+            body = gzip.decompress(body)
+        self.headers = dict(request.headers)
+        self.metrics.append(ExportMetricsServiceRequest.FromString(body))
+
+    # --- metrics
+
+    def resource_of(self, service: str) -> dict[str, str]:
+        """Return the last resource of metrics with this ``service.name``."""
+        return next(found for found in map(_resource, reversed(self.metrics)) if found["service.name"] == service)
+
+    def metrics_of(self, service: str) -> dict[str, Any]:
+        """Return the last metrics of a service by name; none if there were none yet."""
+        for export in reversed(self.metrics):
+            if _resource(export)["service.name"] == service:
+                return {metric.name: metric for metric in export.resource_metrics[0].scope_metrics[0].metrics}
+        return {}
+
+    # --- traces
 
     def trace(self, trace_id: str) -> Trace:
         found = self.store.find(trace_id)
@@ -119,3 +153,11 @@ def is_child(child: Span, parent: Span) -> bool:
 
 def is_linked(span: Span, to: Span) -> bool:
     return [(link.trace_id, link.span_id) for link in span.links] == [(to.trace_id, to.span_id)]
+
+
+def _resource(export: ExportMetricsServiceRequest) -> dict[str, str]:
+    return attributes(export.resource_metrics[0].resource)
+
+
+def attributes(of: Any) -> dict[str, str]:
+    return {attribute.key: attribute.value.string_value for attribute in of.attributes}

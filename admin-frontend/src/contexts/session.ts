@@ -1,6 +1,8 @@
 import {
   browserEnvironment,
   type BrowserEnvironment,
+  Inbox,
+  NotificationCenter,
   type NotificationItem,
   NotificationStore,
   RealtimeClient,
@@ -31,13 +33,13 @@ export class Session {
   /** The transcodes as they are painted. */
   readonly frames: PerFrame<ReadonlyMap<number, TranscodeState>>;
   readonly tabs: Tabs;
-  readonly notifications: NotificationStore;
+  readonly notifications: NotificationCenter;
   readonly polling: TranscodePolling;
   /** Whether polling has told everything there is, and whether it last failed. */
   readonly polled = new Observable<PolledState>({ loaded: false, failed: false });
   /** How many ask for quiet just now: the list itself, which a toast would cover and repeat; a form that covers the page. */
   readonly hushed = new Observable(0);
-  /** Something was missed for good since the person last took note of it. */
+  /** Something was missed for good since the person last took note of it: a hole in what this browser keeps. */
   readonly lost = new Observable(false);
   readonly #environment: BrowserEnvironment;
   readonly #toasts = new Set<(item: NotificationItem) => void>();
@@ -53,7 +55,9 @@ export class Session {
     this.transcodes = new TranscodeStore(clock);
     this.frames = new PerFrame(this.transcodes);
     this.tabs = new Tabs(`vsrt:${userKey}`, shared);
-    this.notifications = new NotificationStore({ userKey, tabs: this.tabs, clock });
+    const inbox = new Inbox({ client: this.client, isAdmin: options.isAdmin, userKey, tabs: this.tabs, ...shared });
+    const own = new NotificationStore({ userKey, tabs: this.tabs, clock });
+    this.notifications = new NotificationCenter({ inbox, own, clock });
     this.polling = new TranscodePolling({ client: this.client, store: this.transcodes, ...shared });
     this.#end.push(
       this.client.on('lost', () => {
@@ -125,8 +129,7 @@ export class Session {
   #seen(): void {
     const waiting = this.#unseen;
     this.#unseen = [];
-    const unread = new Set(this.notifications.snapshot.items.filter((item) => !item.read).map((item) => item.id));
-    for (const item of waiting) if (unread.has(item.id)) void this.#show(item);
+    for (const item of waiting) if (this.notifications.isUnread(item.id)) void this.#show(item);
   }
 
   async #show(item: NotificationItem): Promise<void> {

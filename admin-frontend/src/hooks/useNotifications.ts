@@ -1,11 +1,11 @@
 import { useMemo, useSyncExternalStore } from 'react';
 
 import { useSession } from '../contexts/SessionContext';
-import type { NotificationStore } from '../realtime';
+import type { NotificationSnapshot } from '../realtime';
 
-export type Notifications = NotificationStore['snapshot'];
+export type Notifications = NotificationSnapshot;
 
-const NONE: Notifications = { items: [], unread: 0, muted: false };
+const NONE: Notifications = { items: [], unread: 0, muted: false, source: 'browser', failed: null };
 const never = (): (() => void) => () => undefined;
 
 export interface NotificationActions {
@@ -13,26 +13,29 @@ export interface NotificationActions {
   markAsRead: (id?: string) => void;
   setMuted: (muted: boolean) => void;
   remove: (id: string) => void;
+  /** The person knows that a change was taken back. */
+  noteFailure: () => void;
 }
 
-/** The history of this browser, shared by its tabs. */
+/** What a person is notified of: by the server's inbox for all their devices, or by this browser, shared by its tabs. */
 export function useNotifications(): Notifications {
-  const store = useSession()?.notifications;
+  const center = useSession()?.notifications;
   return useSyncExternalStore(
-    useMemo(() => store?.subscribe.bind(store) ?? never, [store]),
-    () => store?.snapshot ?? NONE,
+    useMemo(() => center?.subscribe.bind(center) ?? never, [center]),
+    () => center?.snapshot ?? NONE,
   );
 }
 
 /** What can be done to notifications; these functions stay the same, so that rows need not render anew. */
 export function useNotificationActions(): NotificationActions {
-  const store = useSession()?.notifications;
+  const center = useSession()?.notifications;
   return useMemo(
     () => ({
-      markAsRead: (id = 'all') => store?.markAsRead(id),
-      setMuted: (muted) => store?.setMuted(muted),
-      remove: (id) => store?.remove(id),
+      markAsRead: (id = 'all') => center?.markAsRead(id),
+      setMuted: (muted) => center?.setMuted(muted),
+      remove: (id) => center?.remove(id),
+      noteFailure: () => center?.noteFailure(),
     }),
-    [store],
+    [center],
   );
 }

@@ -22,6 +22,12 @@ export class Address {
     return url.href;
   }
 
+  events(isAdmin: boolean, since: string | null): string {
+    const url = new URL(this.http(isAdmin ? 'events/admin' : 'events'));
+    if (since !== null) url.searchParams.set('since', since);
+    return url.href;
+  }
+
   http(path: string): string {
     const url = new URL(`api/v1/${path}`, this.#base);
     url.protocol = secure(this.#base) ? 'https:' : 'http:';

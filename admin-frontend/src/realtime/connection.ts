@@ -1,13 +1,9 @@
 import { CloseCode } from './closeCodes';
 import type { Clock, TimerId } from './clock';
 import type { BrowserEnvironment } from './environment';
-import { readFrame, type Received } from './frames';
+import { readFrame } from './frames';
 import { Heartbeat } from './heartbeat';
-
-export interface Close {
-  code: number;
-  reason: string;
-}
+import { ABNORMAL, type Close, type Transport, type TransportEvents } from './transport';
 
 interface ConnectionOptions {
   url: string;
@@ -19,10 +15,8 @@ interface ConnectionOptions {
   heartbeatInterval: number;
   heartbeatTimeout: number;
   environment: BrowserEnvironment;
-  on: { received: (received: Received) => void; ended: (close: Close) => void };
+  on: TransportEvents;
 }
-
-const ABNORMAL = 1006;
 
 /**
  * One WebSocket, from its handshake to its end, which is told exactly once.
@@ -30,7 +24,7 @@ const ABNORMAL = 1006;
  * A dead one is given up at once: the browser's own `close` event would come only when the other side has answered,
  * or minutes later.
  */
-export class Connection {
+export class Connection implements Transport {
   readonly #socket: WebSocket;
   readonly #clock: Clock;
   readonly #heartbeat: Heartbeat;

@@ -1,21 +1,4 @@
-/** A place in a stream: `<stream>.<epoch>-<n>`, ordered by epoch, then by n. */
-interface Position {
-  epoch: number;
-  n: number;
-}
-
-const ID = /^(.+)\.(\d{1,15})-(\d{1,15})$/;
-
-function parse(id: string): [stream: string, position: Position] | null {
-  const found = ID.exec(id);
-  if (found === null) return null;
-  const [, stream = '', epoch, n] = found;
-  return [stream, { epoch: Number(epoch), n: Number(n) }];
-}
-
-function isAfter(a: Position, b: Position): boolean {
-  return a.epoch > b.epoch || (a.epoch === b.epoch && a.n > b.n);
-}
+import { isAfter, placeOf, type Position } from './places';
 
 /** Where this client stands in every stream that it hears. A constant size: of the ids seen, the last one tells all. */
 export class Cursors {
@@ -34,14 +17,14 @@ export class Cursors {
   /** Go where a `resync` says, in its stream; backwards too. */
   move(cursor: string): void {
     for (const id of cursor.split(',')) {
-      const parsed = parse(id);
+      const parsed = placeOf(id);
       if (parsed !== null) this.#positions.set(...parsed);
     }
   }
 
   /** Take note of an event; false if it was seen before. An id that names no place is new every time. */
   advance(id: string): boolean {
-    const parsed = parse(id);
+    const parsed = placeOf(id);
     if (parsed === null) return true;
     const [stream, position] = parsed;
     const last = this.#positions.get(stream);

@@ -3,6 +3,7 @@ import { RealtimeError } from './errors';
 import {
   isMessage,
   type Connected,
+  type InboxChanged,
   type ServerMessage,
   type SystemMessage,
   type TranscodeComplete,
@@ -18,6 +19,8 @@ export interface RealtimeEvents {
   transcodeComplete(message: TranscodeComplete): void;
   transcodeFailed(message: TranscodeFailed): void;
   systemMessage(message: SystemMessage): void;
+  /** Another device of this user, or this one, has read or deleted notifications. */
+  inboxChanged(message: InboxChanged): void;
   connected(message: Connected): void;
   /** At the end of every socket, also of one that never got as far as `connected`. */
   disconnected(close: { code: number; reason: string; willReconnect: boolean }): void;
@@ -33,6 +36,7 @@ export function announce(events: Emitter<RealtimeEvents>, message: ServerMessage
   else if (isMessage(message, 'transcode_complete')) events.emit('transcodeComplete', message);
   else if (isMessage(message, 'transcode_failed')) events.emit('transcodeFailed', message);
   else if (isMessage(message, 'system_message')) events.emit('systemMessage', message);
+  else if (isMessage(message, 'inbox')) events.emit('inboxChanged', message);
   else if (isMessage(message, 'error')) {
     events.emit('error', new RealtimeError('refused', `the node answers ${message.code}`, { code: message.code }));
   } else if (isMessage(message, 'connected')) {

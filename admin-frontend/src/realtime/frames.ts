@@ -41,7 +41,8 @@ function wrong(kind: 'json' | 'frame', text: string): { kind: 'error'; error: Re
   return { kind: 'error', error: new RealtimeError(kind, text) };
 }
 
-function checkFields(value: Fields, shape: Readonly<Record<string, FieldShape>>): string | null {
+/** Tell what is wrong with an object; null if its fields are as they must be. */
+export function checkFields(value: Fields, shape: Readonly<Record<string, FieldShape>>): string | null {
   for (const [name, field] of Object.entries(shape)) {
     const problem = checkField(value[name], field);
     if (problem !== null) return `${name} ${problem}`;
@@ -57,7 +58,17 @@ function checkField(value: unknown, shape: FieldShape): string | null {
     if (value.length < (shape.minLength ?? 0)) return 'is too short';
     return shape.oneOf !== undefined && !shape.oneOf.includes(value) ? `is none of ${shape.oneOf.join(', ')}` : null;
   }
+  if (shape.each !== undefined) return checkEach(value, shape.each);
   return isFields(value) && shape.fields !== undefined ? checkFields(value, shape.fields) : null;
+}
+
+function checkEach(value: unknown, shape: FieldShape): string | null {
+  const elements = Array.isArray(value) ? value : isFields(value) ? Object.values(value) : [];
+  for (const element of elements) {
+    const problem = checkField(element, shape);
+    if (problem !== null) return `has an element that ${problem}`;
+  }
+  return null;
 }
 
 function checkLimits(value: number, { min, max, above }: FieldShape): string | null {

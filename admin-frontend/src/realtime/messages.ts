@@ -82,14 +82,14 @@ export interface Resync {
   cursor: string;
 }
 
-export interface Inbox {
+export interface InboxChanged {
   type: 'inbox';
   unread: number;
   as_of: string;
   revision: number;
-  read?: string[];
-  deleted?: string[];
-  up_to?: string[];
+  read?: readonly string[];
+  deleted?: readonly string[];
+  up_to?: readonly string[];
 }
 
 /** A message of the platform's own: any object with a `type`; an event has an `id`. */
@@ -109,7 +109,7 @@ export interface KnownMessages {
   reconnect: Reconnect;
   refreshed: Refreshed;
   resync: Resync;
-  inbox: Inbox;
+  inbox: InboxChanged;
 }
 
 export type KnownType = keyof KnownMessages;
@@ -127,6 +127,8 @@ export interface FieldShape {
   minLength?: number;
   oneOf?: readonly string[];
   fields?: Readonly<Record<string, FieldShape>>;
+  /** What each of an array's elements, or each value of an object of any keys, must be. */
+  each?: FieldShape;
 }
 
 export const SHAPES: Readonly<Record<KnownType, Readonly<Record<string, FieldShape>>>> = {
@@ -197,9 +199,9 @@ export const SHAPES: Readonly<Record<KnownType, Readonly<Record<string, FieldSha
     unread: { kinds: ['integer'], min: 0 },
     as_of: { kinds: ['string'] },
     revision: { kinds: ['integer'], min: 0 },
-    read: { kinds: ['array'], optional: true },
-    deleted: { kinds: ['array'], optional: true },
-    up_to: { kinds: ['array'], optional: true },
+    read: { kinds: ['array'], optional: true, each: { kinds: ['string'] } },
+    deleted: { kinds: ['array'], optional: true, each: { kinds: ['string'] } },
+    up_to: { kinds: ['array'], optional: true, each: { kinds: ['string'] } },
   },
 };
 

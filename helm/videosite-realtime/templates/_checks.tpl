@@ -16,8 +16,8 @@ Every message names the values and what to do.
     {{- fail "auth.jwt.type is publicKey: set auth.jwt.publicKey, or auth.existingSecret to a Secret with the key JWT_PUBLIC_KEY" -}}
   {{- end -}}
 {{- end -}}
-{{- if and $auth.existingSecret (or $jwt.secret $jwt.publicKey $auth.routerApiKeys .Values.redis.password .Values.redis.sentinel.password) -}}
-  {{- fail "auth.existingSecret is set, and so is a secret value (auth.jwt.secret, auth.jwt.publicKey, auth.routerApiKeys, redis.password or redis.sentinel.password): all of them belong into that Secret" -}}
+{{- if and $auth.existingSecret (or $jwt.secret $jwt.publicKey $auth.routerApiKeys .Values.redis.password .Values.redis.sentinel.password .Values.database.url) -}}
+  {{- fail "auth.existingSecret is set, and so is a secret value (auth.jwt.secret, auth.jwt.publicKey, auth.routerApiKeys, redis.password, redis.sentinel.password or database.url): all of them belong into that Secret" -}}
 {{- end -}}
 {{- if and $jwt.secret (ne $jwt.type "secret") -}}{{- fail (printf "auth.jwt.secret is set, and auth.jwt.type is %s: choose one" $jwt.type) -}}{{- end -}}
 {{- if and $jwt.publicKey (ne $jwt.type "publicKey") -}}{{- fail (printf "auth.jwt.publicKey is set, and auth.jwt.type is %s: choose one" $jwt.type) -}}{{- end -}}
@@ -37,6 +37,13 @@ Every message names the values and what to do.
 {{- if and $redis.username (not $redis.password) (not $auth.existingSecret) -}}
   {{- fail "redis.username is set without redis.password (or auth.existingSecret with the key REDIS_PASSWORD)" -}}
 {{- end -}}
+
+{{- $database := .Values.database -}}
+{{- if and $database.enabled (not $database.url) (not $auth.existingSecret) -}}
+  {{- fail "database.enabled is true: set database.url, or auth.existingSecret to a Secret with the key DATABASE_URL" -}}
+{{- end -}}
+{{- if and $database.url (not $database.enabled) -}}{{- fail "database.url is set, and database.enabled is false" -}}{{- end -}}
+{{- if and $database.tls.caSecret (not $database.enabled) -}}{{- fail "database.tls is set, and database.enabled is false" -}}{{- end -}}
 
 {{- $node := .Values.node -}}
 {{- $least := add $node.preStopSeconds $node.drainSeconds 10 -}}

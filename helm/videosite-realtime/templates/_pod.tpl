@@ -19,6 +19,9 @@ REDIS_KEY_FILE: /etc/redis-client/tls.key
 {{- with include "vsrt.jwtSettings" . | trim }}
 {{ . }}
 {{- end }}
+{{- if not .Values.database.enabled }}
+DATABASE_URL: "off"
+{{- end }}
 {{- end -}}
 
 {{/* Settings by name, as values give them. */}}
@@ -62,6 +65,9 @@ JWT_AUDIENCE: {{ . | quote }}
 {{- else if eq .Values.auth.jwt.type "publicKey" }}
 {{ include "vsrt.fromSecret" (dict "root" . "name" "JWT_PUBLIC_KEY" "needed" true) }}
 {{- end }}
+{{- if .Values.database.enabled }}
+{{ include "vsrt.fromSecret" (dict "root" . "name" "DATABASE_URL" "needed" true) }}
+{{- end }}
 {{ include "vsrt.fromSecret" (dict "root" . "name" "REDIS_PASSWORD" "needed" (ne .Values.redis.username "")) }}
 {{- if eq .Values.redis.mode "sentinel" }}
 {{ include "vsrt.fromSecret" (dict "root" . "name" "REDIS_SENTINEL_PASSWORD" "needed" false) }}
@@ -83,7 +89,24 @@ capabilities:
   drop: [ALL]
 {{- end -}}
 
+{{- define "vsrt.databaseMounts" -}}
+{{- if .Values.database.tls.caSecret }}
+- name: database-ca
+  mountPath: /etc/database-ca
+  readOnly: true
+{{- end }}
+{{- end -}}
+
+{{- define "vsrt.databaseVolumes" -}}
+{{- if .Values.database.tls.caSecret }}
+- name: database-ca
+  secret:
+    secretName: {{ .Values.database.tls.caSecret }}
+{{- end }}
+{{- end -}}
+
 {{- define "vsrt.volumeMounts" -}}
+{{- include "vsrt.databaseMounts" . }}
 {{- if .Values.redis.tls.caSecret }}
 - name: redis-ca
   mountPath: /etc/redis-ca
@@ -97,6 +120,7 @@ capabilities:
 {{- end -}}
 
 {{- define "vsrt.volumes" -}}
+{{- include "vsrt.databaseVolumes" . }}
 {{- if .Values.redis.tls.caSecret }}
 - name: redis-ca
   secret:

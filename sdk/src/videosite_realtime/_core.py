@@ -20,15 +20,15 @@ from videosite_realtime.retry import RetryPolicy
 T = TypeVar("T")
 
 # One for the process: two services that report on one video must not disagree about the order.
-_SENT_AT = RisingClock()
+sent_at = RisingClock()
+compose = Composer(sent_at)
 
 
 class Core:
-    """Composes requests, and begins their delivery with an access that is looked up when it is first needed."""
+    """Begins the delivery of requests with an access that is looked up when it is first needed."""
 
     def __init__(self, router_url: str | None, api_key: str | None, retry: RetryPolicy) -> None:
         self._router_url, self._api_key, self._retry = router_url, api_key, retry
-        self.compose = Composer(_SENT_AT)
 
     @cached_property
     def _access(self) -> RouterAccess:

@@ -2,7 +2,7 @@
 
 The API alone is used: where spans go, and whether, is the application's to say, by the provider it has set up. The
 span is the current one while the call lasts, so that an instrumented httpx nests in it. Of a message it tells nothing
-but its id; of a user's message not even that, for the stream in it is the user's id.
+but its id; of a user's message not even all of that, for the stream in it is the user's id in another writing.
 """
 
 from __future__ import annotations

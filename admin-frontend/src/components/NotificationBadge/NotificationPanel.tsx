@@ -3,11 +3,12 @@ import { Button, Segmented } from 'antd';
 import { type KeyboardEvent, type Ref, useId, useState } from 'react';
 
 import { useHush } from '../../hooks/useHush';
+import { useNotificationList } from '../../hooks/useNotificationList';
 import { useNotifications } from '../../hooks/useNotifications';
 import { useNow } from '../../hooks/useNow';
 import { useMessages } from '../../i18n';
 import { EmptyState } from '../EmptyState';
-import { NotificationList } from '../NotificationList';
+import { NotificationFeed } from '../NotificationList/NotificationFeed';
 import { NotificationTools } from '../NotificationList/NotificationTools';
 import styles from './NotificationBadge.module.css';
 
@@ -23,8 +24,9 @@ interface Props {
 /** The history as a dialog: Escape closes it. */
 export function NotificationPanel({ ref, isDialog, onClose, onViewAll }: Props) {
   const { notifications, page } = useMessages();
-  const { items, unread, muted } = useNotifications();
+  const { items, unread, muted, source } = useNotifications();
   const [onlyUnread, setOnlyUnread] = useState(false);
+  const list = useNotificationList({ unread: onlyUnread });
   const now = useNow(15_000);
   const heading = useId();
   useHush(true);
@@ -33,7 +35,7 @@ export function NotificationPanel({ ref, isDialog, onClose, onViewAll }: Props) 
     event.stopPropagation();
     onClose();
   };
-  const shown = onlyUnread ? items.filter((item) => !item.read) : items;
+  const hint = source === 'server' ? notifications.emptyHintServer : notifications.emptyHint;
   return (
     <div
       ref={ref}
@@ -66,15 +68,19 @@ export function NotificationPanel({ ref, isDialog, onClose, onViewAll }: Props) 
         {muted ? <p className={styles['muted']}>{notifications.muted}</p> : null}
       </div>
       <div className={styles['scroll']}>
-        {shown.length > 0 ? (
-          <NotificationList items={shown.slice(0, SHOWN)} now={now} label={notifications.title} />
-        ) : (
-          <EmptyState
-            icon={<BellOutlined />}
-            title={onlyUnread ? notifications.emptyUnread : notifications.empty}
-            hint={onlyUnread ? notifications.emptyUnreadHint : notifications.emptyHint}
-          />
-        )}
+        <NotificationFeed
+          list={list}
+          items={source === 'server' ? list.items : list.items.slice(0, SHOWN)}
+          now={now}
+          label={notifications.title}
+          empty={
+            <EmptyState
+              icon={<BellOutlined />}
+              title={onlyUnread ? notifications.emptyUnread : notifications.empty}
+              hint={onlyUnread ? notifications.emptyUnreadHint : hint}
+            />
+          }
+        />
       </div>
       {onViewAll && items.length > 0 ? (
         <div className={styles['foot']}>

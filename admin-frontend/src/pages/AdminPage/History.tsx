@@ -3,11 +3,12 @@ import { Alert, Button, Input, Segmented, Select } from 'antd';
 import { useDeferredValue, useMemo, useState } from 'react';
 
 import { EmptyState } from '../../components/EmptyState';
-import { NotificationList } from '../../components/NotificationList';
 import { describe, type Kind, kindOf, lineOf } from '../../components/NotificationList/describe';
+import { NotificationFeed } from '../../components/NotificationList/NotificationFeed';
 import { NotificationTools } from '../../components/NotificationList/NotificationTools';
 import { Panel } from '../../components/Panel';
 import { useLost } from '../../hooks/useLost';
+import { useNotificationList } from '../../hooks/useNotificationList';
 import { useNotifications } from '../../hooks/useNotifications';
 import { useNow } from '../../hooks/useNow';
 import { useFormat, useMessages } from '../../i18n';
@@ -20,15 +21,21 @@ type KindFilter = 'all' | Kind;
 const KINDS = ['all', 'transcode_complete', 'transcode_failed', 'system_message', 'other'] as const;
 const PAGE = 50;
 
-/** All notifications that this browser keeps, with filters. */
+/** All notifications, with filters: type and unread are the server's, if it keeps an inbox; the others are of what is loaded. */
 export function History({ id }: { id: string }) {
   const { notifications, page } = useMessages();
-  const { items, unread, muted } = useNotifications();
+  const { unread, muted, source } = useNotifications();
   const [read, setRead] = useState<ReadFilter>('all');
   const [kind, setKind] = useState<KindFilter>('all');
   const [query, setQuery] = useState('');
   const [limit, setLimit] = useState(PAGE);
-  const shown = useFiltered(items, read, kind, useDeferredValue(query));
+  const list = useNotificationList({
+    ...(kind !== 'all' && kind !== 'other' && { type: kind }),
+    unread: read === 'unread',
+  });
+  const found = useFiltered(list.items, read, kind, useDeferredValue(query));
+  const shown = source === 'server' ? found : found.slice(0, limit);
+  const older = found.length - shown.length;
   const now = useNow(15_000);
   const clear = (): void => {
     setRead('all');
@@ -44,6 +51,7 @@ export function History({ id }: { id: string }) {
         <>
           {unread > 0 ? <span>{notifications.unread(unread)}</span> : null}
           {muted ? <span>{notifications.mutedShort}</span> : null}
+          {source === 'browser' ? <span>{notifications.thisBrowser}</span> : null}
         </>
       }
       tools={<NotificationTools />}
@@ -81,25 +89,28 @@ export function History({ id }: { id: string }) {
       }
     >
       <Lost />
-      {shown.length > 0 ? (
-        <>
-          <NotificationList items={shown.slice(0, limit)} now={now} label={notifications.title} />
-          {shown.length > limit ? (
-            <div className={styles['more']}>
-              <Button
-                type="text"
-                onClick={() => {
-                  setLimit(limit + PAGE);
-                }}
-              >
-                {page.showMore(Math.min(PAGE, shown.length - limit))}
-              </Button>
-            </div>
-          ) : null}
-        </>
-      ) : (
-        <Nothing any={items.length > 0} onlyUnread={read === 'unread' && kind === 'all' && !query} onClear={clear} />
-      )}
+      <NotificationFeed
+        list={list}
+        items={shown}
+        now={now}
+        label={notifications.title}
+        empty={
+          <Nothing
+            isFiltered={read !== 'all' || kind !== 'all' || query !== ''}
+            onlyUnread={read === 'unread' && kind === 'all' && !query}
+            hasMore={list.hasMore}
+            onClear={clear}
+          />
+        }
+        {...(older > 0 && {
+          more: {
+            label: page.showMore(Math.min(PAGE, older)),
+            onMore: () => {
+              setLimit(limit + PAGE);
+            },
+          },
+        })}
+      />
     </Panel>
   );
 }
@@ -107,23 +118,35 @@ export function History({ id }: { id: string }) {
 /** Said openly: a list with a hole in it must not look whole. */
 function Lost() {
   const { connection, page } = useMessages();
+  const { source } = useNotifications();
   const [lost, dismiss] = useLost();
-  if (!lost) return null;
+  // What the socket missed the server's list has.
+  if (!lost || source === 'server') return null;
   const closable = { 'aria-label': page.close, onClose: dismiss };
   return <Alert banner type="warning" title={connection.lost} closable={closable} />;
 }
 
-function Nothing({ any, onlyUnread, onClear }: { any: boolean; onlyUnread: boolean; onClear: () => void }) {
+interface NothingProps {
+  isFiltered: boolean;
+  onlyUnread: boolean;
+  hasMore: boolean;
+  onClear: () => void;
+}
+
+function Nothing({ isFiltered, onlyUnread, hasMore, onClear }: NothingProps) {
   const { notifications } = useMessages();
+  const { items, source } = useNotifications();
   const icon = <BellOutlined />;
-  if (!any) return <EmptyState icon={icon} title={notifications.empty} hint={notifications.emptyHint} />;
+  if (!isFiltered || (items.length === 0 && !hasMore)) {
+    const hint = source === 'server' ? notifications.emptyHintServer : notifications.emptyHint;
+    return <EmptyState icon={icon} title={notifications.empty} hint={hint} />;
+  }
   if (onlyUnread) {
     return <EmptyState icon={icon} title={notifications.emptyUnread} hint={notifications.emptyUnreadHint} />;
   }
   const action = <Button onClick={onClear}>{notifications.clearFilters}</Button>;
-  return (
-    <EmptyState icon={icon} title={notifications.emptyFilter} hint={notifications.emptyFilterHint} action={action} />
-  );
+  const hint = hasMore ? notifications.emptyFilterHintLoaded : notifications.emptyFilterHint;
+  return <EmptyState icon={icon} title={notifications.emptyFilter} hint={hint} action={action} />;
 }
 
 function useFiltered(

@@ -1,4 +1,4 @@
-"""OpenTelemetry's own variables, as far as they concern traces.
+"""OpenTelemetry's own variables, for traces and metrics alike.
 
 The SDK would fall back with a warning where a value is wrong, to tracing everything for example; we do not start.
 What is not named here (headers, certificates, compression, time-outs, limits, resource) the SDK reads itself.
@@ -6,32 +6,35 @@ What is not named here (headers, certificates, compression, time-outs, limits, r
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from shared.tracing import Sampling, Tracing
+from shared.tracing import Sampling
 
 _ALL: Final = 1 << 64
+_DEFAULT_ENDPOINT: Final = "http://localhost:4318"  # the specification's
 _Word = BeforeValidator(lambda value: value.strip().lower() if isinstance(value, str) else value)
 _Url = Annotated[str | None, Field(pattern=r"^https?://[^/]")]
 _Protocol = Annotated[Literal["http/protobuf"] | None, _Word]
+_Exporter = Annotated[Literal["otlp", "none"] | None, _Word]
 
 
-class TraceSettings(BaseSettings):
+class OtelSettings(BaseSettings):
     """Names are the variables' in lower case; an empty variable counts as unset."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore")
 
     otel_sdk_disabled: Annotated[bool, _Word] = False
-    otel_traces_exporter: Annotated[Literal["otlp", "none"] | None, _Word] = None
+    otel_traces_exporter: _Exporter = None
+    otel_metrics_exporter: _Exporter = None
     otel_exporter_otlp_endpoint: _Url = None
     otel_exporter_otlp_traces_endpoint: _Url = None
+    otel_exporter_otlp_metrics_endpoint: _Url = None
     otel_exporter_otlp_protocol: _Protocol = None
     otel_exporter_otlp_traces_protocol: _Protocol = None
+    otel_exporter_otlp_metrics_protocol: _Protocol = None
     otel_traces_sampler: Annotated[
         Literal[
             "always_on",
@@ -48,6 +51,7 @@ class TraceSettings(BaseSettings):
     otel_bsp_schedule_delay: int = Field(5000, ge=1)  # ms
     otel_bsp_max_queue_size: int = Field(2048, ge=1)
     otel_bsp_max_export_batch_size: int = Field(512, ge=1)
+    otel_metric_export_interval: int = Field(60_000, ge=1)  # ms
 
     @model_validator(mode="after")
     def _a_batch_fits_in_the_queue(self) -> Self:
@@ -56,12 +60,20 @@ class TraceSettings(BaseSettings):
         return self
 
     @property
-    def wanted(self) -> bool:
-        """Whether traces are to be sent anywhere: an endpoint is named, or the exporter asked for by name."""
-        if self.otel_sdk_disabled or self.otel_traces_exporter == "none":
-            return False
-        endpoint = self.otel_exporter_otlp_traces_endpoint or self.otel_exporter_otlp_endpoint
-        return self.otel_traces_exporter == "otlp" or endpoint is not None
+    def traces_to(self) -> str | None:
+        """The endpoint of traces; None if none are to be sent."""
+        return self._endpoint(self.otel_traces_exporter, self.otel_exporter_otlp_traces_endpoint)
+
+    @property
+    def metrics_to(self) -> str | None:
+        """The endpoint of metrics; None if none are to be sent."""
+        return self._endpoint(self.otel_metrics_exporter, self.otel_exporter_otlp_metrics_endpoint)
+
+    def _endpoint(self, exporter: str | None, own: str | None) -> str | None:
+        """Return where something goes: to a named endpoint, or to the default one if it was asked for by name."""
+        if self.otel_sdk_disabled or exporter == "none":
+            return None
+        return own or self.otel_exporter_otlp_endpoint or (_DEFAULT_ENDPOINT if exporter == "otlp" else None)
 
     @property
     def sampling(self) -> Sampling:
@@ -73,21 +85,3 @@ class TraceSettings(BaseSettings):
     def hears_callers(self) -> bool:
         """Whether a caller's ``traceparent`` counts; no other propagator is spoken here."""
         return "tracecontext" in (name.strip().lower() for name in self.otel_propagators.split(","))
-
-
-@asynccontextmanager
-async def traced(settings: TraceSettings, resource: Mapping[str, str]) -> AsyncIterator[Tracing | None]:
-    """Open the way of traces out of this process, and close it: first on an exit stack, so last to go.
-
-    Gives None where no traces are wanted: then nothing of the SDK is even imported (its 0.2 s and 20 MB are saved).
-
-    Args:
-        resource: what is true of every span of this process, unless ``OTEL_RESOURCE_ATTRIBUTES`` knows better.
-    """
-    if not settings.wanted:
-        yield None
-        return
-    from shared.trace_export import exporting
-
-    async with exporting(settings, resource) as tracing:
-        yield tracing
