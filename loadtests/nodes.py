@@ -5,10 +5,11 @@
 All parts of a cluster run on core 0, clients and publishers on core 1. Clients are dealt out evenly; each message to a
 user goes to the one node that holds it. Messages are published one after another: published side by side they would
 come to one node by several at a time, to eight one by one, and the difference would be the bunching's and not the
-nodes'. For the same reason there is a row of messages to users who are all on the first node: to wake another process
-for each message, on one core, costs caches that nodes with cores of their own do not share. Rounds go over all sizes,
-forwards and backwards by turns, and the medians are printed, so that what else goes on on the machine meets all sizes
-alike. What an idle cluster of that size uses is measured before each figure, printed, and taken off.
+nodes'. For the same reason there is a table of messages to users who are all on the first node: to wake another process
+for each message, on one core, costs caches that nodes with cores of their own do not share.
+
+Rounds go over all sizes, forwards and backwards by turns, and the medians are printed, so that what else goes on on the
+machine meets all sizes alike. What an idle cluster of that size uses is measured before, printed, and taken off.
 """
 
 from __future__ import annotations

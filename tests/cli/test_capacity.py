@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import replace
 from importlib import resources
+from pathlib import Path
 
 import pytest
 from typer.main import get_command
@@ -232,3 +233,19 @@ def test_its_defaults_are_the_settings():
     defaults = {parameter.name: parameter.default for parameter in get_command(app).commands["plan"].params}  # type: ignore[attr-defined]
     assert defaults["history_length"] == CommonSettings.model_fields["history_length"].default
     assert defaults["history_ttl"] == CommonSettings.model_fields["history_ttl"].default
+
+
+def test_the_page_shows_the_costs_that_were_measured():
+    page = (Path(__file__).parents[2] / "docs" / "capacity.md").read_text(encoding="utf-8")
+    shown = {cells[0].strip(): [cell.strip() for cell in cells[2:]] for cells in _rows(page)}
+    document = json.loads(resources.files(costs.__package__).joinpath("unit_costs.json").read_text())
+    columns = ("node", "router", "redis", "commands", "received", "sent")
+    for name, cost in document["costs"].items():
+        assert shown[name] == [f"{cost[column]:g}" for column in columns], name
+    for name, size in document["memory"].items():
+        assert shown[name] == [f"{size:,.0f}"], name
+    assert document["measured"] in page
+
+
+def _rows(page: str) -> list[list[str]]:
+    return [line.strip("|").split("|") for line in page.splitlines() if line.startswith("| ")]
