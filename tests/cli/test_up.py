@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 from videosite_realtime_cli import identity
 from videosite_realtime_cli.cluster.ports import free_port
@@ -247,6 +248,7 @@ def test_the_real_cluster_carries_a_message_from_send_to_tail_and_stops_within_b
         message = json.loads(tail.stdout.readline())
         assert (message["id"], message["message"]) == (receipt["id"], "维护")
         assert json.loads(command("stats", "--json-output").stdout)["nodes"][0]["state"] == "up"
+        _until_in_inbox(cluster, command, message["id"])
         trace = command("trace", receipt["trace_id"], "--wait", "10").output
         hops = [line.split()[0] for line in trace.splitlines() if "━" in line]
         assert hops[:2] == ["router-1", "router-1"]
@@ -256,6 +258,19 @@ def test_the_real_cluster_carries_a_message_from_send_to_tail_and_stops_within_b
         assert cluster.end() == (0, "")
         assert time.monotonic() - begun < 15
         tail.kill()
+
+
+def _until_in_inbox(cluster: Up, command, event: str) -> None:
+    token = command("token", "user", "7").stdout.strip()
+    node = json.loads(cluster.local_file.read_text())["node_url"]
+    deadline = time.monotonic() + 10
+    while True:
+        answer = httpx.get(
+            f"{node}/api/v1/notifications", headers={"Authorization": f"Bearer {token}"}, trust_env=False
+        )
+        if event in [item["id"] for item in answer.json()["notifications"]]:
+            return
+        assert time.monotonic() < deadline, answer.text
 
 
 def test_the_demo_shows_the_product_at_work(real_up):

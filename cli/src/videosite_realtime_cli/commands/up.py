@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -43,7 +43,8 @@ def up(
 ) -> None:
     """Run a local cluster until Ctrl-C: Valkey, nodes, routers; a second Ctrl-C does not wait for them.
 
-    With `REDIS_URL` set, that server is used instead of the embedded Valkey. `JWT_SECRET` and `ROUTER_API_KEYS` are
+    With `REDIS_URL` set, that server is used instead of the embedded Valkey; with `DATABASE_URL`, that database instead
+    of an inbox that lasts as long as the cluster. `JWT_SECRET` and `ROUTER_API_KEYS` are
     taken from the environment too, and made anew otherwise. While it runs, the other commands find it by themselves.
 
     For example:
@@ -70,6 +71,7 @@ async def _run(plan: Plan, environment: Mapping[str, str], console: Console, *, 
             follower = Follower(logs, lambda: [process.name for process in crew.processes])
             printer = Printer(follower, console, everything=verbose)
             await stack.enter_async_context(crew.companion(printer.run()))
+            environment = stack.enter_context(_with_inbox(environment))
             redis_url = await stack.enter_async_context(_redis(crew, environment))
             client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=2.0))
             if plan.traces_url:
@@ -100,6 +102,16 @@ async def _serves_page(client: httpx.AsyncClient, node_url: str) -> bool:
         return (await client.get(node_url)).is_success
     except httpx.HTTPError:
         return False  # a node that has just died; the crew is about to say so
+
+
+@contextmanager
+def _with_inbox(environment: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
+    """Give the environment with an inbox: the database that was named, or one that lasts as long as the cluster."""
+    if environment.get("DATABASE_URL"):
+        yield environment
+        return
+    with tempfile.TemporaryDirectory(prefix="videosite-realtime-", ignore_cleanup_errors=True) as directory:
+        yield {**environment, "DATABASE_URL": f"sqlite:///{directory}/inbox.db"}
 
 
 @asynccontextmanager
