@@ -7,7 +7,7 @@ PAGE := admin-frontend/dist/index.html
 PAGE_SOURCES := $(shell find admin-frontend \( -name node_modules -o -name dist -o -name build -o -name test-results \) -prune -o -type f -print 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup page run check test soak docs clean
+.PHONY: help setup page run check test soak bench docs manifests clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,7 +19,7 @@ $(READY): pyproject.toml sdk/pyproject.toml cli/pyproject.toml constraints.txt
 	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV) || \
 		{ test "$$(id -u)" = 0 && apt-get install -y -qq python3-venv && $(PYTHON) -m venv --clear $(VENV); } || \
 		{ echo "python3 cannot make a virtual environment; on Debian: apt-get install python3-venv"; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,dev]' -e ./sdk -e './cli'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,dev,chart,load]' -e ./sdk -e './cli'
 	@touch $@
 
 page: $(PAGE)  ## the admin page, built with Node 20 or later; left out where there is none
@@ -40,8 +40,15 @@ test: $(READY) page  ## check, then all suites, one after another; a closing lin
 soak: $(READY)  ## everything breaks for MINUTES (5), by the schedule of SEED (at random); a report of what was lost
 	$(BIN)/python -m tests.faults --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
 
-docs: $(READY)  ## regenerate what is generated: pages of settings and metrics, dashboards, .env.example, the front end's message types
+bench: $(READY)  ## what one core does at most, beside what others would write: a table; OPTIONS="--connections 5000"
+	$(BIN)/python -m loadtests.bench $(OPTIONS)
+
+docs: $(READY)  ## regenerate what is generated: pages of settings and metrics, dashboards, .env.example, message types, the chart's README
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/manifests.py
+
+manifests: $(READY)  ## render the chart into k8s/
+	$(BIN)/python docs/manifests.py
 
 clean:  ## remove what set-up and tests made
 	rm -rf $(VENV) admin-frontend/node_modules admin-frontend/dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .run

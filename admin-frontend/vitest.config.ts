@@ -8,7 +8,7 @@ export default defineConfig({
       {
         extends: true,
         // Without a browser around it: the core may use nothing that was not handed in.
-        test: { name: 'core', environment: 'node', include: ['src/realtime/**/*.test.ts'] },
+        test: { name: 'core', environment: 'node', include: ['src/realtime/**/*.test.ts'], testTimeout: 60_000 },
       },
       {
         extends: true,

@@ -1,4 +1,4 @@
-"""Write what is generated: settings, metrics, the audit's schema, dashboards, the front end's message types.
+"""Write what is generated: settings, metrics, the audit's schema, dashboards, message types, the chart's README.
 
 Run by ``make docs``; ``tests/docs/test_generated.py`` fails when a file differs from what this would write.
 """
@@ -17,6 +17,7 @@ from pydantic import SecretStr, TypeAdapter
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from docs import chart
 from docs.dashboards.cluster import cluster as cluster_board
 from docs.dashboards.latency import latency as latency_board
 from docs.dashboards.node import node as node_board
@@ -40,6 +41,7 @@ _GROUPS: Final = (
     ("Clients", ("heartbeat_", "connection_", "max_connections_", "commands_", "frame_", "slow_")),
     ("User check", ("user_check_",)),
     ("History and messages", ("history_", "state_", "message_", "http_")),
+    ("Queue", ("queue_",)),
     ("Inbox", ("database_", "inbox_", "archive_")),
     ("Proxies", ("trusted_",)),
     ("Logs", ("log_",)),
@@ -61,6 +63,8 @@ At least:
 
 No setting: a request has {REQUEST_TIMEOUT:g} s to arrive whole, from the connection or its first byte; then the
 connection ends.
+
+OpenTelemetry's own variables (`OTEL_EXPORTER_OTLP_ENDPOINT` and others) are read too: [tracing.md](tracing.md).
 
 [.env.example](../.env.example) has the same settings to copy from. What the command line and the SDK read is told in
 [cli/README.md](../cli/README.md) and [sdk/README.md](../sdk/README.md).
@@ -125,6 +129,11 @@ def env_example() -> str:
     return "".join(parts)
 
 
+def chart_schema() -> str:
+    everything = [setting for _, settings in groups() for setting in settings]
+    return chart.schema({service: {s.name for s in everything if service in s.readers} for service in _READERS})
+
+
 _DASHBOARDS: Final = ROOT / "helm" / "videosite-realtime" / "dashboards"
 
 
@@ -145,6 +154,8 @@ FILES: Final = {
     ROOT / "docs" / "settings.md": settings_page,
     ROOT / "docs" / "metrics.md": metrics_page,
     ROOT / ".env.example": env_example,
+    chart.SCHEMA: chart_schema,
+    chart.CHART / "README.md": chart.readme,
     _DASHBOARDS / "cluster.json": cluster_board,
     _DASHBOARDS / "node.json": node_board,
     _DASHBOARDS / "latency.json": latency_board,
@@ -192,6 +203,10 @@ def _read_by(service: str) -> frozenset[str]:
     return frozenset(_READERS[service].model_fields.keys() & used)
 
 
+# A derived value stands for the setting behind it.
+_BEHIND: Final = {"api_keys": "router_api_keys", "algorithm": "jwt_algorithm", "sentinels": "redis_sentinels"}
+
+
 def _used(path: Path) -> Iterator[str]:
     """Yield what a file takes from its settings; in a settings file, from ``self``."""
     names = {"settings", "self"} if path.name == "settings.py" else {"settings"}
@@ -200,8 +215,7 @@ def _used(path: Path) -> Iterator[str]:
             continue
         of = node.value
         if (isinstance(of, ast.Name) and of.id in names) or (isinstance(of, ast.Attribute) and of.attr == "_settings"):
-            # A derived value stands for the setting behind it.
-            yield {"api_keys": "router_api_keys", "algorithm": "jwt_algorithm"}.get(node.attr, node.attr)
+            yield _BEHIND.get(node.attr, node.attr)
 
 
 _READ: Final = {service: _read_by(service) for service in _READERS}

@@ -18,9 +18,9 @@ _INTRO: Final = """\
 
 Nodes and routers serve them at `/metrics` for Prometheus (a node also on `NODE_MANAGEMENT_PORT`, where it answers until
 its last client is gone), and send them to an OpenTelemetry collector over OTLP/HTTP when `OTEL_EXPORTER_OTLP_ENDPOINT`
-or `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT` is set, every `OTEL_METRIC_EXPORT_INTERVAL` ms (60,000). The other variables of
-the exporter are OpenTelemetry's too (headers, certificates, compression, timeout); `OTEL_RESOURCE_ATTRIBUTES` and
-`OTEL_SERVICE_NAME` add to the resource. Sums are always cumulative, and the protocol is `http/protobuf`.
+or `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT` is set, every `OTEL_METRIC_EXPORT_INTERVAL` ms (60,000). Sums are always
+cumulative. [tracing.md](tracing.md#send-them-to-a-collector) has the other variables: for metrics and traces they are
+the same.
 
 Both ways tell the same under the same names: OpenTelemetry's have dots, and Prometheus' are derived from them by its
 rules (`vsrt.node.lease.age` in `s` is `vsrt_node_lease_age_seconds`). Where OpenTelemetry has a convention

@@ -16,7 +16,14 @@ from shared.close_codes import CloseCode
 from shared.messages import TYPED, TranscodeProgress
 
 _WRITTEN: Final = "// Written by docs/generate.py from {source} (make docs). Do not edit.\n"
-_PRIMITIVES: Final = {"integer": "number", "number": "number", "string": "string", "boolean": "boolean", "null": "null"}
+_PRIMITIVES: Final = {
+    "integer": "number",
+    "number": "number",
+    "string": "string",
+    "boolean": "boolean",
+    "null": "null",
+    "array": "string[]",
+}
 _TEXT: Final = {"type": "string"}
 _LIMITS: Final = {
     "minimum": "min",

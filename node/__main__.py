@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,7 +14,11 @@ from fastapi import APIRouter
 from node.admin_page import BUILT, AdminPage, not_built
 from node.app import create_app, create_management_app, health_routes
 from node.bus import Bus
+from node.callers import Callers
 from node.drain import Drain, DrainingServer
+from node.event_reader import EventReader
+from node.events_api import EventsApi
+from node.gate import Gate
 from node.handshake import Handshake
 from node.history import History
 from node.hub import Hub
@@ -28,7 +31,7 @@ from node.settings import NodeSettings
 from node.sweep import Sweep
 from node.tops import Tops
 from node.user_check import user_check_from
-from node.wire import UpgradeProtocol, allow_long_lines
+from node.wire import StreamProtocol, UpgradeProtocol, allow_long_lines
 from shared import logs
 from shared.asgi import ASGIApp
 from shared.auth import TokenVerifier
@@ -41,13 +44,16 @@ from shared.exposition import Exposition
 from shared.http_times import HttpTimes
 from shared.keys import Keys
 from shared.loop_lag import LoopLag
-from shared.metrics_export import exporting
+from shared.otel_settings import OtelSettings
+from shared.redis_address import RedisAddress
 from shared.redis_link import RedisLink
 from shared.scripts import NAMES, Scripts
 from shared.service_metrics import Sources, resource
 from shared.serving import Server, calm_the_collector, listen, on_stop_signals, run, server_config
 from shared.settings import read_settings
 from shared.tasks import running
+from shared.telemetry import measured, traced
+from shared.tracing import SpanCounts, Tracing
 
 logger = logging.getLogger("node")
 
@@ -63,17 +69,18 @@ class Node:
 
 
 @asynccontextmanager
-async def build(settings: NodeSettings) -> AsyncIterator[Node]:
+async def build(settings: NodeSettings, otel: OtelSettings, tracing: Tracing | None = None) -> AsyncIterator[Node]:
     """Build a node and have it join the cluster; what it runs ends with the context."""
     keys = Keys(settings.redis_prefix)
     scripts = Scripts(keys)
     times = CommandTimes(NAMES)
     verifier = TokenVerifier.from_settings(settings)
+    redis = RedisAddress.from_settings(settings)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(verifier.aclose)
         link = await stack.enter_async_context(
             RedisLink(
-                settings.redis_url,
+                redis,
                 name="vsrt-node",
                 timeout=settings.redis_timeout,
                 prepare=scripts.prepare,
@@ -93,11 +100,12 @@ async def build(settings: NodeSettings) -> AsyncIterator[Node]:
             commands_per_second=settings.commands_per_second,
             state_ttl=settings.state_ttl,
             clock=link.clock,
+            tracing=tracing,
         )
         connections = hub.connections
         tops = Tops(connections, history, link, keys, hub.spawn, hub.end_user)
         bus = await stack.enter_async_context(
-            Bus(settings.redis_url, keys, link, hub.hear, tops.compare, timeout=settings.redis_timeout, times=times)
+            Bus(redis, keys, link, hub.hear, tops.compare, timeout=settings.redis_timeout, times=times)
         )
         membership = Membership(settings.node_name, link, scripts, keys, connections, bus.use_node_channel, tops.see)
         progress = Progress(connections.admin, bus, link, keys)
@@ -112,13 +120,30 @@ async def build(settings: NodeSettings) -> AsyncIterator[Node]:
             settings, lambda user, verdict: hub.end_user(user, CloseCode.FORBIDDEN, verdict.value)
         )
         stack.push_async_callback(user_check.aclose)
-        rest = RestApi(hub.stats, verifier, link, keys, router_url=settings.router_url)
+        callers = Callers(verifier, user_check, link, keys)
+        rest = RestApi(hub.stats, callers, link, keys, router_url=settings.router_url)
         stack.push_async_callback(rest.aclose)
-        handshake = Handshake(hub, membership, progress, verifier, user_check, link, keys, settings)
-        drain, loop_lag, requests = Drain(hub, settings.drain_seconds), LoopLag(), HttpTimes()
+        gate = Gate(hub, membership, progress, verifier, user_check, link, keys, settings)
+        handshake = Handshake(gate, hub, settings.backend_cors_origins, tracing)
+        events = EventsApi(
+            gate,
+            hub,
+            callers,
+            EventReader(history, link, keys, membership.register),
+            per_second=settings.commands_per_second,
+            unacknowledged=settings.heartbeat_timeout,
+        )
+        drain, loop_lag, requests = Drain(hub, settings.drain_seconds, tracing), LoopLag(), HttpTimes()
         metrics = NodeMetrics(
             resource("vsrt-node", settings.node_name),
-            Sources({"commands": link, "bus": bus.link}, times, requests, caretaker, loop_lag),
+            Sources(
+                {"commands": link, "bus": bus.link},
+                times,
+                requests,
+                caretaker,
+                loop_lag,
+                tracing.counts if tracing else SpanCounts(),
+            ),
             hub,
             bus,
             membership,
@@ -127,17 +152,19 @@ async def build(settings: NodeSettings) -> AsyncIterator[Node]:
             verifier,
             limit=settings.node_max_connections,
         )
-        await stack.enter_async_context(exporting(metrics, os.environ))
+        await stack.enter_async_context(measured(otel, metrics))
         health = health_routes(Exposition(metrics), lambda: _why_not_ready(membership, bus, link))
         app = create_app(
             handshake,
             rest,
-            await _inbox(stack, settings, verifier, link, keys, history),
+            events.routes(),
+            await _inbox(stack, settings, callers, link, keys, history),
             health,
             _admin_page(settings),
             requests,
             origins=settings.backend_cors_origins,
             body_max_bytes=settings.http_body_max_bytes,
+            tracing=tracing,
         )
         for work, name in (
             (membership.run(), "membership"),
@@ -154,7 +181,7 @@ async def build(settings: NodeSettings) -> AsyncIterator[Node]:
 async def _inbox(
     stack: AsyncExitStack,
     settings: NodeSettings,
-    verifier: TokenVerifier,
+    callers: Callers,
     link: RedisLink,
     keys: Keys,
     history: History,
@@ -163,7 +190,7 @@ async def _inbox(
         return routes_without_inbox()
     from node.inbox import inbox
 
-    return await stack.enter_async_context(inbox(settings, verifier, link, keys, history))
+    return await stack.enter_async_context(inbox(settings, callers, link, keys, history))
 
 
 def _admin_page(settings: NodeSettings) -> ASGIApp:
@@ -187,13 +214,20 @@ def _why_not_ready(membership: Membership, bus: Bus, link: RedisLink) -> str | N
     return None
 
 
-async def serve(settings: NodeSettings) -> None:
+async def serve(settings: NodeSettings, otel: OtelSettings) -> None:
     sock = listen(settings.node_host, settings.node_port, reuse_port=settings.node_reuse_port)
-    async with build(settings) as node, AsyncExitStack() as stack:
+    logs.tell_settings(settings)
+    about = resource("vsrt-node", settings.node_name)
+    async with (
+        traced(otel, about) as tracing,
+        build(settings, otel, tracing) as node,
+        AsyncExitStack() as stack,
+    ):
         server = DrainingServer(
             server_config(
                 node.app,
                 trusted_proxies=settings.trusted_proxies,
+                http=StreamProtocol,
                 ws=UpgradeProtocol,
                 ws_ping_interval=None,
                 ws_per_message_deflate=False,
@@ -227,12 +261,12 @@ async def _management(node: Node, host: str, port: int) -> AsyncIterator[None]:
 
 def main() -> int:
     try:
-        settings = read_settings(NodeSettings)
+        settings, otel = read_settings(NodeSettings), read_settings(OtelSettings)
     except SettingsError as exc:
         print(f"node: {exc}", file=sys.stderr)
         return 2
     logs.configure(settings, "node", settings.node_name)
-    return run(lambda: serve(settings), "node")
+    return run(lambda: serve(settings, otel), "node")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from shared.asgi import NO_TELEMETRY, ASGIApp, Receive, Scope, Send
 from shared.errors import RedisError
 from shared.exposition import CONTENT_TYPE, Exposition
 from shared.http_times import HttpTimes
+from shared.traced_http import TracedHttp
+from shared.tracing import Tracing
 from shared.version import VERSION
 
 NotReady = Callable[[], str | None]
@@ -23,6 +25,7 @@ NotReady = Callable[[], str | None]
 def create_app(
     handshake: Handshake,
     rest: RestApi,
+    events: APIRouter,
     inbox: APIRouter,
     health: APIRouter,
     page: ASGIApp,
@@ -30,6 +33,7 @@ def create_app(
     *,
     origins: list[str],
     body_max_bytes: int,
+    tracing: Tracing | None = None,
 ) -> ASGIApp:
     app = FastAPI(
         title="VideoSite Realtime: connection node",
@@ -39,6 +43,7 @@ def create_app(
         max_body_size=body_max_bytes,
     )
     app.include_router(rest.routes())
+    app.include_router(events)
     app.include_router(inbox)
     app.include_router(health)
     not_found = app.router.default
@@ -64,13 +69,18 @@ def create_app(
         )
     )
 
+    async def api(scope: Scope, receive: Receive, send: Send) -> None:
+        trace_context.continued(_traceparent(scope))
+        await http(scope, receive, send)
+
+    calls = api if tracing is None else TracedHttp(api, tracing)
+
     async def with_sockets(scope: Scope, receive: Receive, send: Send) -> None:
         # Upgrades go straight to the handshake: FastAPI's layers and dependencies would be a fifth of its cost.
         if scope["type"] == "websocket":
             await handshake(scope, receive, send)
         else:
-            trace_context.continued(_traceparent(scope))
-            await http(scope, receive, send)
+            await calls(scope, receive, send)
 
     return with_sockets
 

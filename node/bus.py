@@ -18,6 +18,7 @@ from shared import envelope
 from shared.command_times import CommandTimes
 from shared.errors import RedisError, RedisUnavailable
 from shared.keys import Keys
+from shared.redis_address import RedisAddress
 from shared.redis_link import RedisLink
 from shared.redis_wire import Wire
 
@@ -39,7 +40,7 @@ class Bus:
 
     def __init__(
         self,
-        url: str,
+        server: RedisAddress,
         keys: Keys,
         commands: RedisLink,
         hear: Callable[[bytes], None],
@@ -50,7 +51,7 @@ class Bus:
     ) -> None:
         self._keys, self._commands, self._hear, self._resubscribed = keys, commands, hear, resubscribed
         self._link = RedisLink(
-            url, name="vsrt-bus", timeout=timeout, prepare=self._subscribe_all, on_push=self._push, times=times
+            server, name="vsrt-bus", timeout=timeout, prepare=self._subscribe_all, on_push=self._push, times=times
         )
         self._channels: set[str] = {keys.admin_channel, keys.all_channel}
         self._own_channel = ""

@@ -1,11 +1,23 @@
-"""Who makes an HTTP call to the node."""
+"""Who makes an HTTP call to the node, and whether it may: the rules are those of the sockets.
+
+no token, invalid, expired .................. 401
+not an admin, user unknown or blocked ....... 403
+keys, user check or Redis away .............. 503, and when to come back
+"""
 
 from __future__ import annotations
 
+from typing import Final
+
 from fastapi import HTTPException, Request
 
+from node.user_check import UserCheck, Verdict
 from shared.auth import Principal, TokenVerifier, bearer_token
 from shared.errors import InvalidToken, KeysUnavailable
+from shared.keys import Keys, bucket
+from shared.redis_link import RedisLink
+
+RETRY_AFTER: Final = {"Retry-After": "2"}
 
 
 async def principal_of(request: Request, verifier: TokenVerifier) -> Principal:
@@ -15,4 +27,43 @@ async def principal_of(request: Request, verifier: TokenVerifier) -> Principal:
     except InvalidToken as exc:
         raise HTTPException(401, str(exc), {"WWW-Authenticate": "Bearer"}) from exc
     except KeysUnavailable as exc:
-        raise HTTPException(503, str(exc), {"Retry-After": "2"}) from exc
+        raise HTTPException(503, str(exc), RETRY_AFTER) from exc
+
+
+class Callers:
+    """Lets callers in, or answers them."""
+
+    def __init__(self, verifier: TokenVerifier, user_check: UserCheck, link: RedisLink, keys: Keys) -> None:
+        self._verifier, self._user_check, self._link, self._keys = verifier, user_check, link, keys
+
+    async def identify(self, request: Request) -> Principal:
+        """Return whom a call's token speaks for, and no more."""
+        return await principal_of(request, self._verifier)
+
+    async def anybody(self, request: Request) -> Principal:
+        """Return who calls; raises ``HTTPException``, or ``RedisError``: whether it is blocked cannot be asked."""
+        return await self.checked(await self.identify(request))
+
+    async def admin(self, request: Request) -> Principal:
+        """Return which admin calls."""
+        principal = await self.identify(request)
+        must_be_admin(principal)
+        return await self.checked(principal)
+
+    async def checked(self, principal: Principal) -> Principal:
+        """Return a token's user again if it exists and is not blocked."""
+        verdict = await self._user_check(principal.user_id)
+        if verdict is Verdict.UNCERTAIN:
+            raise HTTPException(503, verdict.value, RETRY_AFTER)
+        if verdict is not Verdict.WELCOME:
+            raise HTTPException(403, verdict.value)
+        user = principal.user_id
+        until = await self._link.send("ZSCORE", self._keys.blocked(bucket(user)), user)
+        if until is not None and float(until) > self._link.server_ms():
+            raise HTTPException(403, Verdict.BLOCKED.value)
+        return principal
+
+
+def must_be_admin(principal: Principal) -> None:
+    if not principal.is_admin:
+        raise HTTPException(403, "not an admin")

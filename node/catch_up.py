@@ -118,8 +118,8 @@ class CatchUp:
             return 0
         entries, cursor = found
         for position, frame in entries:
+            cursors[index] = position  # first: an event stream is told with the frame where it then stands
             feed.write_to(session, frame)
-            cursors[index] = position
             if not session.writable:
                 return 0
         cursors[index] = cursor

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from node.counters import NodeCounters
+from node.deliveries import Deliveries
 from node.feed import Feed, SharedFeed, Spawn
 from node.frames import text_frame
 from node.history import History
@@ -25,14 +26,21 @@ class ConnectionManager:
 
     Args:
         changed: called with the user whose connections changed, or None if an admin's did.
+        deliveries: is told of sampled events, if any are.
     """
 
     def __init__(
-        self, history: History, counters: NodeCounters, spawn: Spawn, changed: Callable[[str | None], None]
+        self,
+        history: History,
+        counters: NodeCounters,
+        spawn: Spawn,
+        changed: Callable[[str | None], None],
+        deliveries: Deliveries | None = None,
     ) -> None:
-        self._history, self._counters, self._spawn, self._changed = history, counters, spawn, changed
-        self.all = SharedFeed(ALL, SHARED_TAG, history, counters, spawn)
-        self.admin = SharedFeed(ADMIN, SHARED_TAG, history, counters, spawn)
+        self._changed = changed
+        self._to_feeds = (history, counters, spawn, deliveries)
+        self.all = SharedFeed(ALL, SHARED_TAG, *self._to_feeds)
+        self.admin = SharedFeed(ADMIN, SHARED_TAG, *self._to_feeds)
         self._feeds: dict[str, Feed] = {ALL: self.all, ADMIN: self.admin}
         self._user_connections = 0
 
@@ -136,7 +144,7 @@ class ConnectionManager:
         stream = user_stream(user)
         feed = self._feeds.get(stream)
         if feed is None:
-            feed = self._feeds[stream] = Feed(stream, bucket(user), self._history, self._counters, self._spawn)
+            feed = self._feeds[stream] = Feed(stream, bucket(user), *self._to_feeds)
         return feed
 
 

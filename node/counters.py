@@ -24,6 +24,8 @@ class NodeCounters:
         repair_times: seconds that they took.
         refused: handshakes, by close code and reason.
         resumed: clients that came back with ``since``, by whether everything missed could follow.
+        streams: event streams that were welcomed.
+        polls: answers to clients that poll, by what they brought.
         fell_behind: times a client read too slowly to stay live.
     """
 
@@ -36,6 +38,8 @@ class NodeCounters:
         self.closed: Counter[str] = Counter()
         self.refused: Counter[tuple[str, str]] = Counter()
         self.resumed: Counter[bool] = Counter()
+        self.streams = 0
+        self.polls: Counter[str] = Counter()
         self.fell_behind = 0
         self.unreadable = 0
         self.stalled = 0

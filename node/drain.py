@@ -12,10 +12,14 @@ import logging
 import random
 from typing import Final
 
+from opentelemetry.trace import SpanKind
+
 from node.hub import Hub
 from node.session import Session
+from shared import spans
 from shared.close_codes import CloseCode
 from shared.serving import Server
+from shared.tracing import Tracing
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +34,8 @@ _LAST_WORDS: Final = 1.0  # s for the last clients to answer the close
 class Drain:
     """Sends all sessions away over ``seconds``; ``hurry`` ends it at once."""
 
-    def __init__(self, hub: Hub, seconds: float) -> None:
-        self._hub, self.seconds = hub, seconds
+    def __init__(self, hub: Hub, seconds: float, tracing: Tracing | None = None) -> None:
+        self._hub, self.seconds, self._tracing = hub, seconds, tracing
         self._hurry = asyncio.Event()
         self._began_at: float | None = None
         self.total = 0
@@ -53,6 +57,15 @@ class Drain:
 
     async def run(self) -> None:
         """Return when the last session is closed."""
+        span = self._tracing.begin_rare(spans.DRAIN, SpanKind.INTERNAL) if self._tracing is not None else None
+        try:
+            await self._run()
+        finally:
+            if span is not None:
+                span.set_attributes({spans.CONNECTIONS: self.total, spans.HURRIED: self._hurry.is_set()})
+                span.end()
+
+    async def _run(self) -> None:
         sessions = self._hub.connections.sessions
         self.total = len(sessions)
         random.shuffle(sessions)

@@ -23,13 +23,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from node.counters import NodeCounters
 from node.frames import text_frame
-from node.history import Entry, History
+from node.history import Entry, History, event_json
 from node.state_table import StateTable
 from node.tail import Tail
 from shared.errors import RedisError
 from shared.ids import ADMIN, ALL, Position, event_id
 
 if TYPE_CHECKING:
+    from node.deliveries import Deliveries
     from node.session import Session
 
 logger = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ class Feed:
     Args:
         tag: the hash tag under which the stream lives.
         spawn: runs a coroutine as a task that somebody owns.
+        deliveries: is told of sampled events, if any are.
 
     Attributes:
         times: where it is counted what its kind of audience got from the bus.
@@ -54,6 +56,7 @@ class Feed:
 
     __slots__ = (
         "_counters",
+        "_deliveries",
         "_dirty",
         "_history",
         "_settled",
@@ -66,13 +69,21 @@ class Feed:
         "top",
     )
 
-    def __init__(self, stream: str, tag: str, history: History, counters: NodeCounters, spawn: Spawn) -> None:
+    def __init__(
+        self,
+        stream: str,
+        tag: str,
+        history: History,
+        counters: NodeCounters,
+        spawn: Spawn,
+        deliveries: Deliveries | None = None,
+    ) -> None:
         self.stream, self.tag = stream, tag
         self.times = counters.delivery_times[stream if stream in {ADMIN, ALL} else "user"]
         self.top: Position | None = None
         self.states: StateTable | None = None
         self.sessions: Collection[Session] = self._no_sessions()
-        self._history, self._counters, self._spawn = history, counters, spawn
+        self._history, self._counters, self._spawn, self._deliveries = history, counters, spawn, deliveries
         self._dirty = False
         self._settled: asyncio.Event | None = None
 
@@ -196,7 +207,12 @@ class Feed:
         for entry in entries:
             if entry.ends is not None:
                 self._end_overtaken(*entry.ends)
-            self._counters.caught_up += self._advance(entry.position, entry.payload, entry.expires_at)
+            if entry.trace is None or self._deliveries is None:
+                self._counters.caught_up += self._advance(entry.position, entry.payload, entry.expires_at)
+            else:
+                self._counters.caught_up += self._deliveries.repair(self, entry, self._advance)
+        if self._deliveries is not None:
+            self._deliveries.flush()
 
     def _resync(self, position: Position) -> None:
         """Go on from a position without what came before it: history does not have it any more."""
@@ -222,7 +238,7 @@ class Feed:
 
     def frame(self, position: Position, payload: bytes) -> bytes:
         """Return the one frame that everybody gets."""
-        return text_frame(b'%s,"id":"%s.%d-%d"}' % (payload, self.stream.encode(), position.epoch, position.n))
+        return text_frame(event_json(self.stream, position, payload))
 
     def _remember(self, position: Position, frame: bytes, expires_at: int | None) -> None:
         """Keep a frame for sessions that come later; a user's stream is read from Redis instead."""
@@ -232,8 +248,7 @@ class Feed:
         written = 0
         for session in self.sessions:
             if session.live:
-                session.write(frame)
-                written += 1
+                written += session.write(frame)
         return written
 
     def write_to(self, session: Session, frame: bytes) -> None:
@@ -270,8 +285,8 @@ class SharedFeed(Feed):
 
     __slots__ = ("_tail",)
 
-    def __init__(self, stream: str, tag: str, history: History, counters: NodeCounters, spawn: Spawn) -> None:
-        super().__init__(stream, tag, history, counters, spawn)
+    def __init__(self, stream: str, tag: str, *parts: Any) -> None:
+        super().__init__(stream, tag, *parts)
         self._tail = Tail()
 
     def _no_sessions(self) -> dict[Session, None]:

@@ -48,6 +48,11 @@ def text_frame(payload: bytes) -> bytes:
     return _frame(0x80 | TEXT, payload)
 
 
+def text_of(frame: bytes) -> bytes:
+    """Return the text of a frame that :func:`text_frame` has made."""
+    return frame[{126: 4, 127: 10}.get(frame[1], 2) :]
+
+
 def pong_frame(payload: bytes) -> bytes:
     return _frame(0x80 | PONG, payload)
 

@@ -22,6 +22,7 @@ class Entry:
         expires_at: ms since the Unix epoch.
         previous: the event before it, told by the first one of an epoch.
         ends: the video whose transcode it ends, and the revision of that end.
+        trace: its ``traceparent``, if it is sampled.
     """
 
     position: Position
@@ -29,12 +30,32 @@ class Entry:
     expires_at: int | None
     previous: Position | None = None
     ends: tuple[int, Position] | None = None
+    trace: bytes | None = None
+
+    def json(self, stream: str) -> bytes:
+        """Return the event as browsers get it."""
+        return event_json(stream, self.position, self.payload)
 
     def follows(self, position: Position) -> bool:
         """Whether nothing is missing between a position and this event."""
         if self.position.n != position.n + 1:
             return False
         return position.n == 0 or self.position.epoch == position.epoch or self.previous == position
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a stream stands.
+
+    Attributes:
+        birth, epoch: of its hash tag: the first and the last one.
+        states: the newest revision of its audience's states.
+    """
+
+    top: Position
+    birth: int
+    epoch: int
+    states: Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +83,36 @@ class History:
             self._link.send("XRANGE", self._keys.stream(tag, stream), f"({after}", "+", "COUNT", count),
         )
         return Page(_top(top, epoch), [_entry(item) for item in raw])
+
+    async def head(self, tag: str, stream: str) -> Head:
+        """Return where a stream stands. Raises ``RedisError``."""
+        fields = (stream, "#birth", "#epoch", f"s:{stream}")
+        top, birth, epoch, states = await self._link.send("HMGET", self._keys.seq(tag), *fields)
+        revision = Position.parse(states) if states is not None else BEGINNING
+        return Head(_top(top, epoch), int(birth or 0), int(epoch or 0), revision)
+
+    async def resume(self, tag: str, stream: str, since: Position, head: Head, count: int) -> list[Entry] | None:
+        """Return up to ``count`` events after ``since``; None where :meth:`is_good` would say no.
+
+        One read instead of that one's three: the entry at ``since`` comes with those after it.
+
+        Raises:
+            RedisError: history cannot be read just now.
+        """
+        if since == head.top:
+            return []
+        self.reads += 1
+        raw = await self._link.send(
+            "XRANGE", self._keys.stream(tag, stream), str(since), "+", "COUNT", count + (since.n > 0)
+        )
+        entries = [_entry(item) for item in raw]
+        if since.n > 0:
+            if not entries or entries[0].position != since:
+                return None
+            entries = entries[1:]
+        elif not head.birth <= since.epoch <= head.epoch or (not entries and head.top.n > 0):
+            return None
+        return entries if not entries or entries[0].follows(since) else None
 
     async def tops(self, tag: str, streams: list[str]) -> list[tuple[Position, Position]]:
         """Return, of streams of one tag, the newest positions and the newest revisions of their states.
@@ -98,6 +149,11 @@ class History:
         return newest.n == 0 or (bool(first) and Position.parse(first[0][0]).n == 1)
 
 
+def event_json(stream: str, position: Position, payload: bytes) -> bytes:
+    """Return an event as browsers get it: its payload, and its id at the end."""
+    return b'%s,"id":"%s.%d-%d"}' % (payload, stream.encode(), position.epoch, position.n)
+
+
 def _top(top: bytes | None, epoch: bytes | None) -> Position:
     return Position.parse(top) if top is not None else Position(int(epoch or 0), 0)
 
@@ -114,6 +170,7 @@ def _entry(item: Any) -> Entry:
         int(expires) if expires is not None else None,
         Position.parse(previous) if previous is not None else None,
         _end(ends) if ends is not None else None,
+        values.get(b"t"),
     )
 
 

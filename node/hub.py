@@ -16,11 +16,13 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from node import inbox_notice
+from node.acks import Acknowledgements
 from node.catch_up import CatchUp
 from node.connection_manager import ConnectionManager
 from node.counters import NodeCounters
+from node.deliveries import Deliveries
 from node.feed import Feed
-from node.frames import text_frame
+from node.frames import Frame, text_frame
 from node.history import History
 from node.limits import CommandLimiter
 from node.session import Session
@@ -32,6 +34,7 @@ from shared.errors import InvalidToken, InvalidUserId, KeysUnavailable
 from shared.ids import Position, user_id
 from shared.server_clock import ServerClock
 from shared.stats import Counters
+from shared.tracing import SAMPLED_ENDS, Tracing
 
 logger = logging.getLogger(__name__)
 
@@ -62,12 +65,15 @@ class Hub:
         commands_per_second: int,
         state_ttl: float,
         clock: ServerClock,
+        tracing: Tracing | None = None,
     ) -> None:
         self.frame_max_bytes = frame_max_bytes
         self.stats = stats
         self.counters = NodeCounters(clock)
         self.catch_up = CatchUp()
-        self.connections = ConnectionManager(history, self.counters, self.spawn, changed)
+        self.acks = Acknowledgements(tracing) if tracing is not None else None
+        self._deliveries = Deliveries(tracing, self.counters, self.acks) if tracing and self.acks else None
+        self.connections = ConnectionManager(history, self.counters, self.spawn, changed, self._deliveries)
         self.closing_sessions: set[Session] = set()
         self.now = asyncio.get_running_loop().time
         self.log = SessionLog(self.connections, stats, self.now)
@@ -121,17 +127,26 @@ class Hub:
         code = session.close_code  # a client may choose any of thousands: those of its own are one label
         self.counters.closed[str(code) if code in _KNOWN_CODES else "other"] += 1
 
+    def acknowledged(self, session: Session, frame: Frame) -> bool:
+        return self.acks is not None and self.acks.take(session, frame)
+
     # --- the bus
 
     def hear(self, data: bytes) -> None:
         """Take one publish of the bus; one of a version that we cannot read is looked for in history."""
+        deliveries = self._deliveries
         try:
             for message in envelope.read(data):
-                self._hear(message)
+                if deliveries is None or message.traceparent[-1] not in SAMPLED_ENDS:
+                    self._hear(message)
+                else:
+                    deliveries.hear(self.connections, message, self._hear)
         except (ValueError, LookupError, InvalidUserId) as exc:
             self.counters.unreadable += 1
             if self._missed():  # a router of another version may send thousands of them
                 logger.error("unreadable on the bus", extra={"error": str(exc)})
+        if deliveries is not None:
+            deliveries.flush()
 
     def _hear(self, message: envelope.Envelope) -> None:
         # Taken apart at once: each field of a named tuple that is asked for by name costs as much as this.

@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter
 
+from node.callers import Callers
 from node.history import History
 from node.inbox_api import InboxApi
 from node.inbox_service import InboxService
 from node.settings import NodeSettings
-from shared.auth import TokenVerifier
 from shared.database import Database
 from shared.keys import Keys
 from shared.redis_link import RedisLink
@@ -20,7 +20,7 @@ from shared.schema import prepare_schema
 
 @asynccontextmanager
 async def inbox(
-    settings: NodeSettings, verifier: TokenVerifier, link: RedisLink, keys: Keys, history: History
+    settings: NodeSettings, callers: Callers, link: RedisLink, keys: Keys, history: History
 ) -> AsyncIterator[APIRouter]:
     """Yield the inbox's routes, good for as long as the context lasts.
 
@@ -29,4 +29,4 @@ async def inbox(
     """
     await prepare_schema(settings)
     async with Database.from_settings(settings, "vsrt-node") as database:
-        yield InboxApi(InboxService(database, link, keys, history), verifier).routes()
+        yield InboxApi(InboxService(database, link, keys, history), callers).routes()

@@ -11,13 +11,12 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Res
 from pydantic_core import to_json
 
 from node import inbox_bodies as bodies
-from node.callers import principal_of
+from node.callers import Callers
 from node.inbox_count import Tally
 from node.inbox_list import Item, Wanted
 from node.inbox_service import InboxService, NotYet, Outcome
 from node.inbox_view import UnknownNotification, View, view_of
 from shared.asgi import BEARER
-from shared.auth import TokenVerifier
 from shared.errors import DatabaseError, InvalidMessage
 
 Audience = Annotated[
@@ -40,8 +39,8 @@ Unread = Annotated[bool, Query(description="Only what is not read.")]
 class InboxApi:
     """Routes under ``/api/v1/notifications``; one instance per node process."""
 
-    def __init__(self, service: InboxService, verifier: TokenVerifier) -> None:
-        self._service, self._verifier = service, verifier
+    def __init__(self, service: InboxService, callers: Callers) -> None:
+        self._service, self._callers = service, callers
 
     def routes(self) -> APIRouter:
         routes = APIRouter(
@@ -58,7 +57,7 @@ class InboxApi:
         return routes
 
     async def _identify(self, request: Request) -> None:
-        request.state.principal = await principal_of(request, self._verifier)
+        request.state.principal = await self._callers.anybody(request)
 
     async def notifications(
         self,
@@ -169,6 +168,7 @@ _NOT_FOUND: Final[dict[int | str, dict[str, Any]]] = {
 }
 _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
     401: {"model": bodies.Refusal, "description": "No or a wrong token"},
+    403: {"model": bodies.Refusal, "description": "The user is unknown or blocked"},
     422: {"model": bodies.Refusal, "description": "Invalid; names the field"},
     503: {
         "model": bodies.Refusal,

@@ -112,6 +112,18 @@ class NodeMetrics(ServiceMetrics):
     def unreadable(self) -> Values:
         return self._counters.unreadable
 
+    @counter(
+        "vsrt.node.acknowledgements",
+        "{answer}",
+        "What clients said of sampled messages: shown, ignored (not asked, or impossible), unanswered.",
+        "outcome",
+    )
+    def acknowledgements(self) -> Values:
+        acks = self._hub.acks
+        if acks is None:
+            return {"shown": 0, "ignored": 0, "unanswered": 0}
+        return {"shown": acks.shown, "ignored": acks.ignored, "unanswered": acks.unanswered}
+
     # --- gaps and catching up
 
     @counter(
@@ -170,6 +182,19 @@ class NodeMetrics(ServiceMetrics):
     @counter("vsrt.node.opened_connections", "{connection}", "Connections that were welcomed.", "kind")
     def opened(self) -> Values:
         return {kind: self._counters.opened[kind] for kind in ("user", "admin")}
+
+    @counter("vsrt.node.opened_streams", "{connection}", "Of the connections that were welcomed, event streams.")
+    def opened_streams(self) -> Values:
+        return self._counters.streams
+
+    @counter(
+        "vsrt.node.polls",
+        "{request}",
+        "Calls of clients that poll: with something to tell (news), without (nothing), too many of a user (refused).",
+        "outcome",
+    )
+    def polls(self) -> Values:
+        return {outcome: self._counters.polls[outcome] for outcome in ("news", "nothing", "refused")}
 
     @counter(
         "vsrt.node.closed_connections",

@@ -9,11 +9,11 @@ import httpx
 from fastapi import APIRouter, Depends, HTTPException, Request, Response, Security
 from pydantic_core import from_json, to_json
 
-from node.callers import principal_of
+from node.callers import RETRY_AFTER, Callers, must_be_admin
 from shared import audit, trace_context
 from shared.asgi import BEARER
 from shared.audit import AuditEvent, outcome_of
-from shared.auth import Principal, TokenVerifier
+from shared.auth import Principal
 from shared.cluster import list_nodes
 from shared.keys import Keys, StateKeys
 from shared.messages import SystemMessage
@@ -21,7 +21,6 @@ from shared.redis_link import RedisLink
 from shared.states import read_state, transcodes_json
 from shared.stats import Counters
 
-_RETRY_AFTER = {"Retry-After": "2"}
 _FORWARD_TIMEOUT = 10.0  # s
 _FORWARDED_HEADERS = (b"authorization", b"content-type", b"idempotency-key")
 _RETURNED_HEADERS = ("content-type", "retry-after", "www-authenticate")
@@ -33,13 +32,13 @@ class RestApi:
     def __init__(
         self,
         stats: Callable[[], Counters],
-        verifier: TokenVerifier,
+        callers: Callers,
         link: RedisLink,
         keys: Keys,
         *,
         router_url: str | None,
     ) -> None:
-        self._stats, self._verifier, self._link, self._keys = stats, verifier, link, keys
+        self._stats, self._callers, self._link, self._keys = stats, callers, link, keys
         self._router = httpx.AsyncClient(base_url=router_url, timeout=_FORWARD_TIMEOUT) if router_url else None
 
     async def aclose(self) -> None:
@@ -48,7 +47,7 @@ class RestApi:
 
     def routes(self) -> APIRouter:
         routes = APIRouter(prefix="/api/v1")
-        logged_in, admin = Depends(self._principal), Depends(self._admin)
+        logged_in, admin = Depends(self._callers.anybody), Depends(self._callers.admin)
         token = Security(BEARER)
 
         @routes.get("/ws/stats", tags=["cluster"])
@@ -85,8 +84,9 @@ class RestApi:
             """Publish a `system_message` (message, level, target) with the caller's own token, scope `publish`."""
             principal: Principal | None = None
             try:
-                principal = await self._principal(request)
-                _must_be_admin(principal)
+                principal = await self._callers.identify(request)
+                must_be_admin(principal)
+                await self._callers.checked(principal)
                 return await self._forward(request)
             except HTTPException as exc:
                 _audit(request, principal, exc)
@@ -96,16 +96,6 @@ class RestApi:
 
     def _states_for(self, principal: Principal) -> StateKeys:
         return self._keys.all_states if principal.is_admin else self._keys.user_states(principal.user_id)
-
-    # --- who asks
-
-    async def _principal(self, request: Request) -> Principal:
-        return await principal_of(request, self._verifier)
-
-    async def _admin(self, request: Request) -> Principal:
-        principal = await self._principal(request)
-        _must_be_admin(principal)
-        return principal
 
     # --- to the router
 
@@ -126,14 +116,9 @@ class RestApi:
                 "/api/v1/notifications", content=to_json({**body, "type": "system_message"}), headers=headers
             )
         except httpx.HTTPError as exc:
-            raise HTTPException(503, "the router does not answer just now", _RETRY_AFTER) from exc
+            raise HTTPException(503, "the router does not answer just now", RETRY_AFTER) from exc
         kept = {name: answer.headers[name] for name in _RETURNED_HEADERS if name in answer.headers}
         return Response(answer.content, answer.status_code, kept)
-
-
-def _must_be_admin(principal: Principal) -> None:
-    if not principal.is_admin:
-        raise HTTPException(403, "not an admin")
 
 
 def _way_here(request: Request) -> str:

@@ -21,7 +21,7 @@ import asyncio
 import os
 from enum import IntEnum
 from math import inf
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from pydantic_core import from_json, to_json
 
@@ -32,7 +32,9 @@ from shared.close_codes import CloseCode
 from shared.ids import Position
 
 if TYPE_CHECKING:
+    from node.acks import Acks
     from node.feed import Feed
+    from node.house import House
 
 PONG: Final = frames.text_frame(b"pong")
 UNKNOWN_COMMAND: Final = frames.text_frame(b'{"type":"error","code":"unknown_command"}')
@@ -47,41 +49,18 @@ class Phase(IntEnum):
     CLOSED = 4
 
 
-class House(Protocol):
-    """What a session needs of the node it lives in."""
-
-    frame_max_bytes: int
-
-    def now(self) -> float:
-        """Return the loop's time, seconds."""
-
-    def may_command(self, user_id: str) -> bool:
-        """Count a command of this user; False if it was one too many."""
-
-    def stats_frame(self) -> bytes: ...
-
-    def refresh(self, session: Session, token: str) -> None:
-        """Judge a fresh token, and answer when that is done."""
-
-    def behind(self, session: Session) -> None:
-        """Bring a session that is CATCHING_UP to the tops of its feeds."""
-
-    def fell_behind(self) -> None:
-        """Count a session that was live and is so no more, for its client reads too slowly."""
-
-    def closing(self, session: Session) -> None:
-        """Forget a session that will hear nothing any more."""
-
-    def closed(self, session: Session) -> None: ...
-
-
 class Session:
     """A client's connection.
 
     Args:
         descriptor: the socket's, if frames may be written to it directly while the transport has nothing buffered;
             that saves a sixth of a broadcast.
+
+    Attributes:
+        speaks: whether its client says something now and then, and is dead if it does not.
     """
+
+    speaks: ClassVar[bool] = True
 
     __slots__ = (
         "_buffer",
@@ -89,6 +68,7 @@ class Session:
         "_house",
         "_owed",
         "_text",
+        "acks",
         "close_code",
         "cursors",
         "expires_at",
@@ -123,6 +103,7 @@ class Session:
         self.cursors: list[Position] | None = None
         self.states_seen: list[int] | None = None
         self.close_code = 0
+        self.acks: Acks | None = None  # of a client that says when it has shown a message
         self._buffer = b""
         self._text: bytes | None = None
         self._owed: bytes | None = None  # what `inform` could not write yet
@@ -132,27 +113,33 @@ class Session:
     def identify(self, principal: Principal) -> None:
         self.user_id, self.expires_at = principal.user_id, principal.expires_at
 
-    def write(self, frame: bytes) -> None:
-        """Send a frame; what the kernel does not take at once is buffered, and the session falls behind."""
+    def write(self, frame: bytes) -> bool:
+        """Send a frame; what the kernel does not take at once is buffered, and the session falls behind.
+
+        Returns:
+            False if it is lost: the peer has reset the connection.
+        """
         if self.writable and self._descriptor >= 0:
             try:
                 sent = os.write(self._descriptor, frame)
             except BlockingIOError:
                 sent = 0
             except OSError:
-                return  # reset by the peer: the transport is about to find out
+                return False  # the transport is about to find out
             if sent == len(frame):
-                return
+                return True
             frame = frame[sent:]
-        if self.phase is not Phase.CLOSED:
-            self.transport.write(frame)
+        if self.phase is Phase.CLOSED:
+            return False
+        self.transport.write(frame)
+        return True
 
     def welcome(self, frame: bytes, feeds: tuple[Feed, ...], cursors: list[Position]) -> None:
         """Send the first frame; from here on the session is brought to the tops of its feeds, and reads its client."""
-        self.write(frame)
         self.feeds, self.cursors, self.states_seen = feeds, cursors, [0] * len(feeds)
-        self.phase = Phase.CATCHING_UP
         self.heard_at = self.welcomed_at = self._house.now()
+        self.write(frame)
+        self.phase = Phase.CATCHING_UP
         if self.writable:
             self.transport.resume_reading()
 
@@ -178,15 +165,21 @@ class Session:
         self.phase, self.live, self.close_code = Phase.CLOSING, False, code
         self._buffer = b""
         self.since = self._house.now()
-        self.write(frames.close_frame(code, reason))
+        self._say_goodbye(code, reason)
         self.transport.resume_reading()
         self._house.closing(self)
+
+    def _say_goodbye(self, code: int, reason: str) -> None:
+        self.write(frames.close_frame(code, reason))
 
     def send_away(self, code: int, reason: str, retry_after_ms: int) -> None:
         """Close it, and say before when to come back: those who leave together are not to arrive together."""
         if self.phase < Phase.CLOSING:
             self.write(frames.text_frame(b'{"type":"reconnect","retry_after_ms":%d}' % retry_after_ms))
             self.close(code, reason)
+
+    def beat(self, now: float) -> None:
+        """Show a client that does not speak that we live."""
 
     def abort(self, code: int) -> None:
         """End it at once: a buffer that never drains would keep the socket for ever."""
@@ -255,6 +248,8 @@ class Session:
             return
         if frame.opcode == frames.CLOSE:
             self._receive_close(frame.payload)
+        elif self.acks is not None and self._house.acknowledged(self, frame):
+            return  # it was asked: no command of its own
         elif not self._house.may_command(self.user_id):
             self.close(CloseCode.TOO_MANY, "too many commands")
         elif frame.opcode == frames.PING:
@@ -289,7 +284,7 @@ class Session:
             self.write(self._house.stats_frame())
         elif (token := _refresh_token(text)) is not None:
             self._house.refresh(self, token)
-        else:
+        elif self.acks is None or not text.startswith("ack "):
             self.write(UNKNOWN_COMMAND)
 
     def refreshed(self, principal: Principal | None) -> None:

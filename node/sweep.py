@@ -61,11 +61,13 @@ class Sweep:
                     self._hub.counters.stalled += 1
                     self._hub.log.cut_off(session, now - session.since)
                     session.abort(CloseCode.TRY_AGAIN_LATER)
-            elif heartbeats and now - session.heard_at > self._heartbeat_timeout:
+            elif heartbeats and session.speaks and now - session.heard_at > self._heartbeat_timeout:
                 session.close(CloseCode.NO_HEARTBEAT, "no heartbeat")
             elif session.leaves_at <= now and self._link.connected:  # without Redis, nobody else could take it in
                 slot = random.randint(*_AGE_RETRY_MS)  # noqa: S311
                 session.send_away(CloseCode.SERVICE_RESTART, "connected for long enough", slot)
+            elif not session.speaks:
+                session.beat(now)
         self.slow = slow
         for session in [s for s in self._hub.closing_sessions if now - s.since > _CLOSING_TIMEOUT]:
             session.abort(session.close_code)

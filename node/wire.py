@@ -1,7 +1,7 @@
 """How a connection leaves uvicorn after its handshake.
 
-uvicorn parses the upgrade, FastAPI routes it, the endpoint authenticates. Then the endpoint takes the transport over:
-it becomes the transport of a :class:`~node.session.Session`, and uvicorn's protocol object, its queue, its parser and
+uvicorn parses the upgrade, or the request for an event stream; then whoever answers it takes the transport over: it
+becomes the transport of a :class:`~node.session.Session`, and uvicorn's protocol object, its queue, its parser and
 its task are garbage (31 KiB per connection become 5). uvicorn's minor version is pinned, and
 ``tests/node/test_wire_contract.py`` fails when the names used here move.
 """
@@ -10,19 +10,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets import http11
 from websockets.http11 import Request
 
 from node.session import Session
 from shared.asgi import Scope
+from shared.http_protocol import DeadlineProtocol
 
 EXTENSION: Final = "videosite.take_over"
 LINE_MAX: Final = 32 * 1024  # bytes of a request's first line, and of a header
-MakeSession = Callable[[asyncio.Transport, int], Session]
-TakeOver = Callable[[MakeSession], Session]
+S = TypeVar("S", bound=Session)
+MakeSession = Callable[[asyncio.Transport, int], S]
+TakeOver = Callable[[MakeSession[Session]], Session]
 
 
 class _Detached:
@@ -53,16 +56,60 @@ class UpgradeProtocol(WebSocketsSansIOProtocol):
         if scope is not None:
             scope["extensions"][EXTENSION] = self._take_over
 
-    def _take_over(self, make_session: MakeSession) -> Session:
+    def _take_over(self, make_session: MakeSession[S]) -> S:
         transport = self.transport
         transport.pause_reading()
-        # Anything in the buffer counts as slow: the kernel's own buffer holds megabytes before that.
-        transport.set_write_buffer_limits(high=0)
-        session = make_session(transport, _descriptor(transport))
-        transport.set_protocol(cast(asyncio.BaseProtocol, session))  # it has the methods, at no base's cost
+        session = _become(transport, make_session)
         self.connections.discard(self)
         self.transport = _Detached()  # type: ignore[assignment]
         return session
+
+
+class StreamProtocol(DeadlineProtocol):
+    """Our HTTP protocol, with a way out for answers that do not end; given to uvicorn as its ``http`` option."""
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        if self.cycle is not None:
+            scope: Any = self.scope
+            scope["extensions"] = {EXTENSION: StreamExit(self, self.cycle)}
+
+    def hand_over(self, make_session: MakeSession[S]) -> S:
+        transport = self.transport
+        session = _become(transport, make_session)
+        self.connections.discard(self)
+        self._stop_waiting()
+        self.flow.resume_writing()  # of its buffer the transport tells the session from here on
+        transport.resume_reading()  # or nobody would see the client go
+        self.transport = _Detached()  # type: ignore[assignment]
+        return session
+
+
+class StreamExit:
+    """The way of one HTTP request out of uvicorn: first its transport, and once the answer has begun, all of it."""
+
+    __slots__ = ("_cycle", "_protocol")
+
+    def __init__(self, protocol: StreamProtocol, cycle: RequestResponseCycle) -> None:
+        self._protocol, self._cycle = protocol, cycle
+
+    def take_over(self, make_session: MakeSession[S]) -> S:
+        """Make the transport a session's. The answer's head still goes through ASGI, or a whole answer that ends it."""
+        self._cycle.keep_alive = False
+        return self._protocol.hand_over(make_session)
+
+    def let_go(self) -> None:
+        """Keep uvicorn from writing: whatever is sent through ASGI from now on reaches nobody."""
+        self._cycle.disconnected = True
+        self._cycle.transport = _Detached()  # type: ignore[assignment]
+
+
+def _become(transport: asyncio.Transport, make_session: MakeSession[S]) -> S:
+    # Anything in the buffer counts as slow: the kernel's own buffer holds megabytes before that.
+    transport.set_write_buffer_limits(high=0)
+    session = make_session(transport, _descriptor(transport))
+    transport.set_protocol(cast(asyncio.BaseProtocol, session))  # it has the methods, at no base's cost
+    return session
 
 
 def allow_long_lines() -> None:
@@ -82,7 +129,7 @@ def _descriptor(transport: asyncio.Transport) -> int:
     return int(sock.fileno()) if sock is not None else -1
 
 
-def take_over(scope: Scope, make_session: MakeSession) -> Session:
+def take_over(scope: Scope, make_session: MakeSession[Session]) -> Session:
     """Make an accepted WebSocket a session. Its client is not read until the session is welcomed or closed.
 
     Args:
@@ -90,3 +137,9 @@ def take_over(scope: Scope, make_session: MakeSession) -> Session:
     """
     detach: TakeOver = scope["extensions"][EXTENSION]
     return detach(make_session)
+
+
+def stream_exit(scope: Scope) -> StreamExit:
+    """Return the way out for the request of an event stream."""
+    way_out: StreamExit = scope["extensions"][EXTENSION]
+    return way_out

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,6 +17,10 @@ from router.metrics import RouterMetrics
 from router.publish_api import PublishApi
 from router.publish_counts import PublishCounts
 from router.publisher import Publisher
+from router.publishing import Publishing
+from router.queue import reading_queue
+from router.queue_calls import QueueCalls
+from router.queue_counts import QueueCounts
 from router.refusals import Refusals
 from router.settings import RouterSettings
 from shared import logs
@@ -31,27 +34,31 @@ from shared.exposition import Exposition
 from shared.http_times import HttpTimes
 from shared.keys import Keys
 from shared.loop_lag import LoopLag
-from shared.metrics_export import exporting
+from shared.otel_settings import OtelSettings
+from shared.redis_address import RedisAddress
 from shared.redis_link import RedisLink
 from shared.scripts import NAMES, Scripts
 from shared.service_metrics import Sources, resource
 from shared.serving import Server, calm_the_collector, listen, on_stop_signals, run, server_config
 from shared.settings import read_settings
 from shared.tasks import running
+from shared.telemetry import measured, traced
+from shared.tracing import SpanCounts, Tracing
 
 logger = logging.getLogger("router")
 
 
 @asynccontextmanager
-async def build(settings: RouterSettings) -> AsyncIterator[ASGIApp]:
+async def build(settings: RouterSettings, otel: OtelSettings, tracing: Tracing | None = None) -> AsyncIterator[ASGIApp]:
     """Build a router; what it runs ends with the context."""
     keys = Keys(settings.redis_prefix)
     scripts = Scripts(keys)
+    redis = RedisAddress.from_settings(settings)
     times = CommandTimes(NAMES)
     async with AsyncExitStack() as stack:
         link = await stack.enter_async_context(
             RedisLink(
-                settings.redis_url,
+                redis,
                 name="vsrt-router",
                 timeout=settings.redis_timeout,
                 prepare=scripts.prepare,
@@ -82,28 +89,38 @@ async def build(settings: RouterSettings) -> AsyncIterator[ASGIApp]:
 
             erase_rows = await stack.enter_async_context(inbox(settings, link, scripts, keys, archive))
         counts, requests, loop_lag = PublishCounts(), HttpTimes(), LoopLag()
-        publish = PublishApi(
-            callers, publisher, link, keys, counts, CallLog(), message_max_bytes=settings.message_max_bytes
-        )
+        publishing = Publishing(publisher, link, keys, counts, message_max_bytes=settings.message_max_bytes)
+        call_log = CallLog()
+        publish = PublishApi(callers, publishing, counts, call_log)
         cluster = ClusterApi(callers, link, keys, caretaker, Erasure(link, scripts, keys, erase_rows))
+        links, queue = {"commands": link}, None
+        if settings.queue_enabled:
+            queue, most = QueueCounts(), settings.http_body_max_bytes
+            calls = QueueCalls(publishing, call_log, tracing, link.server_us, body_max_bytes=most)
+            links["queue"] = await stack.enter_async_context(
+                reading_queue(settings, redis, link, scripts, keys, calls, queue)
+            )
         metrics = RouterMetrics(
             resource("vsrt-router", settings.router_name),
-            Sources({"commands": link}, times, requests, caretaker, loop_lag),
+            Sources(links, times, requests, caretaker, loop_lag, tracing.counts if tracing else SpanCounts()),
             counts,
             archive,
             callers,
             verifier,
+            queue,
         )
         await stack.enter_async_context(running(loop_lag.run(), "loop lag"))
-        await stack.enter_async_context(exporting(metrics, os.environ))
+        await stack.enter_async_context(measured(otel, metrics))
         yield create_app(
-            publish, cluster, Exposition(metrics), requests, Refusals(callers), settings.http_body_max_bytes
+            publish, cluster, Exposition(metrics), requests, Refusals(callers), settings.http_body_max_bytes, tracing
         )
 
 
-async def serve(settings: RouterSettings) -> None:
+async def serve(settings: RouterSettings, otel: OtelSettings) -> None:
     sock = listen(settings.router_host, settings.router_port)
-    async with build(settings) as app:
+    logs.tell_settings(settings)
+    about = resource("vsrt-router", settings.router_name)
+    async with traced(otel, about) as tracing, build(settings, otel, tracing) as app:
         server = Server(server_config(app, trusted_proxies=settings.trusted_proxies))
         on_stop_signals(server.stop)
         calm_the_collector()
@@ -115,12 +132,12 @@ async def serve(settings: RouterSettings) -> None:
 
 def main() -> int:
     try:
-        settings = read_settings(RouterSettings)
+        settings, otel = read_settings(RouterSettings), read_settings(OtelSettings)
     except SettingsError as exc:
         print(f"router: {exc}", file=sys.stderr)
         return 2
     logs.configure(settings, "router", settings.router_name)
-    return run(lambda: serve(settings), "router")
+    return run(lambda: serve(settings, otel), "router")
 
 
 if __name__ == "__main__":

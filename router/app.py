@@ -17,6 +17,8 @@ from router.refusals import Refusals
 from shared.asgi import BEARER, NO_TELEMETRY, ASGIApp, Receive, Scope, Send
 from shared.exposition import CONTENT_TYPE, Exposition
 from shared.http_times import HttpTimes
+from shared.traced_http import TracedHttp
+from shared.tracing import Tracing
 from shared.version import VERSION
 
 _DESCRIPTION = """\
@@ -60,6 +62,7 @@ def create_app(
     times: HttpTimes,
     refusals: Refusals,
     body_max_bytes: int,
+    tracing: Tracing | None = None,
 ) -> ASGIApp:
     app = FastAPI(
         title="VideoSite Realtime: router",
@@ -90,7 +93,7 @@ def create_app(
         finally:
             times.add("POST", route.path, status, perf_counter() - began_at)
 
-    return with_lean_routes
+    return with_lean_routes if tracing is None else TracedHttp(with_lean_routes, tracing, fixed=lean.keys())
 
 
 def _add_publishing(app: FastAPI, api: PublishApi, refusals: Refusals, body_max_bytes: int) -> dict[str, LeanRoute]:

@@ -13,7 +13,8 @@ from router import bodies
 from router.callers import Caller, Callers, Scope
 from router.erasure import Erasure
 from router.refusals import NOTES
-from shared import envelope, trace_context
+from router.sending import begin_send
+from shared import envelope, spans, trace_context
 from shared.asgi import BEARER
 from shared.caretaker import Caretaker
 from shared.cluster import Places, list_nodes, user_places
@@ -22,6 +23,8 @@ from shared.ids import json_user_id, user_id
 from shared.keys import Keys, bucket
 from shared.redis_link import RedisLink
 from shared.states import read_state, transcodes_json
+from shared.traced_http import HttpTrace, trace_of
+from shared.tracing import traceparent_of
 
 BLOCK_MAX = 10 * 365 * 24 * 3600  # s
 
@@ -91,8 +94,7 @@ class ClusterApi:
                 self._link.send("ZADD", blocked, until, user),
                 self._link.send("ZREMRANGEBYSCORE", blocked, "-inf", self._link.server_ms()),
             )
-        order = envelope.control(to_json({"end": user}), trace_context.current())
-        await self._link.send("PUBLISH", self._keys.all_channel, order)
+        await self._order_end(user, trace_of(request.scope))
         connections = sum(places.values())
         _note(request, connections=connections, block_seconds=block_seconds)
         return {
@@ -100,6 +102,13 @@ class ClusterApi:
             "connections": connections,
             "blocked_until": _rfc3339(until) if until is not None else None,
         }
+
+    async def _order_end(self, user: str, trace: HttpTrace | None) -> None:
+        span = begin_send(trace, spans.CONTROL) if trace is not None else None
+        order = envelope.control(to_json({"end": user}), traceparent_of(span) if span else trace_context.current())
+        await self._link.send("PUBLISH", self._keys.all_channel, order)
+        if span is not None:
+            span.end()
 
     async def lift_block(self, request: Request, user: UserPath) -> dict[str, Any]:
         """Let a blocked user connect again."""

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from shared.asgi import Receive, Scope, Send
 from shared.errors import RealtimeError
+from shared.traced_http import HttpTrace, trace_of
 
 GONE: Final = 499  # the status under which a call counts whose caller hung up, as proxies have it
 
@@ -26,12 +27,14 @@ class Call:
 
     Attributes:
         client: address and port from where the connection came, as ASGI tells them.
+        trace: its spans, if it is sampled.
     """
 
     path: str
     headers: dict[bytes, bytes]
     body: bytes
     client: Any = None
+    trace: HttpTrace | None = None
 
     def header(self, name: bytes) -> str | None:
         value = self.headers.get(name)
@@ -97,7 +100,7 @@ class LeanRoute(APIRoute):
             body = await self._read(headers, receive)
         except CallerGone:
             return GONE
-        call = Call(scope["path"], headers, body, scope.get("client"))
+        call = Call(scope["path"], headers, body, scope.get("client"), trace_of(scope))
         try:
             status, answer = await self._handler(call)
         except (RealtimeError, ValidationError) as exc:

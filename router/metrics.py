@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from router.archive_counts import ArchiveCounts
 from router.callers import Callers
 from router.publish_counts import BATCH, PublishCounts
+from router.queue_counts import REASONS, QueueCounts
 from shared.auth import TokenVerifier
 from shared.metrics import COMMAND, Distributions, Values, counter, gauge, histogram
 from shared.service_metrics import ServiceMetrics, Sources
@@ -23,9 +24,11 @@ class RouterMetrics(ServiceMetrics):
         archive: ArchiveCounts,
         callers: Callers,
         verifier: TokenVerifier | None,
+        queue: QueueCounts | None,
     ) -> None:
         super().__init__(resource, sources)
         self._counts, self._archive, self._callers, self._verifier = counts, archive, callers, verifier
+        self._queue = queue
 
     @counter(
         "messaging.client.sent.messages",
@@ -108,3 +111,58 @@ class RouterMetrics(ServiceMetrics):
     @counter("vsrt.inbox.removed", "{notification}", "Notifications that were over or old, and removed here.")
     def inbox_removed(self) -> Values:
         return self._archive.removed
+
+    # --- the queue; nothing of it where QUEUE_ENABLED is off
+
+    @gauge("vsrt.router.queue.turn", "", "1 on the router that reads the queue just now; 0 on the others.")
+    def queue_turn(self) -> Values:
+        return int(self._queue.mine) if self._queue is not None else None
+
+    @gauge(
+        "vsrt.router.queue.lag",
+        "s",
+        "Age of the oldest entry in the queue, as each router sees it; 0 if there is none.",
+    )
+    def queue_lag(self) -> Values:
+        return self._queue.lag(self._sources.links["commands"].server_ms()) if self._queue is not None else None
+
+    @gauge(
+        "vsrt.router.queue.entries",
+        "{message}",
+        "Entries in the queue, as each router sees them: waiting, or pending (taken, not yet published).",
+        "state",
+    )
+    def queue_entries(self) -> Values:
+        queue = self._queue
+        return {"waiting": max(queue.waiting - queue.taken, 0), "pending": queue.taken} if queue is not None else None
+
+    @counter("vsrt.router.queue.read", "{message}", "Entries taken from the queue, those taken again among them.")
+    def queue_read(self) -> Values:
+        return self._queue.read if self._queue is not None else None
+
+    @counter(
+        "vsrt.router.queue.accepted",
+        "{message}",
+        "Entries published and taken off the queue, repeated ones among them.",
+    )
+    def queue_accepted(self) -> Values:
+        return self._queue.accepted if self._queue is not None else None
+
+    @counter("vsrt.router.queue.set_aside", "{message}", "Entries that cannot be published, by reason.", "reason")
+    def queue_set_aside(self) -> Values:
+        queue = self._queue
+        return {reason: queue.set_aside[reason] for reason in REASONS} if queue is not None else None
+
+    @counter("vsrt.router.queue.given_up", "{message}", "Entries lost: the queue was longer than it may be.")
+    def queue_given_up(self) -> Values:
+        return self._queue.given_up if self._queue is not None else None
+
+    @counter(
+        "vsrt.router.queue.failures",
+        "{batch}",
+        "Times the queue was not read or a batch of it not published, by why: tried again.",
+        "reason",
+    )
+    def queue_failures(self) -> Values:
+        queue = self._queue
+        return {reason: queue.failures[reason] for reason in ("away", "refused")} if queue is not None else None

@@ -10,16 +10,14 @@ import sys
 from shared import logs
 from shared.database import Database
 from shared.errors import SettingsError
-from shared.schema import migrate
+from shared.schema import PATIENCE, migrate
 from shared.serving import run
 from shared.settings import CommonSettings, read_settings
-
-_PATIENCE = 3600.0  # s; a migration may rewrite a large table
 
 
 async def _migrate(settings: CommonSettings) -> None:
     url = settings.database_url.get_secret_value()
-    async with Database(url, name="vsrt-migrate", pool_size=1, timeout=_PATIENCE) as database:
+    async with Database(url, name="vsrt-migrate", pool_size=1, timeout=PATIENCE) as database:
         await migrate(database)
 
 

@@ -18,7 +18,7 @@ from pydantic_core import from_json
 
 from router.answers import status_of
 from router.call_log import origin_of
-from router.callers import Callers, NotAllowed
+from router.callers import Caller, Callers, NotAllowed
 from router.lean_route import Call
 from router.publish_api import PublishUnavailable
 from shared import audit, trace_context
@@ -52,31 +52,9 @@ class Refusals:
 
     async def publish(self, call: Call, exc: RealtimeError | ValidationError) -> None:
         """Tell of a publish that was refused or failed; a lean route's ``on_error``."""
-        status, reason = status_of(exc), _reason(exc)
-        # Of a call that is refused this early, the task's trace may still be that of the one before it.
-        begun = trace_context.current() if status not in (401, 403, 422) else ""
-        trace = trace_context.ids_of(call.header(b"traceparent") or begun)
-        trace_id = trace[0] if trace is not None else None
-        if status == 503:
-            logger.warning("publish failed", extra={"reason": reason, "trace_id": trace_id})
-        action = attempted(call) if status != 401 else None
-        if action is None and status in (401, 403):
-            action = "publish"
-        if action is None:
-            return
-        authorization = call.header(b"authorization")
-        caller = await self._callers.who(authorization) if status != 401 else None
-        audit.write(
-            AuditEvent(
-                action=action,
-                outcome=outcome_of(status),
-                status=status,
-                caller=caller.shown if caller is not None else None,
-                reason=reason,
-                trace_id=trace_id,
-                **origin_of(call),
-            )
-        )
+        status = status_of(exc)
+        caller = await self._callers.who(call.header(b"authorization")) if status != 401 else None
+        tell(call, exc, caller)
 
     # --- the other calls
 
@@ -125,6 +103,33 @@ class Refusals:
                 **notes,
             )
         )
+
+
+def tell(call: Call, exc: RealtimeError | ValidationError, caller: Caller | None) -> None:
+    """Tell of a publish that was refused or failed, and of whom it came from."""
+    status, reason = status_of(exc), _reason(exc)
+    # Of a call that is refused this early, the task's trace may still be that of the one before it.
+    begun = trace_context.current() if status not in (401, 403, 422) else ""
+    trace = trace_context.ids_of(call.header(b"traceparent") or begun)
+    trace_id = trace[0] if trace is not None else None
+    if status == 503:
+        logger.warning("publish failed", extra={"reason": reason, "trace_id": trace_id})
+    action = attempted(call) if status != 401 else None
+    if action is None and status in (401, 403):
+        action = "publish"
+    if action is None:
+        return
+    audit.write(
+        AuditEvent(
+            action=action,
+            outcome=outcome_of(status),
+            status=status,
+            caller=caller.shown if caller is not None else None,
+            reason=reason,
+            trace_id=trace_id,
+            **origin_of(call),
+        )
+    )
 
 
 _DELETES: Final[dict[str, Action]] = {"connections": "end_connections", "block": "unblock", "data": "erase"}

@@ -23,6 +23,15 @@ class RouterSettings(CommonSettings):
     router_api_keys: SecretStr = Field(
         SecretStr(""), description="Service keys with all scopes, comma-separated, at least 16 characters each."
     )
+    queue_enabled: bool = Field(
+        True, description="Take messages from the queue in Redis (docs/queue.md) and publish them."
+    )
+    queue_max_length: int = Field(
+        100_000,
+        ge=1,
+        le=100_000_000,
+        description="Messages that may wait in the queue; beyond, the oldest are given up, counted and logged.",
+    )
 
     @property
     def api_keys(self) -> list[str]:

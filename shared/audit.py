@@ -47,7 +47,7 @@ class AuditEvent:
         str | None,
         Field(
             description="`sub:` and the token's `sub`, or `key:` and the first eight hexadecimal digits of the service "
-            "key's SHA-256; absent if it is unknown who called."
+            "key's SHA-256; `queue` for what came by the queue; absent if it is unknown who called."
         ),
     ] = None
     address: Annotated[

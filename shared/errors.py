@@ -41,7 +41,7 @@ class InvalidMessage(RealtimeError):
     Attributes:
         field: dotted path of the offending field, as the caller wrote it, for example ``message.progress``.
         reason: what is wrong with it.
-        part: ``body``, or ``header`` if it is one.
+        part: ``body``, or ``header`` if it is one; of an entry of the queue also ``entry``.
     """
 
     def __init__(self, field: str, reason: str, part: str = "body") -> None:

@@ -18,7 +18,8 @@ ADMIN = "admin"
 ALL = "all"
 
 _USER_ID_MAX = 128
-_is_user_id = lru_cache(maxsize=8192)(re.compile(r"[A-Za-z0-9_:@-]+").fullmatch)  # the same users come again and again
+_USER_ID = re.compile(rf"[A-Za-z0-9_:@-]{{1,{_USER_ID_MAX}}}")
+_is_user_id = lru_cache(maxsize=8192)(_USER_ID.fullmatch)  # the same users come again and again
 _EVENT_ID = re.compile(r"(admin|all|u\.[A-Za-z0-9_-]{1,172})\.(0|[1-9]\d{0,14})-(0|[1-9]\d{0,14})")
 _CANONICAL = re.compile(r"0|-?[1-9]\d{0,15}")
 

@@ -9,9 +9,12 @@ less each costs: a message in a batch of 100 costs Redis 14 µs with sixteen buc
 | key | type | what |
 | --- | --- | --- |
 | ``seq:{t}`` | hash | stream → newest event, ``s:<stream>`` → state; ``#epoch``, ``#run``, ``#birth``, ``#rev``, … |
-| ``stream:{t}:<stream>`` | stream | history: ``m`` payload, ``x`` expires_at, ``p`` event before, ``s`` state it ends |
+| ``stream:{t}:<stream>`` | stream | ``m`` payload, ``x`` expiry, ``p`` event before, ``s`` state it ends, ``t`` trace |
 | ``op:{t}:<digest>`` | string | what an operation key has already done in a stream |
 | ``claim:{b}:<digest>`` | string | an ``Idempotency-Key``: the body's digest, and what its answer needs |
+| ``queue:{c}`` | stream | messages of producers that cannot call: ``kind``, ``body``, ``key``, ``traceparent`` |
+| ``queue:{c}:turn`` | string | which router takes them just now |
+| ``queue:{c}:dead`` | stream | those that cannot be published, with ``reason`` and ``detail`` |
 | ``archive:{t}`` | stream | events that wait for the inbox's database: ``e`` envelopes of one call |
 | ``archive:{t}:done`` | string | the last entry that is in the database |
 | ``archive:{t}:turn`` | string | which router writes it there just now |
@@ -142,6 +145,18 @@ class Keys:
     @property
     def inbox_turn(self) -> str:
         return f"{self.prefix}:inbox:{{{SHARED_TAG}}}:turn"
+
+    @property
+    def queue(self) -> str:
+        return f"{self.prefix}:queue:{{{SHARED_TAG}}}"
+
+    @property
+    def queue_turn(self) -> str:
+        return self.queue + ":turn"
+
+    @property
+    def queue_dead(self) -> str:
+        return self.queue + ":dead"
 
     @property
     def all_states(self) -> StateKeys:

@@ -68,9 +68,7 @@ class _Formatter(logging.Formatter):
                 fields[name] = "user"  # a user's stream is named after it
                 continue
             fields[name] = value[:_TEXT_MAX] if isinstance(value, str) else value
-        ids = trace_context.current_ids()
-        if ids is not None and fields.setdefault("trace_id", ids[0]) == ids[0]:
-            fields["span_id"] = ids[1]
+        trace_context.add_ids(fields)
         return fields
 
     def _exception(self, record: logging.LogRecord) -> str | None:

@@ -13,12 +13,14 @@ import os
 import sys
 import time
 from collections.abc import Hashable, Iterator
+from contextvars import Context
 from types import TracebackType
 from typing import TextIO
 from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
+from shared import trace_context
 from shared.audit import AUDIT
 from shared.flood import FLOOD_KEY, FloodGuard, Window
 from shared.log_formats import JsonFormatter, Source, TextFormatter
@@ -64,6 +66,7 @@ class GuardedHandler(logging.StreamHandler[TextIO]):
             super().emit(record)
             return
         record.exc_info = None  # its frames would be kept alive
+        trace_context.mark(record)  # told later, it is told among other work
         if now >= window.ends_at:
             self._tell(window)
         elif window.suppressed == 1:
@@ -71,7 +74,8 @@ class GuardedHandler(logging.StreamHandler[TextIO]):
 
     def _tell_later(self, window: Window, seconds: float) -> None:
         try:
-            asyncio.get_running_loop().call_later(seconds, self._tell, window)
+            # Of the context of no request: the line has its own trace, or none.
+            asyncio.get_running_loop().call_later(seconds, self._tell, window, context=Context())
         except RuntimeError:
             return  # no loop: the next line of the kind, or the end, tells
 
@@ -130,6 +134,10 @@ def configure(settings: CommonSettings, service: str, instance: str) -> None:
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     sys.excepthook = _uncaught
     sys.unraisablehook = lambda what: _uncaught(what.exc_type, what.exc_value, what.exc_traceback)
+
+
+def tell_settings(settings: CommonSettings) -> None:
+    """Tell which settings this process goes by. Once it is sure to start: why it does not is one plain line."""
     logger.info("settings read", extra={"changed": changed(settings)})
 
 

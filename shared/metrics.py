@@ -10,8 +10,7 @@ decorator that says what they are::
 
 Nothing is recorded through it: what happens thousands of times a second is counted in plain integers and
 :class:`Buckets`, and read when somebody asks. (Measured: ``Histogram.record`` of OpenTelemetry's SDK 6.5 µs,
-prometheus_client's ``observe`` 0.7 µs, labels not looked up; a message costs a node
-4 µs in all.) ``/metrics``
+prometheus_client's ``observe`` 0.7 µs, labels not looked up; a message costs a node 4 µs in all.) ``/metrics``
 (:mod:`shared.exposition`), OTLP (:mod:`shared.otlp`) and the documents are made from the same declarations.
 
 Names and units are OpenTelemetry's; Prometheus' are derived by its rules: ``vsrt.node.lease.age`` in ``s`` is

@@ -7,11 +7,14 @@ is made from the declarations of :mod:`shared.metrics`, as ``/metrics`` is, and 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any, Final
 
+from opentelemetry.exporter.otlp.proto.http import metric_exporter
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
@@ -19,58 +22,85 @@ from opentelemetry.sdk.metrics.export import (
     Histogram,
     HistogramDataPoint,
     Metric,
+    MetricExportResult,
     MetricsData,
     NumberDataPoint,
     ResourceMetrics,
     ScopeMetrics,
     Sum,
 )
-from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from shared.metrics import Buckets, Family, Labels, Metrics
+from shared.otel_sdk import FLUSH, Reasons, in_daemon, sdk_resource, shown
+from shared.tasks import running
 
 logger = logging.getLogger(__name__)
 
-_LAST_WORDS: Final = 2.0  # s for the last export: no shutdown waits longer for a collector
 _SCOPE: Final = "vsrt"
 
 
 class OtlpExport:
-    """Sends what a service measures; the loop reads the numbers, a thread sends them."""
+    """Sends what a service measures; the loop reads the numbers, a thread sends them.
 
-    def __init__(self, metrics: Metrics) -> None:
+    A collector that fails is told of once, and once more when it is back: what it did not take, the next sums contain.
+    """
+
+    def __init__(self, metrics: Metrics, collector: str, reasons: Reasons) -> None:
         self._metrics, self._exporter = metrics, OTLPMetricExporter()
-        self._resource = _resource(metrics.resource)
+        self._collector, self._reasons = collector, reasons
+        self._resource = sdk_resource(metrics.resource)
         self._started_ns = time.time_ns()
-        self._under_way: asyncio.Future[Any] | None = None
+        self._under_way: asyncio.Future[MetricExportResult] | None = None
+        self._failing = False
 
     async def run(self, every: float) -> None:
-        """Send until cancelled. What a collector does not take is not repeated: the next sums contain it."""
+        """Send until cancelled."""
         while True:
             await asyncio.sleep(every)
-            await asyncio.shield(self._send())
+            await self._send()
 
-    def _send(self) -> asyncio.Future[Any]:
+    async def _send(self) -> None:
         data = metrics_data(self._metrics, self._resource, self._started_ns)
-        self._under_way = asyncio.get_running_loop().run_in_executor(None, self._exporter.export, data)
-        return self._under_way
+        self._under_way = in_daemon(partial(self._exporter.export, data), "metrics export")
+        self._tell(await asyncio.shield(self._under_way))
+
+    def _tell(self, result: MetricExportResult) -> None:
+        failed = result is not MetricExportResult.SUCCESS
+        if failed == self._failing:
+            return
+        self._failing = failed
+        told = {"collector": self._collector}
+        if failed:
+            logger.warning("the collector does not take metrics", extra={**told, "reason": self._reasons.last})
+        else:
+            logger.info("the collector takes metrics again", extra=told)
 
     async def close(self) -> None:
         """Send what is known at the end, within bounds."""
         try:
-            async with asyncio.timeout(_LAST_WORDS):
+            async with asyncio.timeout(FLUSH):
                 if self._under_way is not None:
                     await asyncio.shield(self._under_way)
-                await asyncio.shield(self._send())
+                await self._send()
         except TimeoutError:
-            logger.warning("the last metrics were not sent in time")
+            logger.warning("the last metrics were not sent in time", extra={"collector": self._collector})
         self._exporter.shutdown()  # ends its retries too
 
 
-def _resource(ours: Mapping[str, str]) -> Resource:
-    """Return the resource: what ``OTEL_RESOURCE_ATTRIBUTES`` and ``OTEL_SERVICE_NAME`` say counts more than ours."""
-    return Resource.create({}).merge(Resource(ours)).merge(OTELResourceDetector().detect())
+@contextlib.asynccontextmanager
+async def exporting(metrics: Metrics, endpoint: str, every: float) -> AsyncIterator[None]:
+    """Send the metrics every so many seconds for as long as the context lasts, and once more at its end."""
+    reasons = Reasons()
+    logging.getLogger(metric_exporter.__name__).addFilter(reasons)
+    export = OtlpExport(metrics, shown(endpoint), reasons)
+    logger.info("metrics are exported", extra={"collector": shown(endpoint), "seconds": every})
+    try:
+        async with running(export.run(every), "otlp metrics"):
+            yield
+    finally:
+        await export.close()
 
 
 def metrics_data(metrics: Metrics, resource: Resource, started_ns: int) -> MetricsData:

@@ -1,6 +1,7 @@
 """One supervised connection to Redis on which everything that waits travels together.
 
-redis-py finds, secures and authenticates the connection; then its socket is handed to :class:`~shared.redis_wire.Wire`.
+:class:`~shared.redis_address.RedisAddress` makes a connection of redis-py's, secured and authenticated; then its socket
+is handed to :class:`~shared.redis_wire.Wire`.
 
 Commands are never retried here: a caller knows whether doing it twice does harm, this class does not.
 """
@@ -16,12 +17,10 @@ from collections.abc import Awaitable, Callable
 from typing import Self
 
 import redis.asyncio as redis
-from redis.asyncio.connection import AbstractConnection
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from shared.command_times import CommandTimes
 from shared.errors import RedisError, RedisUnavailable
+from shared.redis_address import RedisAddress
 from shared.redis_wire import Argument, Push, Reply, Wire
 from shared.server_clock import ServerClock
 from shared.tasks import stop_the_process
@@ -39,7 +38,7 @@ class RedisLink:
     """A connection that comes back by itself; an async context manager.
 
     Args:
-        url: ``redis://``, ``rediss://`` or ``unix://`` address, as redis-py takes it.
+        server: where it is, or its ``redis://``, ``rediss://`` or ``unix://`` address.
         name: shown by ``CLIENT LIST``.
         timeout: seconds without an answer after which the connection counts as hung and is replaced.
         prepare: awaited with every new connection before anybody else may use it.
@@ -49,7 +48,7 @@ class RedisLink:
 
     def __init__(
         self,
-        url: str,
+        server: RedisAddress | str,
         *,
         name: str,
         timeout: float = 3.0,
@@ -59,14 +58,7 @@ class RedisLink:
     ) -> None:
         self.timeout = timeout
         self.reconnects = 0
-        self._pool = redis.ConnectionPool.from_url(
-            url,
-            protocol=3,
-            client_name=name,
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            retry=Retry(NoBackoff(), 0),
-        )
+        self._server = RedisAddress(server) if isinstance(server, str) else server
         self._name, self._prepare, self._on_push = name, prepare, on_push
         self._times = times or CommandTimes({})
         self._wire: Wire | None = None
@@ -179,19 +171,16 @@ class RedisLink:
         return round(self.down_for, 1)
 
     async def _connect(self) -> Wire:
-        connection = self._pool.make_connection()  # type: ignore[no-untyped-call]
         wire = Wire(asyncio.get_running_loop(), self._on_push, self._times)
         try:
             async with asyncio.timeout(2 * self.timeout):
-                await _connect(connection)
-                wire.take_over(connection)
+                wire.take_over(await self._server.connect(name=self._name, timeout=self.timeout))
                 for _ in range(_FIRST_PROBES):
                     await self._read_clock(wire)
                 if self._prepare is not None:
                     await self._prepare(wire)
         except BaseException:
             wire.abort()
-            await connection.disconnect(nowait=True)
             raise
         return wire
 
@@ -217,11 +206,3 @@ class RedisLink:
             wire.abort()
         seconds, micros = await reply
         self.clock.take(int(seconds) * 1_000_000 + int(micros), before, time.monotonic())
-
-
-async def _connect(connection: AbstractConnection) -> None:
-    try:
-        await connection.connect()  # type: ignore[no-untyped-call]
-    except RuntimeError as exc:
-        # What uvloop raises when redis-py writes its HELLO to a socket that was reset a moment ago.
-        raise RedisUnavailable(str(exc)) from exc

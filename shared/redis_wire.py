@@ -85,7 +85,7 @@ class Wire(asyncio.Protocol):
         self._reader.feed(data)
         self.last_reply = monotonic()
         try:
-            while (reply := self._reader.gets()) is not False:
+            while self._transport is not None and (reply := self._reader.gets()) is not False:
                 self._dispatch(reply)
         except hiredis.ProtocolError:
             logger.exception("redis sent what is not RESP; the connection is dropped")
@@ -109,6 +109,8 @@ class Wire(asyncio.Protocol):
             self._complain(str(reply))
             if not future.done():
                 future.set_exception(RedisRefused(str(reply)))
+            if str(reply).startswith("READONLY"):
+                self.abort()  # it was demoted: whoever is the master now is found by connecting anew
             return
         self._times.answered(name, self.last_reply - given_at)
         if not future.done():  # else its caller has gone

@@ -11,13 +11,9 @@
 from __future__ import annotations
 
 import logging
-from typing import Final
+from typing import Any, Final
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
 from shared.database import Database
 from shared.errors import DatabaseUnavailable, RealtimeError
@@ -26,6 +22,8 @@ from shared.inbox_settings import InboxSettings
 logger = logging.getLogger(__name__)
 
 VERSION_TABLE: Final = "inbox_alembic_version"
+REVISIONS: Final = ("0001",)  # as in migrations/, oldest first: whoever has to migrate nothing need not load Alembic
+PATIENCE: Final = 3600.0  # s; a migration may rewrite a large table
 _LOCK: Final = 0x76737274  # "vsrt": migrations of one database wait for each other
 
 
@@ -39,20 +37,15 @@ class SchemaTooOld(RealtimeError):
         return f"DATABASE_URL: the schema {found} {self.needed}: run `python -m router.migrate` first"
 
 
-def config(connection: Connection | None = None) -> Config:
+def config(connection: Connection) -> Any:
     """Return Alembic's configuration for a connection."""
+    from alembic.config import Config
+
     made = Config()
     made.set_main_option("script_location", "shared:migrations")
     made.set_main_option("path_separator", "os")
     made.attributes["connection"] = connection
     return made
-
-
-def newest() -> str:
-    """Return the revision that this version needs."""
-    revision = ScriptDirectory.from_config(config()).get_current_head()
-    assert revision is not None
-    return revision
 
 
 async def migrate(database: Database) -> None:
@@ -67,6 +60,8 @@ async def migrate(database: Database) -> None:
 
 async def migrate_down(database: Database, revision: str) -> None:
     """Take the schema back to a revision, or to nothing (``base``): what only the later ones held is lost."""
+    from alembic import command
+
     async with database.writing() as connection:
         await connection.run_sync(lambda sync: command.downgrade(config(sync), revision))
 
@@ -79,35 +74,41 @@ async def prepare_schema(settings: InboxSettings) -> None:
         DatabaseError: the SQLite file cannot be used.
     """
     async with Database.from_settings(settings, "vsrt-schema") as database:
-        if database.is_sqlite:
-            await migrate(database)
-            return
         try:
             async with database.reading() as connection:
                 present = await connection.run_sync(_present)
         except DatabaseUnavailable as exc:
+            if database.is_sqlite:
+                raise
             logger.warning("the inbox's database is away; going on without", extra={"error": str(exc)})
             return
-    if present is None or (present != newest() and _is_ours(present)):
-        raise SchemaTooOld(present, newest())
+        if present is not None and (present == REVISIONS[-1] or present not in REVISIONS):
+            return
+        if not database.is_sqlite:
+            raise SchemaTooOld(present, REVISIONS[-1])
+    url = settings.database_url.get_secret_value()
+    async with Database(url, name="vsrt-migrate", pool_size=1, timeout=PATIENCE) as database:
+        await migrate(database)
 
 
 def _migrate(connection: Connection) -> None:
+    from alembic import command
+
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     present = _present(connection)
-    if present == newest():
+    if present == REVISIONS[-1]:
         return
-    if present is not None and not _is_ours(present):
+    if present is not None and present not in REVISIONS:
         logger.warning("the schema is a later version's; left as it is", extra={"revision": present})
         return
     command.upgrade(config(connection), "head")
-    logger.info("schema migrated", extra={"before": present or "none", "after": newest()})
+    logger.info("schema migrated", extra={"before": present or "none", "after": REVISIONS[-1]})
 
 
 def _present(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
-
-
-def _is_ours(revision: str) -> bool:
-    return revision in {script.revision for script in ScriptDirectory.from_config(config()).walk_revisions()}
+    """Return the schema's revision; None if there is none."""
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    revision: str | None = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608
+    return revision

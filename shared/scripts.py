@@ -3,6 +3,9 @@
 A server that does not know our scripts has started anew, or is a promoted replica: it may have forgotten appends that
 were answered. So the epochs of all hash tags are raised first, and only then are the scripts loaded: no append can come
 in between, and no event id is issued twice.
+
+A master that was demoted and promoted again without a restart does know them. What tells it from one that forgot
+nothing is the run id beside each epoch: it is that of the server that was the master meanwhile.
 """
 
 from __future__ import annotations
@@ -40,8 +43,20 @@ LEASE: Final = _load("lease")
 BURY: Final = _load("bury")
 FORGET_STATES: Final = _load("forget_states")
 TAKE_OFF: Final = _load("take_off")
+QUEUE_TAKE: Final = _load("queue_take")
+QUEUE_SETTLE: Final = _load("queue_settle")
 _RAISE_EPOCH: Final = _load("raise_epoch")
-_ALL: Final = (PUBLISH, REGISTER, CLEAR_NODE, LEASE, BURY, FORGET_STATES, TAKE_OFF)
+_ALL: Final = (
+    PUBLISH,
+    REGISTER,
+    CLEAR_NODE,
+    LEASE,
+    BURY,
+    FORGET_STATES,
+    TAKE_OFF,
+    QUEUE_TAKE,
+    QUEUE_SETTLE,
+)
 NAMES: Final = {script.sha: script.name for script in _ALL}  # by SHA-1
 
 
@@ -52,12 +67,16 @@ class Scripts:
         self._keys = keys
 
     async def prepare(self, wire: Wire) -> None:
-        known = await wire.send(b"SCRIPT", b"EXISTS", *(script.sha for script in _ALL))
-        if not all(known):
-            await self._teach(wire)
+        known, info, *runs = await asyncio.gather(
+            wire.send(b"SCRIPT", b"EXISTS", *(script.sha for script in _ALL)),
+            wire.send(b"INFO", b"server"),
+            *(wire.send(b"HGET", self._keys.seq(tag), b"#run") for tag in TAGS),
+        )
+        run = _run_id(info)
+        if not all(known) or any(raised_for != run.encode() for raised_for in runs):
+            await self._teach(wire, run)
 
-    async def _teach(self, to: Wire | RedisLink) -> None:
-        run = _run_id(await to.send(b"INFO", b"server"))
+    async def _teach(self, to: Wire | RedisLink, run: str) -> None:
         await asyncio.gather(*(to.send(b"EVAL", _RAISE_EPOCH.source, 1, self._keys.seq(tag), run) for tag in TAGS))
         await asyncio.gather(*(to.send(b"SCRIPT", b"LOAD", script.source) for script in _ALL))
 
@@ -79,7 +98,7 @@ class Scripts:
         if not any(_is_unknown(future) for future in futures):
             return [future.result() for future in futures]
         # A refused call has done nothing, so that asking again is no repetition.
-        await self._teach(link)
+        await self._teach(link, _run_id(await link.send(b"INFO", b"server")))
         again = [link.send(*c) if _is_unknown(f) else f for c, f in zip(commands, futures, strict=True)]
         await _all_done(again)
         return [future.result() for future in again]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shared import process
 from shared.caretaker import Caretaker
@@ -13,6 +13,7 @@ from shared.http_times import HttpTimes
 from shared.loop_lag import LoopLag
 from shared.metrics import COMMAND, LATENCY, REQUEST, Distributions, Metrics, Values, counter, gauge, histogram
 from shared.redis_link import RedisLink
+from shared.tracing import SpanCounts
 from shared.version import VERSION
 
 
@@ -22,6 +23,7 @@ class Sources:
 
     Attributes:
         links: the connections to Redis by what they are for; ``commands`` is one of them.
+        spans: of traces, if any are exported.
     """
 
     links: Mapping[str, RedisLink]
@@ -29,6 +31,7 @@ class Sources:
     requests: HttpTimes
     caretaker: Caretaker
     loop_lag: LoopLag
+    spans: SpanCounts = field(default_factory=SpanCounts)
 
 
 def resource(service: str, instance: str) -> dict[str, str]:
@@ -111,6 +114,18 @@ class ServiceMetrics(Metrics):
     @counter("vsrt.cluster.dead_nodes", "{node}", "Nodes whose lease lapsed and that this process cleared away.")
     def dead_nodes(self) -> Values:
         return self._sources.caretaker.nodes_cleared
+
+    # --- traces
+
+    @counter(
+        "vsrt.traces.spans",
+        "{span}",
+        "Spans, by what became of them: exported, dropped (no room to wait), failed (the collector took them not).",
+        "outcome",
+    )
+    def trace_spans(self) -> Values:
+        counts = self._sources.spans
+        return {"exported": counts.exported, "dropped": counts.dropped, "failed": counts.failed}
 
     # --- the process
 

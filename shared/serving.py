@@ -41,7 +41,6 @@ def server_config(app: Any, *, trusted_proxies: Sequence[str] = (), **more: Any)
     """
     return uvicorn.Config(
         app,
-        http=DeadlineProtocol,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -49,7 +48,7 @@ def server_config(app: Any, *, trusted_proxies: Sequence[str] = (), **more: Any)
         forwarded_allow_ips=list(trusted_proxies),
         lifespan="off",
         timeout_graceful_shutdown=_GRACE,
-        **more,
+        **{"http": DeadlineProtocol, **more},
     )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -16,6 +18,7 @@ from shared.inbox_settings import InboxSettings
 HMAC_ALGORITHMS = ("HS256", "HS384", "HS512")
 PUBLIC_KEY_ALGORITHMS = ("RS256", "RS384", "RS512", "ES256", "ES384", "ES512")
 SECRET_MIN_BYTES = 32
+SENTINEL_PORT = 26379
 
 
 def _split(name: str, value: Any) -> Any:
@@ -76,6 +79,34 @@ def _readable_address(url: str) -> str:
     return url
 
 
+def _host_and_port(text: str) -> tuple[str, int]:
+    """Read ``host``, ``host:port`` or ``[::1]:port``; the port is a Sentinel's unless given."""
+    parts = urlsplit(f"//{text}")
+    if not parts.hostname or parts.path or parts.username:
+        raise ValueError
+    return parts.hostname, parts.port or SENTINEL_PORT
+
+
+def _sentinels(addresses: list[str]) -> list[str]:
+    for address in addresses:
+        try:
+            _host_and_port(address)
+        except ValueError:
+            raise ValueError(f"{address!r} is not host:port") from None
+    return addresses
+
+
+def _readable_file(path: Path) -> Path:
+    try:
+        path.open("rb").close()
+    except OSError as exc:
+        raise ValueError(f"{path} cannot be read: {exc.strerror}") from exc
+    return path
+
+
+ReadableFile = Annotated[Path, AfterValidator(_readable_file)]
+
+
 def _upper(value: Any) -> Any:
     return value.upper() if isinstance(value, str) else value
 
@@ -87,6 +118,30 @@ class CommonSettings(InboxSettings, CsvSettings):
 
     redis_url: Annotated[str, AfterValidator(_readable_address)] = Field(
         "redis://127.0.0.1:6379/0", pattern=r"^(redis|rediss|unix)://", description="Redis or Valkey, 7.0 or later."
+    )
+    redis_username: str | None = Field(
+        None, description="User of the server's access list (ACL), if it is not in `REDIS_URL`."
+    )
+    redis_password: SecretStr | None = Field(
+        None, description="Its password, if it is not in `REDIS_URL`: any characters, written as they are."
+    )
+    redis_ca_file: ReadableFile | None = Field(
+        None, description="Certificates (PEM) of who signed the server's, for `rediss://`. Default: the system's."
+    )
+    redis_cert_file: ReadableFile | None = Field(
+        None, description="Our own certificate (PEM), if the server asks for one (`tls-auth-clients`)."
+    )
+    redis_key_file: ReadableFile | None = Field(None, description="The key (PEM) of that certificate.")
+    redis_sentinels: Annotated[CsvList, AfterValidator(_sentinels)] = Field(
+        default_factory=list,
+        description="Sentinels, `host:port`, comma-separated. If set, they are asked where the master is: host and "
+        "port of `REDIS_URL` do not count then; `rediss://` holds for the Sentinels too.",
+    )
+    redis_sentinel_master: str = Field(
+        "mymaster", min_length=1, description="The name under which the Sentinels watch the master."
+    )
+    redis_sentinel_password: SecretStr | None = Field(
+        None, description="The Sentinels' own password, if they have one."
     )
     redis_prefix: str = Field(
         "vsrt", pattern=r"^[A-Za-z0-9_.-]{1,32}$", description="Begins every key and channel; one per cluster."
@@ -148,6 +203,30 @@ class CommonSettings(InboxSettings, CsvSettings):
         if given and self.algorithm not in allowed:
             raise ValueError(f"JWT_ALGORITHM {self.algorithm} does not go with {given[0]}: {', '.join(allowed)}")
         return self
+
+    @model_validator(mode="after")
+    def _one_way_to_redis(self) -> Self:
+        url = urlsplit(self.redis_url)
+        for name, given, twice in (
+            ("USERNAME", self.redis_username, url.username),
+            ("PASSWORD", self.redis_password, url.password),
+        ):
+            if given is not None and twice:
+                raise ValueError(f"REDIS_{name} is set, and REDIS_URL has one too: choose one")
+        if self.redis_username is not None and self.redis_password is None and not url.password:
+            raise ValueError("REDIS_USERNAME is set without REDIS_PASSWORD")
+        files = (self.redis_ca_file, self.redis_cert_file, self.redis_key_file)
+        if any(files) and url.scheme != "rediss":
+            raise ValueError("REDIS_CA_FILE, REDIS_CERT_FILE and REDIS_KEY_FILE go with a REDIS_URL of rediss:// only")
+        if (self.redis_cert_file is None) != (self.redis_key_file is None):
+            raise ValueError("REDIS_CERT_FILE and REDIS_KEY_FILE belong together: set both, or neither")
+        if self.redis_sentinels and url.scheme == "unix":
+            raise ValueError("REDIS_SENTINELS tell host and port: REDIS_URL cannot be unix://")
+        return self
+
+    @property
+    def sentinels(self) -> list[tuple[str, int]]:
+        return [_host_and_port(address) for address in self.redis_sentinels]
 
     @property
     def has_jwt(self) -> bool:

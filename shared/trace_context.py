@@ -6,20 +6,21 @@ leaks nowhere. What comes by the bus has no such task: whoever logs there names 
 
 from __future__ import annotations
 
+import logging
 import random
 import re
 from contextvars import ContextVar
-from typing import Final
+from typing import Any, Final
 
 from opentelemetry import trace
 
-_TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _current: ContextVar[str] = ContextVar("traceparent", default="")
 
 
 def traceparent(header: str | None) -> str:
     """Return the caller's W3C ``traceparent``, or a fresh one."""
-    if header is not None and _TRACEPARENT.fullmatch(header):
+    if header is not None and TRACEPARENT.fullmatch(header):
         return header
     return f"00-{random.getrandbits(128) or 1:032x}-{random.getrandbits(64) or 1:016x}-00"  # names, no secrets
 
@@ -46,4 +47,16 @@ def current_ids() -> tuple[str, str] | None:
 
 def ids_of(text: str) -> tuple[str, str] | None:
     """Return the trace id and span id of a ``traceparent``; None for what is none."""
-    return (text[3:35], text[36:52]) if _TRACEPARENT.fullmatch(text) else None
+    return (text[3:35], text[36:52]) if TRACEPARENT.fullmatch(text) else None
+
+
+def add_ids(fields: dict[str, Any]) -> None:
+    """Add the ids of the work at hand to a line's fields, unless these name a trace of their own."""
+    ids = current_ids()
+    if ids is not None and fields.setdefault("trace_id", ids[0]) == ids[0]:
+        fields.setdefault("span_id", ids[1])
+
+
+def mark(record: logging.LogRecord) -> None:
+    """Write on a record to which work it belongs, before it is made a line outside of it."""
+    add_ids(vars(record))

@@ -43,6 +43,7 @@ def has_chinese_font() -> bool:
 
 
 REDIS = command("redis-server", "redis-server")  # the oldest server we promise to run on
+POSTGRES = Package("postgresql", lambda: any(Path("/usr/lib/postgresql").glob("*/bin/initdb")))
 PROMETHEUS = command("promtool", "prometheus")
 PROXIES = (command("nginx", "nginx-light"), command("haproxy", "haproxy"))
 BROWSER = (
@@ -94,13 +95,17 @@ SUITES: dict[str, Suite] = {
     "sdk": pytest("tests/sdk"),
     "cli": pytest("tests/cli"),
     "integration": pytest("tests/integration"),
+    "chart": pytest("tests/chart"),
+    "inbox": pytest("tests/inbox", needs=(POSTGRES,)),
     "monitoring": pytest("tests/monitoring", needs=(PROMETHEUS,)),
     "faults": pytest("tests/faults"),
+    "load": pytest("tests/load"),
     "redis 7.0": pytest(
         "tests/shared",
         "tests/integration/test_redis_faults.py",
         "tests/integration/test_forgetful_redis.py",
         "tests/integration/test_states.py",
+        "tests/integration/test_redis_user.py",
         needs=(REDIS,),
         TEST_REDIS="redis-server",
     ),

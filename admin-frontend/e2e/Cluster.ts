@@ -104,21 +104,43 @@ export class Cluster {
     return this.#post('notifications/batch', { items });
   }
 
+  /** Publish something whose trace is sampled, and return the trace's id. */
+  async publishTraced(update: Update): Promise<string> {
+    const traceId = randomUUID().replaceAll('-', '');
+    await this.#post('notifications', update, { traceparent: `00-${traceId}-00f067aa0ba902b7-01` });
+    return traceId;
+  }
+
+  /** The names of a trace's spans, as far as they have come. */
+  async spans(traceId: string): Promise<string[]> {
+    return (await this.#command('spans', traceId)) as string[];
+  }
+
   /** A system message to all admins. */
   announce(message: string, level = 'info'): Promise<unknown> {
     return this.publish({ type: 'system_message', message, level });
   }
 
+  /** End all connections of somebody, as an administrator of the cluster does: the token they stand on is refused. */
+  endConnections(user: string): Promise<unknown> {
+    return this.#call('DELETE', `users/${user}/connections`);
+  }
+
+  #post(path: string, body: unknown, headers: Record<string, string> = {}): Promise<unknown> {
+    return this.#call('POST', path, body, headers);
+  }
+
   /** Tried again while Redis is away, under one key, as producers do. */
-  async #post(path: string, body: unknown): Promise<unknown> {
+  async #call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<unknown> {
     const request = {
-      method: 'POST',
+      method,
       headers: {
+        ...headers,
         Authorization: `Bearer ${this.places.api_key}`,
         'Content-Type': 'application/json',
         'Idempotency-Key': randomUUID(),
       },
-      body: JSON.stringify(body),
+      ...(body !== undefined && { body: JSON.stringify(body) }),
     };
     for (let triesLeft = TRIES; ; triesLeft -= 1) {
       const answer = await fetch(`${this.places.router_url}/api/v1/${path}`, request);

@@ -6,6 +6,7 @@ test('another app installs the package, is checked and built with it, and works 
   cluster,
   watch,
 }) => {
+  test.slow(); // npm, TypeScript and Vite have their own pace
   const app = await OtherApp.create();
   try {
     await app.typeCheck();

@@ -35,7 +35,8 @@ const SHOTS = [
   ['busy-narrow', { viewport: NARROW }, muted],
   ['busy-narrow-dark-en', { viewport: NARROW, scheme: 'dark', locale: 'en' }, muted],
   ['busy-tablet', { viewport: { width: 820, height: 1180 }, scheme: 'dark' }, muted],
-  ['nodes', { viewport: { width: 1440, height: 1800 } }, muted],
+  ['nodes', {}, nodes],
+  ['nodes-narrow-dark-en', { viewport: NARROW, scheme: 'dark', locale: 'en' }, nodes],
   ['toasts', {}, toasts],
   ['toasts-narrow-dark', { viewport: NARROW, scheme: 'dark', locale: 'en' }, toasts],
   ['empty', {}, empty],
@@ -54,14 +55,17 @@ const SHOTS = [
   ['waiting', {}, waiting],
   ['waiting-narrow-dark-en', { viewport: NARROW, scheme: 'dark', locale: 'en' }, waiting],
   ['offline', { scheme: 'dark', locale: 'en' }, offline],
-  ['token-refused', {}, tokenRefused],
+  ['token-needed', {}, tokenNeeded],
+  ['token-needed-narrow-dark-en', { viewport: NARROW, scheme: 'dark', locale: 'en' }, tokenNeeded],
+  ['token-put-off', { locale: 'en' }, tokenPutOff],
+  ['token-expires-soon', { lifetime: '4m' }, muted],
   ['no-network', { locale: 'en' }, noNetwork],
   ['server-gone-dark', { scheme: 'dark' }, serverGone],
 ];
 
 async function main(wanted) {
   mkdirSync(OUT, { recursive: true });
-  const token = process.env.TOKEN ?? mint('admin', '1', '--username', '王芳', '--scope', 'publish');
+  const token = process.env.TOKEN ?? administrator();
   const vite = await createServer({ root: FRONT, server: { port: 0, host: '127.0.0.1' }, logLevel: 'silent' });
   await vite.listen();
   const url = vite.resolvedUrls.local[0];
@@ -74,7 +78,7 @@ async function main(wanted) {
   try {
     for (const [name, looks, act] of SHOTS) {
       if (wanted.length === 0 || wanted.some((part) => name.includes(part)))
-        await shoot(browser, { name, looks, act, url, token });
+        await shoot(browser, { name, looks, act, url, token: looks.lifetime ? administrator(looks.lifetime) : token });
     }
   } finally {
     await stopTraffic();
@@ -114,6 +118,10 @@ async function people(url) {
   };
 }
 
+function administrator(lifetime = '1h') {
+  return mint('admin', '1', '--username', '王芳', '--scope', 'publish', '--expires', lifetime);
+}
+
 function mint(kind, user, ...options) {
   const own = fileURLToPath(new URL('../../.venv/bin/videosite-realtime', import.meta.url));
   const command = existsSync(own) ? own : 'videosite-realtime';
@@ -137,6 +145,12 @@ async function muted({ page, before }) {
   await page.evaluate(() => globalThis.scrollTo(0, 0));
   await page.mouse.move(1, 1);
   await page.waitForTimeout(6000); // for the counters to have a past
+}
+
+async function nodes(at) {
+  await muted(at);
+  if (at.before) return;
+  await at.page.getByRole('region', { name: /^(节点|Nodes)$/ }).scrollIntoViewIfNeeded();
 }
 
 async function toasts({ page, token, before }) {
@@ -168,6 +182,7 @@ async function bell({ page, before }) {
   await page.getByRole('button', { name: /^(通知，|Notifications,)/ }).click();
   const panel = page.getByRole('dialog');
   await panel.getByRole('listitem').nth(1).getByRole('button').first().press('Enter');
+  await page.mouse.move(1, 1);
   await page.waitForTimeout(500);
 }
 
@@ -238,15 +253,22 @@ async function offline({ page, before }) {
   await page.routeWebSocket(SOCKET, (socket) => socket.close({ code: 1011 }));
 }
 
-async function tokenRefused({ page, before }) {
+async function tokenNeeded({ page, before }) {
   if (before)
     await page.routeWebSocket(SOCKET, (socket) => socket.close({ code: 4401, reason: 'the token has expired' }));
+}
+
+async function tokenPutOff(at) {
+  await tokenNeeded(at);
+  if (at.before) return;
+  await at.page.keyboard.press('Escape');
+  await at.page.getByRole('dialog').waitFor({ state: 'hidden' });
 }
 
 async function noNetwork({ page, context, before }) {
   if (before) return;
   await context.setOffline(true);
-  await page.waitForTimeout(1500);
+  await page.getByText(/^(网络已断开|No network)$/).waitFor();
 }
 
 async function serverGone({ page, before }) {

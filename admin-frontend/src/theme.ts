@@ -89,6 +89,7 @@ export function themeFor(mode: ThemeMode, motion: boolean): ThemeConfig {
         dangerShadow: 'none',
         fontWeight: 500,
       },
+      Badge: { colorTextLightSolid: palette.panel }, // white is too light on the dark palette's red
       Segmented: { trackPadding: 3, itemSelectedColor: palette.text, itemColor: palette.secondary },
       Alert: {
         colorWarningBg: palette.warningGround,

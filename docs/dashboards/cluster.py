@@ -136,6 +136,31 @@ def _routers() -> list[Panel]:
     ]  # fmt: skip
 
 
+def _queue() -> list[Panel]:
+    return [
+        lines("Lag", "Age of the oldest message that waits for a router: 0, or a moment, as long as one reads.",
+              Query(f"max(vsrt_router_queue_lag_seconds{{{HERE}}})", "oldest"),
+              unit=SECONDS, width=6, limits=(10, 60), alerts=["VsrtQueueLag"]),
+        lines("Messages in the queue", "Pending ones were taken by a router and are not published yet.",
+              Query(f"max by (state) (vsrt_router_queue_entries{{{HERE}}})", "{{state}}"),
+              width=6, stacked=True, alerts=["VsrtQueueLag", "VsrtQueueOverflow"]),
+        lines("Taken and published", "Taken more often than published: batches had to be tried again.",
+              Query(f"sum(rate(vsrt_router_queue_read_total{{{HERE}}}{_RATE}))", "taken"),
+              Query(f"sum(rate(vsrt_router_queue_accepted_total{{{HERE}}}{_RATE}))", "published"),
+              unit=PER_SECOND, width=6),
+        lines("Set aside, by reason", "Messages that cannot be published, and those given up: the queue was too long.",
+              Query(f"sum by (reason) (rate(vsrt_router_queue_set_aside_total{{{HERE}}}{_RATE}))", "{{reason}}"),
+              Query(f"sum(rate(vsrt_router_queue_given_up_total{{{HERE}}}{_RATE}))", "given up"),
+              unit=PER_SECOND, width=6, alerts=["VsrtQueueSetAside", "VsrtQueueOverflow"]),
+        states("Who reads", "One router at a time; another follows within seconds.",
+               Query(f"max by (instance) (vsrt_router_queue_turn{{{HERE}}})", "{{instance}}"),
+               {0: ("waits", "blue"), 1: ("reads", "green")}, width=12, alerts=["VsrtQueueLag"]),
+        lines("Tried again, by why", "Times Redis did not answer or refused when the queue was read or published from.",
+              Query(f"sum by (reason) (rate(vsrt_router_queue_failures_total{{{HERE}}}{_RATE}))", "{{reason}}"),
+              unit=PER_SECOND, width=12, alerts=["VsrtQueueLag", "VsrtRedisAway"]),
+    ]  # fmt: skip
+
+
 def _redis() -> list[Panel]:
     jobs = f'job=~"vsrt-node|vsrt-router",{HERE}'
     command = "db_operation_name, db_stored_procedure_name"
@@ -163,6 +188,28 @@ def _redis() -> list[Panel]:
               unit=SECONDS, width=6, least=None, alerts=["VsrtClockSkew"]),
         lines("Memory of all processes", "Resident memory; a connection costs some 5 KiB.",
               Query(f"sum by (job) (process_memory_usage_bytes{{{jobs}}})", "{{job}}"), unit=BYTES, width=6),
+        lines("Traces", "Spans per second, by what became of them: dropped found no room to wait for the collector, "
+              "failed was not taken by it.",
+              Query(f"sum by (outcome) (rate(vsrt_traces_spans_total{{{HERE}}}{_RATE}))", "{{outcome}}"),
+              unit=OPS, width=24),
+    ]  # fmt: skip
+
+
+def _inbox() -> list[Panel]:
+    return [
+        lines("Archived", "Events per second that reached the inbox's database, or did not.",
+              Query(f"sum by (outcome) (rate(vsrt_inbox_events_total{{{HERE}}}{_RATE}))", "{{outcome}}"),
+              unit=PER_SECOND, alerts=["VsrtInboxEventsLost"]),
+        lines("Archive lag", "From publish to commit, of the oldest event of each router's last batch.",
+              Query(f"vsrt_inbox_lag_seconds{{{HERE}}}", "{{instance}}"), unit=SECONDS),
+        states("Inbox database", "Whether it takes what waits for it. While it does not, everything else goes on.",
+               Query(f"max by (instance) (vsrt_inbox_database_away{{{HERE}}})", "{{instance}}"),
+               {0: ("takes all", "green"), 1: ("away", "red")}, width=8, alerts=["VsrtInboxDatabaseAway"]),
+        lines("Batches not taken", "Tried again until they are.",
+              Query(f"sum by (instance) (rate(vsrt_inbox_failures_total{{{HERE}}}{_RATE}))", "{{instance}}"),
+              unit=PER_SECOND, width=8, alerts=["VsrtInboxDatabaseAway"]),
+        lines("Removed", "Notifications that were over, or older than INBOX_RETENTION_DAYS.",
+              Query(f"sum(rate(vsrt_inbox_removed_total{{{HERE}}}{_RATE}))", "removed"), unit=PER_SECOND, width=8),
     ]  # fmt: skip
 
 
@@ -177,6 +224,8 @@ def cluster() -> str:
             ("Messages", _messages()),
             ("Signs of trouble", _trouble()),
             ("Routers", _routers()),
+            ("The queue", _queue()),
             ("Redis and the registry", _redis()),
+            ("Inbox", _inbox()),
         ],
     )

@@ -56,6 +56,7 @@ def _connections() -> list[Panel]:
               Query(f"vsrt_node_connections{{{NODE}}}", "{{instance}} {{kind}}")),
         lines("Opened", "Connections welcomed per second.",
               Query(f"sum by (instance) (rate(vsrt_node_opened_connections_total{{{NODE}}}{_RATE}))", "{{instance}}"),
+              Query(f"sum(rate(vsrt_node_opened_streams_total{{{NODE}}}{_RATE}))", "event streams among them"),
               unit=PER_SECOND, alerts=["VsrtReconnectStorm"]),
         lines("Closed, by code", "What each code means is told in docs/troubleshooting.md.",
               Query(f"sum by (code) (rate(vsrt_node_closed_connections_total{{{NODE}}}{_RATE}))", "{{code}}"),
@@ -70,6 +71,9 @@ def _connections() -> list[Panel]:
         lines("Refused, by reason", "Handshakes that ended with a close code.",
               Query(f"sum by (code, reason) (rate(vsrt_node_refused_connections_total{{{NODE}}}{_RATE}))",
                     "{{code}} {{reason}}"), unit=PER_SECOND),
+        lines("Polls", "Calls of clients without a connection, by what they brought; refused: too many of one user.",
+              Query(f"sum by (outcome) (rate(vsrt_node_polls_total{{{NODE}}}{_RATE}))", "{{outcome}}"),
+              unit=PER_SECOND, stacked=True),
     ]  # fmt: skip
 
 
@@ -77,14 +81,17 @@ def _messages() -> list[Panel]:
     return [
         lines("Messages from the bus", "For somebody here, whatever the number of sockets.",
               Query(f"sum by (audience) (rate(messaging_client_consumed_messages_total{{{NODE}}}{_RATE}))",
-                    "{{audience}}"), unit=PER_SECOND, stacked=True),
+                    "{{audience}}"), unit=PER_SECOND, stacked=True, width=6),
         lines("Socket writes", "As the bus brought them, and from history.",
               Query(f"sum by (audience) (rate(vsrt_node_delivered_messages_total{{{NODE}}}{_RATE}))", "{{audience}}"),
               Query(f"sum(rate(vsrt_node_caught_up_messages_total{{{NODE}}}{_RATE}))", "from history"),
-              unit=PER_SECOND, stacked=True),
+              unit=PER_SECOND, stacked=True, width=6),
         lines("Not written, by reason", "repeated, stale, expired, conflated.",
               Query(f"sum by (reason) (rate(vsrt_node_dropped_messages_total{{{NODE}}}{_RATE}))", "{{reason}}"),
-              unit=PER_SECOND),
+              unit=PER_SECOND, width=6),
+        lines("Acknowledgements", "What browsers said of sampled messages they were asked about.",
+              Query(f"sum by (outcome) (rate(vsrt_node_acknowledgements_total{{{NODE}}}{_RATE}))", "{{outcome}}"),
+              unit=PER_SECOND, width=6),
     ]  # fmt: skip
 
 
@@ -149,8 +156,9 @@ def _process() -> list[Panel]:
               Query(f"sum by (instance, cpython_gc_generation) "
                     f"(increase(cpython_gc_collections_total{{{_HERE}}}{_RATE}))",
                     "{{instance}} generation {{cpython_gc_generation}}")),
-        lines("HTTP requests, p99", "Polling clients, the page, probes and scrapes.",
-              *percentiles(f"http_server_request_duration_seconds_bucket{{{_HERE}}}", "http_route", of=(0.99,)),
+        lines("HTTP requests, p99", "The page, probes and scrapes, the inbox; not those that may wait for events.",
+              *percentiles(f'http_server_request_duration_seconds_bucket{{{_HERE},http_route!~"/api/v1/events.*"}}',
+                           "http_route", of=(0.99,)),
               unit=SECONDS),
     ]  # fmt: skip
 

@@ -31,7 +31,9 @@
 -- of what a message costs.
 
 local FIRST_KEY, FIRST_ARG = 5, 7
-local call, format, gmatch, match, sub = redis.call, string.format, string.gmatch, string.match, string.sub
+local ODD, TRACEPARENT = '13579bdf', 55  -- the last digit of a sampled traceparent, and its length
+local call, find, format, gmatch = redis.call, string.find, string.format, string.gmatch
+local match, sub = string.match, string.sub
 
 local clock = call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -53,7 +55,7 @@ do
     if not operation then
       operation = {
         key = key, digest = digest, ttl = tonumber(ARGV[a + 2]), fresh = ARGV[a + 3] == '1', origin = ARGV[a + 4],
-        done = {},
+        trace = find(ODD, sub(ARGV[a + 4], -1), 1, true) and sub(ARGV[a + 4], -TRACEPARENT), done = {},
       }
       operations[key] = operation
     elseif operation.digest ~= digest then
@@ -278,6 +280,11 @@ local function append(message, state)
     -- Which state it ends: whoever reads it here must not show a value that is still on its way on the bus.
     entry[#entry + 1] = 's'
     entry[#entry + 1] = state
+  end
+  if message.operation.trace then
+    -- It is sampled: a node that has to read it here goes on with its trace.
+    entry[#entry + 1] = 't'
+    entry[#entry + 1] = message.operation.trace
   end
   if not same_epoch then
     -- The first of its epoch names the one before it: what came between, and was forgotten, is seen to be missing.

@@ -49,3 +49,34 @@ async def test_the_environments_word_goes_before_our_opinions_but_not_before_wha
     assert part.environment["JWT_ALGORITHM"] == "HS256"
     assert "JWT_PUBLIC_KEY" not in part.environment, "a cluster takes one kind of key"
     assert part.grace > 9, "a drain is not cut off"
+
+
+async def test_all_parts_send_all_their_traces_to_our_receiver(client):
+    plan = planning.make(Options(), {})
+    parts = [
+        *planning.node_parts(plan, "redis://r", {}, client),
+        *planning.router_parts(plan, "redis://r", {}, client),
+        planning.demo_part(plan, {}),
+    ]
+    for part in parts:
+        assert part.environment["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] == f"{plan.traces_url}/v1/traces"
+        assert "OTEL_EXPORTER_OTLP_ENDPOINT" not in part.environment, "it would be the metrics' too"
+        assert part.environment["OTEL_TRACES_SAMPLER"] == "parentbased_always_on"
+    assert planning.receiver_part(plan, {}, client).command[-1] == str(plan.traces_port)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"},
+        {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://collector:4318/v1/traces"},
+        {"OTEL_TRACES_EXPORTER": "none"},
+        {"OTEL_SDK_DISABLED": "True"},
+    ],
+    ids=lambda said: next(iter(said)),
+)
+async def test_what_the_environment_says_of_traces_counts(client, said):
+    plan = planning.make(Options(), said)
+    assert plan.traces_url == ""
+    [part] = planning.router_parts(plan, "redis://r", said, client)
+    assert {name: value for name, value in part.environment.items() if name.startswith("OTEL_")} == said

@@ -138,7 +138,9 @@ def test_it_runs_everything_tells_how_to_look_and_stops_in_order(up):
     local = json.loads(cluster.local_file.read_text())
     assert local["management_urls"].keys() == {"node-1", "node-2"}
     assert local["management_urls"]["node-1"].endswith(str(cluster.router_port + 10))
+    assert _answers(local["traces_url"])
     told = "".join(cluster.lines)
+    assert "videosite-realtime trace last" in told
     assert "2 nodes, 1 router" in told
     assert local["node_url"] in told
     assert "videosite-realtime tail --admin" in told
@@ -153,6 +155,7 @@ def test_it_runs_everything_tells_how_to_look_and_stops_in_order(up):
     assert sorted(left[1:]) == ["node-1", "node-2"]
     assert not cluster.local_file.exists()
     assert not _answers(local["redis_url"])
+    assert not _answers(local["traces_url"])
 
 
 def test_the_other_commands_find_it(up, command, secret):
@@ -244,6 +247,10 @@ def test_the_real_cluster_carries_a_message_from_send_to_tail_and_stops_within_b
         message = json.loads(tail.stdout.readline())
         assert (message["id"], message["message"]) == (receipt["id"], "维护")
         assert json.loads(command("stats", "--json-output").stdout)["nodes"][0]["state"] == "up"
+        trace = command("trace", receipt["trace_id"], "--wait", "10").output
+        hops = [line.split()[0] for line in trace.splitlines() if "━" in line]
+        assert hops[:2] == ["router-1", "router-1"]
+        assert hops[2:] in (["node-1"], ["node-2"])
         begun = time.monotonic()
         cluster.process.send_signal(signal.SIGINT)
         assert cluster.end() == (0, "")
@@ -275,8 +282,8 @@ def _bindable(port: int) -> bool:
         return True
 
 
-def _answers(redis_url: str) -> bool:
-    port = int(redis_url.rpartition(":")[2].partition("/")[0])
+def _answers(url: str) -> bool:
+    port = int(url.rpartition(":")[2].partition("/")[0])
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 

@@ -12,7 +12,9 @@ import pytest_asyncio
 from shared.database import Database
 from shared.schema import migrate
 from tests.shared.fixtures import keys, link, scripts
+from tests.support.cluster import Cluster
 from tests.support.postgres import PostgresServer
+from tests.support.redis_server import RedisServer
 
 __all__ = ["keys", "link", "scripts"]
 
@@ -62,3 +64,22 @@ async def database_url(request: pytest.FixtureRequest, postgres: PostgresServer,
 async def database(database_url: str) -> AsyncIterator[Database]:
     async with Database(database_url, name="tests", pool_size=10, timeout=20) as database:
         yield database
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["sqlite", "postgresql"])
+async def cluster(
+    request: pytest.FixtureRequest,
+    redis_server: RedisServer,
+    postgres: PostgresServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[Cluster]:
+    """Two nodes and a router with an inbox. None of them may have had anything to complain about."""
+    directory = tmp_path_factory.mktemp("cluster")
+    url = f"sqlite:///{directory}/inbox.db" if request.param == "sqlite" else await postgres.new_database()
+    cluster = Cluster(redis_server, directory, DATABASE_URL=url)
+    try:
+        await cluster.start(nodes=2, routers=1)
+        yield cluster
+    finally:
+        await cluster.close()
+    assert cluster.complaints() == []

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import sqlite3
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from typing import Any
 
+import asyncpg
 from sqlalchemy import select
 
 from node.inbox_view import View
@@ -56,3 +59,21 @@ async def spans(database: Database, audience: str) -> list[tuple[Position, int]]
     async with database.reading() as connection:
         found = select(Span.epoch, Span.n, Span.unread).where(Span.audience == audience)
         return sorted((Position(epoch, n), unread) for epoch, n, unread in await connection.execute(found))
+
+
+@asynccontextmanager
+async def locked(url: str) -> AsyncIterator[None]:
+    """Hold the table, or the file, as somebody who repairs something by hand might."""
+    if url.startswith("sqlite"):
+        connection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+        connection.execute("BEGIN EXCLUSIVE")
+        yield
+        connection.close()
+        return
+    holder = await asyncpg.connect(url)
+    transaction = holder.transaction()
+    await transaction.start()
+    await holder.execute("LOCK TABLE inbox_notification, inbox_reader")
+    yield
+    await transaction.rollback()
+    await holder.close()

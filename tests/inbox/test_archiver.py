@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import asyncpg
 import pytest
 
 import router.turn
@@ -21,7 +19,7 @@ from shared.keys import SHARED_TAG, TAGS, Keys
 from shared.redis_link import RedisLink
 from shared.scripts import Scripts
 from shared.tasks import running
-from tests.inbox.shelf import rows
+from tests.inbox.shelf import locked, rows
 from tests.shared.press import Item, Press
 from tests.support.postgres import PostgresServer
 from tests.support.waiting import until, until_equal
@@ -241,21 +239,3 @@ async def test_a_database_that_does_not_let_us_write_is_given_up_and_asked_again
             await until(lambda: counts.failures > 1)
         await until_equal(lambda: counts.archived + counts.repeated, 2)
         assert len(await rows(database, "user:bob")) == 2
-
-
-@asynccontextmanager
-async def locked(url: str) -> AsyncIterator[None]:
-    """Hold the table, or the file, as somebody who repairs something by hand might."""
-    if url.startswith("sqlite"):
-        connection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
-        connection.execute("BEGIN EXCLUSIVE")
-        yield
-        connection.close()
-        return
-    holder = await asyncpg.connect(url)
-    transaction = holder.transaction()
-    await transaction.start()
-    await holder.execute("LOCK TABLE inbox_notification")
-    yield
-    await transaction.rollback()
-    await holder.close()

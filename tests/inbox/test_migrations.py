@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
 from router.settings import RouterSettings
 from shared.database import Database
 from shared.errors import DatabaseUnavailable
 from shared.inbox_tables import Base
-from shared.schema import VERSION_TABLE, SchemaTooOld, migrate, migrate_down, newest, prepare_schema
+from shared.schema import REVISIONS, VERSION_TABLE, SchemaTooOld, config, migrate, migrate_down, prepare_schema
 from tests.support.ports import LOOPBACK, free_port
 from tests.support.postgres import PostgresServer
 
@@ -72,6 +73,12 @@ async def test_the_migrations_make_the_indexes_that_the_code_knows(database: Dat
         assert await connection.run_sync(indexes) == migrated
 
 
+async def test_the_revisions_that_the_code_knows_are_those_of_the_migrations(database: Database):
+    async with database.reading() as connection:
+        scripts = await connection.run_sync(lambda sync: ScriptDirectory.from_config(config(sync)))
+    assert tuple(script.revision for script in scripts.walk_revisions())[::-1] == REVISIONS
+
+
 async def test_migrating_at_once_is_migrating_once(empty_url: str):
     async with Database(empty_url, name="tests", timeout=20) as database:
         await asyncio.gather(*(migrate(database) for _ in range(4)))
@@ -85,7 +92,7 @@ async def test_the_command_migrates_and_may_be_repeated(empty_url: str):
         _, errors = await command.communicate()
         assert command.returncode == 0, errors.decode()
     async with Database(empty_url, name="tests") as database, database.reading() as connection:
-        assert (await connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}"))).scalar() == newest()
+        assert (await connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}"))).scalar() == REVISIONS[-1]
 
 
 async def test_sqlite_is_brought_up_to_date_by_whoever_starts_first(tmp_path: Path):

@@ -7,9 +7,11 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import pytest
+
 from tests.support.cluster import Cluster, Node
 from tests.support.raw_client import PING, frame
-from tests.support.slow_client import SlowClient, pss_kib
+from tests.support.slow_client import SlowClient, SlowStream, pss_kib
 from tests.support.waiting import until_equal
 
 SLOW = 30
@@ -23,8 +25,10 @@ BEYOND_REACH = 1500
 
 
 @asynccontextmanager
-async def slow_clients(cluster: Cluster, count: int) -> AsyncIterator[list[SlowClient]]:
-    clients = [SlowClient(cluster, f"slow-{index}") for index in range(count)]
+async def slow_clients(
+    cluster: Cluster, count: int, kind: type[SlowClient] = SlowClient
+) -> AsyncIterator[list[SlowClient]]:
+    clients = [kind(cluster, f"slow-{index}") for index in range(count)]
     async with AsyncExitStack() as stack:
         for client in clients:
             await client.connect()
@@ -47,14 +51,17 @@ async def cut_off(node: Node) -> int:
     return int(float(found[1]))
 
 
-async def test_they_cost_a_constant_disturb_nobody_and_get_everything_when_they_read_again(new_cluster) -> None:
+@pytest.mark.parametrize("kind", [SlowClient, SlowStream], ids=["sockets", "streams"])
+async def test_they_cost_a_constant_disturb_nobody_and_get_everything_when_they_read_again(
+    new_cluster, kind: type[SlowClient]
+) -> None:
     cluster: Cluster = await new_cluster()
     async with AsyncExitStack() as stack:
         readers = [await stack.enter_async_context(cluster.user(f"reader-{index}")) for index in range(5)]
         await flood(cluster, 500)  # what the node needs for itself it has now
         for reader in readers:
             await reader.receive_many("event", 500)
-        clients = await stack.enter_async_context(slow_clients(cluster, SLOW))
+        clients = await stack.enter_async_context(slow_clients(cluster, SLOW, kind))
         before = pss_kib(cluster.node.pid)
         last = await flood(cluster, 2500)
         for reader in readers:
@@ -69,11 +76,13 @@ async def test_they_cost_a_constant_disturb_nobody_and_get_everything_when_they_
         assert await cut_off(cluster.node) == 0
 
 
-async def test_who_is_cut_off_comes_back_and_has_missed_nothing(new_cluster) -> None:
+@pytest.mark.parametrize("kind", [SlowClient, SlowStream], ids=["sockets", "streams"])
+async def test_who_is_cut_off_comes_back_and_has_missed_nothing(new_cluster, kind: type[SlowClient]) -> None:
     cluster: Cluster = await new_cluster(SLOW_CLIENT_TIMEOUT="1")
-    async with slow_clients(cluster, 10) as clients:
+    async with slow_clients(cluster, 10, kind) as clients:
         await flood(cluster, 600)
         await until_equal(lambda: cut_off(cluster.node), 10)
+        assert cluster.node.log().count("slow client cut off kind=user seconds=") == 10
         last = await flood(cluster, 100)
         for client in clients:
             assert not await client.read_up_to(last)  # what the kernel had taken for it, and then the end
@@ -91,6 +100,8 @@ async def test_who_reads_again_beyond_historys_reach_is_told_what_it_has_lost(ne
         for client in clients:
             assert await client.read_up_to(last)
             assert client.gaps, "nothing was out of reach"
+        assert "client resynced stream=all cursor=" in cluster.node.log()
+        for client in clients:
             assert client.has_all_it_was_not_told_of
             assert client.numbers[-1] == last
         again = await flood(cluster, 100)

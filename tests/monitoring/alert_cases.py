@@ -217,4 +217,32 @@ CASES = [
         times("http_server_request_duration_seconds", 2, 'job="vsrt-router",http_request_method="POST"'),
         times("http_server_request_duration_seconds", 0.4, 'job="vsrt-router",http_request_method="POST"'),
     ),
+    Case(
+        "VsrtInboxDatabaseAway",
+        {'vsrt_inbox_database_away{instance="a"}': steady(0), 'vsrt_inbox_database_away{instance="b"}': steady(1)},
+        {'vsrt_inbox_database_away{instance="a"}': steady(0)},
+    ),
+    Case(
+        "VsrtInboxEventsLost",
+        {'vsrt_inbox_events_total{outcome="given_up"}': rising(1)},
+        {
+            'vsrt_inbox_events_total{outcome="given_up"}': steady(7),
+            'vsrt_inbox_events_total{outcome="repeated"}': rising(1),
+        },
+    ),
+    Case(
+        "VsrtQueueLag",
+        {f'vsrt_router_queue_lag_seconds{{instance="{instance}"}}': steady(90) for instance in "ab"},
+        {f'vsrt_router_queue_lag_seconds{{instance="{instance}"}}': steady(40) for instance in "ab"},
+    ),
+    Case(
+        "VsrtQueueSetAside",
+        {'vsrt_router_queue_set_aside_total{instance="a",reason="invalid"}': f"0+0x30 1+0x{LONG}"},
+        {'vsrt_router_queue_set_aside_total{instance="a",reason="invalid"}': steady(7)},
+    ),
+    Case(
+        "VsrtQueueOverflow",
+        {'vsrt_router_queue_given_up_total{instance="a"}': f"0+0x30 100+0x{LONG}"},
+        {'vsrt_router_queue_given_up_total{instance="a"}': steady(100)},
+    ),
 ]  # fmt: skip

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import socket
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from shared.errors import SettingsError
-from shared.metrics_export import interval, wanted
+from shared.otel_settings import OtelSettings
+from shared.settings import read_settings
 from tests.conftest import NewCluster
-from tests.monitoring.collector import Collector, attributes
 from tests.support.cluster import Cluster
+from tests.support.collector import Collector, attributes
+from tests.support.ports import LOOPBACK
+from tests.support.process import Process
 from tests.support.waiting import until
+
+QUICK = {"OTEL_METRIC_EXPORT_INTERVAL": "50"}
+AWAY, BACK = "the collector does not take metrics", "the collector takes metrics again"
 
 
 @pytest.fixture
 def collector() -> Iterator[Collector]:
-    with Collector() as collector:
+    with Collector().running() as collector:
         yield collector
 
 
@@ -29,6 +36,7 @@ async def cluster(collector: Collector, new_cluster: NewCluster) -> Cluster:
         OTEL_EXPORTER_OTLP_HEADERS="x-tenant=blue",
         OTEL_EXPORTER_OTLP_COMPRESSION="gzip",
         OTEL_METRIC_EXPORT_INTERVAL="200",
+        OTEL_BSP_SCHEDULE_DELAY="50",
         OTEL_RESOURCE_ATTRIBUTES="deployment.environment.name=test",
     )
 
@@ -50,6 +58,17 @@ async def test_a_collector_gets_what_is_measured_with_its_resource(cluster: Clus
     assert resource["service.instance.id"] == "node-1"
     assert resource["deployment.environment.name"] == "test"
     assert collector.headers["x-tenant"] == "blue"
+
+
+async def test_one_endpoint_gets_traces_too_and_both_name_the_same_process(
+    cluster: Cluster, collector: Collector
+) -> None:
+    async with cluster.user(7) as browser:
+        await cluster.router.send("all", {"type": "measured"})
+        await browser.receive("measured")
+    for span in (await collector.found("POST /api/v1/messages"), await collector.found("process all")):
+        await until(lambda service=span.service: collector.metrics_of(service))
+        assert collector.resource_of(span.service)["service.instance.id"] == span.instance
 
 
 async def test_it_gets_the_same_metrics_as_prometheus(cluster: Cluster, collector: Collector) -> None:
@@ -78,42 +97,56 @@ async def test_the_last_words_are_sent_at_the_end(cluster: Cluster, collector: C
     assert point.as_int == 1
 
 
-async def test_a_collector_that_is_away_disturbs_nobody(new_cluster: NewCluster) -> None:
-    cluster = await new_cluster(OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9", OTEL_METRIC_EXPORT_INTERVAL="50")
+def told(process: Process, *events: str) -> list[int]:
+    lines = process.log().splitlines()
+    return [sum(event in line for line in lines) for event in events]
+
+
+async def test_a_collector_that_is_away_disturbs_nobody_and_is_told_of_once(new_cluster: NewCluster) -> None:
+    collector = Collector()
+    cluster = await new_cluster(OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=f"{collector.url}/v1/metrics", **QUICK)
     async with cluster.user(7) as browser:
         for number in range(20):
             await cluster.router.send({"users": [7]}, {"type": "numbered", "n": number})
         assert [message["n"] for message in await browser.receive_many("numbered", 20)] == list(range(20))
+    await until(lambda: told(cluster.router, AWAY) == [1])
+    with collector.running():
+        await until(lambda: told(cluster.router, AWAY, BACK) == [1, 1])
+    assert cluster.complaints() == []
     for service in cluster.services:
         assert await service.terminate() == 0
 
 
-async def test_a_wrong_interval_stops_the_start_with_one_line(new_cluster: NewCluster) -> None:
-    cluster = await new_cluster()
-    node = cluster.add_node(OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9", OTEL_METRIC_EXPORT_INTERVAL="often")
-    node.launch()
-    assert await node.exit_status() == 1
-    assert "OTEL_METRIC_EXPORT_INTERVAL: a positive number of milliseconds is needed, not 'often'" in node.log()
+async def test_a_collector_that_hangs_holds_up_no_end(new_cluster: NewCluster) -> None:
+    with socket.create_server((LOOPBACK, 0)) as hole:
+        endpoint = f"http://{LOOPBACK}:{hole.getsockname()[1]}"
+        patience = {"OTEL_EXPORTER_OTLP_TIMEOUT": "60"}
+        cluster = await new_cluster(OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, **(QUICK | patience))
+        await cluster.router.send("all", {"type": "traced"})
+        # Spans and metrics have two seconds each, and not the minute that an export may take.
+        ends = await asyncio.gather(*(service.terminate(timeout=10) for service in cluster.services))
+        assert set(ends) == {0}
+        assert told(cluster.router, "the last metrics were not sent in time") == [1]
 
 
 @pytest.mark.parametrize(
-    ("environ", "expected"),
+    ("variables", "expected"),
     [
-        ({}, False),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c"}, True),
-        ({"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://c"}, True),
-        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://c"}, False),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_SDK_DISABLED": "True"}, False),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_METRICS_EXPORTER": "none"}, False),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": ""}, False),
+        ({}, None),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c"}, "http://c"),
+        ({"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://m", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://c"}, "http://m"),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://c"}, None),
+        ({"OTEL_METRICS_EXPORTER": "OTLP"}, "http://localhost:4318"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_SDK_DISABLED": "True"}, None),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_METRICS_EXPORTER": "none"}, None),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": ""}, None),
     ],
 )
-def test_the_environment_says_whether(environ: dict[str, str], expected: bool) -> None:
-    assert wanted(environ) is expected
-
-
-def test_the_interval_is_a_minute_unless_it_is_said() -> None:
-    assert (interval({}), interval({"OTEL_METRIC_EXPORT_INTERVAL": "1500"})) == (60, 1.5)
-    for wrong in ("0", "-1", "1.5", "x"):
-        with pytest.raises(SettingsError, match="OTEL_METRIC_EXPORT_INTERVAL"):
-            interval({"OTEL_METRIC_EXPORT_INTERVAL": wrong})
+def test_the_environment_says_whether(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: str | None
+) -> None:
+    for name in OtelSettings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert read_settings(OtelSettings).metrics_to == expected

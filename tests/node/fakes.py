@@ -8,6 +8,7 @@ from typing import Any
 
 from websockets.frames import Frame, Opcode
 
+from node import frames
 from node.catch_up import CatchUp
 from node.counters import NodeCounters
 from node.feed import Feed
@@ -102,6 +103,8 @@ class House:
         self.closed_calls: list[Session] = []
         self.refresh_tokens: list[str] = []
         self.catches_up = False
+        self.acknowledgements: list[bytes] = []
+        self.asked_for: set[bytes] = set()
 
     def now(self) -> float:
         return self.time
@@ -131,6 +134,10 @@ class House:
 
     def closed(self, session: Session) -> None:
         self.closed_calls.append(session)
+
+    def acknowledged(self, session: Session, frame: frames.Frame) -> bool:
+        self.acknowledgements.append(frame.payload)
+        return frame.payload in self.asked_for
 
 
 def make_session(house: House, *, is_admin: bool = False) -> tuple[Session, Transport]:

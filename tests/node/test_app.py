@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request
 
 from node.admin_page import not_built
 from node.app import create_app
+from node.callers import Callers
 from node.no_inbox import routes_without_inbox
 from node.rest_api import RestApi
 from shared.http_times import HttpTimes
@@ -33,10 +34,9 @@ async def page() -> AsyncIterator[httpx.AsyncClient]:
         return len(await request.body())
 
     nothing: Any = None
-    rest = RestApi(nothing, nothing, nothing, nothing, router_url=None)
-    app = create_app(
-        nothing, rest, routes_without_inbox(), routes, not_built, HttpTimes(), origins=[PAGE], body_max_bytes=LIMIT
-    )
+    rest = RestApi(nothing, Callers(nothing, nothing, nothing, nothing), nothing, nothing, router_url=None)
+    more = APIRouter(), routes_without_inbox()
+    app = create_app(nothing, rest, *more, routes, not_built, HttpTimes(), origins=[PAGE], body_max_bytes=LIMIT)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://node", headers={"Origin": PAGE}) as client:
         yield client

@@ -19,9 +19,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from node import catch_up as catch_up_module
 from node import feed as feed_module
 from node.connection_manager import ConnectionManager
+from node.cursors import resume
 from node.feed import Feed
 from node.frames import text_frame
-from node.handshake import resume
 from node.session import Phase
 from shared.close_codes import CloseCode
 from shared.errors import RedisError, RedisUnavailable

@@ -10,7 +10,7 @@ from shared.keys import SHARED_TAG, Keys
 from shared.redis_link import RedisLink
 from shared.scripts import Scripts
 from shared.states import parse_record
-from tests.shared.press import Item, Press
+from tests.shared.press import TRACE, Item, Press
 
 
 @pytest.fixture
@@ -34,6 +34,14 @@ async def test_events_come_back_as_they_were_published(press: Press, history: Hi
     ]
     assert page.top == Position.parse(second.position)
     assert (await history.read(SHARED_TAG, "admin", page.top)).entries == []
+
+
+async def test_only_a_sampled_event_keeps_its_trace(press: Press, history: History) -> None:
+    await press.event()
+    press.trace = f"{TRACE[:-2]}01"
+    await press.event()
+    page = await history.read(SHARED_TAG, "admin", Position(0, 0))
+    assert [entry.trace for entry in page.entries] == [None, f"{TRACE[:-2]}01".encode()]
 
 
 async def test_a_page_is_bounded_and_the_next_goes_on_where_it_ended(press: Press, history: History) -> None:
@@ -123,3 +131,46 @@ async def test_the_birth_of_a_stream_is_good_across_epochs_as_long_as_its_first_
     assert await history.is_good(SHARED_TAG, "admin", Position(birth, 0))
     assert await history.is_good(SHARED_TAG, "admin", Position(birth + 5, 0))
     assert not await history.is_good(SHARED_TAG, "admin", Position(birth + 6, 0))
+
+
+async def test_a_poll_goes_on_exactly_where_a_socket_would(
+    press: Press, history: History, link: RedisLink, keys: Keys
+) -> None:
+    """One read decides what ``is_good`` decides with three, at every place of a stream: none, there, trimmed, ahead."""
+    key = keys.stream(SHARED_TAG, "admin")
+    epoch = int(await link.send("HGET", keys.seq(SHARED_TAG), "#epoch"))
+
+    async def agree() -> list[bool]:
+        head = await history.head(SHARED_TAG, "admin")
+        assert head.epoch == epoch
+        verdicts = []
+        for since in (Position(e, n) for e in (0, epoch - 1, epoch, epoch + 1) for n in range(8)):
+            page = await history.resume(SHARED_TAG, "admin", since, head, 100)
+            verdicts.append(await history.is_good(SHARED_TAG, "admin", since))
+            assert (page is not None) == verdicts[-1], since
+            if page is not None:
+                after = await history.read(SHARED_TAG, "admin", since)
+                assert page == after.entries
+        return verdicts
+
+    seen = [await agree()]
+    await press(*[Item()] * 5)
+    seen.append(await agree())
+    first, second, *_ = (await history.read(SHARED_TAG, "admin", BEGINNING)).entries
+    await link.send("XDEL", key, str(first.position), str(second.position))
+    seen.append(await agree())
+    await link.send("DEL", key)
+    seen.append(await agree())
+    assert [verdicts.count(True) for verdicts in seen] == [1, 6, 3, 1]
+
+
+async def test_a_page_of_a_poll_is_bounded(press: Press, history: History) -> None:
+    await press(*[Item()] * 5)
+    head = await history.head(SHARED_TAG, "admin")
+    beginning = Position(head.epoch, 0)
+    page = await history.resume(SHARED_TAG, "admin", beginning, head, 2)
+    assert page is not None
+    assert [entry.position.n for entry in page] == [1, 2]
+    page = await history.resume(SHARED_TAG, "admin", page[-1].position, head, 2)
+    assert page is not None
+    assert [entry.position.n for entry in page] == [3, 4]

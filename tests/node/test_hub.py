@@ -71,8 +71,9 @@ class Browser:
         self.live = live
         self.frames: list[bytes] = []
 
-    def write(self, frame: bytes) -> None:
+    def write(self, frame: bytes) -> bool:
         self.frames.append(frame)
+        return True
 
 
 def join(feed: Feed, *, live: bool = True) -> None:

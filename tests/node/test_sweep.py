@@ -11,7 +11,7 @@ import pytest
 from websockets.frames import Close, Opcode
 
 from node.counters import NodeCounters
-from node.handshake import leaves_at
+from node.gate import leaves_at
 from node.session import Session
 from node.sweep import Sweep
 from shared.server_clock import ServerClock
@@ -113,3 +113,18 @@ def test_who_reads_nothing_is_cut_off_and_not_asked_to_leave(house: House, lodge
     sweep.sweep(house.now() + 31, heartbeats=True)
     assert transport.aborted
     assert (session.close_code, lodge.counters.stalled) == (1013, 1)
+    assert lodge.told == [(session, 31.0)]
+
+
+def test_a_redis_that_is_away_for_long_is_one_line_each_time(
+    house: House, lodge: Lodge, sweep: Sweep, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(200):
+        lodger(house, lodge, None)
+    for lodge.down_for in (29, 31, 32, 33, 0, 31, 32):
+        sweep.sweep(house.now(), heartbeats=True)
+    lines = [vars(record) for record in caplog.records]
+    assert [(line["msg"], line["seconds"]) for line in lines] == [
+        ("redis is away for long; clients are sent elsewhere", 31)
+    ] * 2
+    assert lines[0]["connections"] == 200

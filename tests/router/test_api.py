@@ -13,6 +13,7 @@ import pytest
 from router.__main__ import build
 from router.settings import RouterSettings
 from shared.keys import Keys
+from shared.otel_settings import OtelSettings
 from tests.shared.redis_server import RedisServer
 from tests.shared.tokens import SECRET, claims, hmac_token
 from tests.support.ports import free_port
@@ -37,7 +38,7 @@ def settings(url: str, keys: Keys) -> RouterSettings:
 
 @pytest.fixture
 async def router(redis_server: RedisServer, keys: Keys) -> AsyncIterator[httpx.AsyncClient]:
-    async with build(settings(redis_server.url, keys)) as app:
+    async with build(settings(redis_server.url, keys), OtelSettings()) as app:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(
             transport=transport, base_url="http://router/api/v1", headers={"Authorization": f"Bearer {KEY}"}
@@ -240,7 +241,7 @@ async def test_an_items_key_that_is_none_is_422_at_its_place(router: httpx.Async
 
 
 async def test_without_redis_it_is_503_with_a_key_that_completes_it(keys: Keys) -> None:
-    async with build(settings(f"redis://127.0.0.1:{free_port()}/0", keys)) as app:
+    async with build(settings(f"redis://127.0.0.1:{free_port()}/0", keys), OtelSettings()) as app:
         headers = {"Authorization": f"Bearer {KEY}"}
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://router", headers=headers

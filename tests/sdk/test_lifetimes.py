@@ -182,8 +182,8 @@ def test_a_fork_while_another_thread_tells_the_time_leaves_the_child_a_free_cloc
     run_as_a_program("""
         import os
         from videosite_realtime import sync_notification_service
-        from videosite_realtime._core import _SENT_AT
-        with _SENT_AT._lock.get():  # as another thread would hold it at this moment
+        from videosite_realtime._core import sent_at
+        with sent_at._lock.get():  # as another thread would hold it at this moment
             child = os.fork()
             if not child:
                 sync_notification_service.notify_transcode_progress(1, "processing", 1)

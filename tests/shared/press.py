@@ -10,7 +10,7 @@ from shared.keys import SHARED_TAG, Keys, bucket
 from shared.redis_link import RedisLink
 from shared.scripts import PUBLISH, Scripts
 
-TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,7 @@ class Press:
     history_length: int = 1000
     history_ttl_ms: int = 60_000
     operation_ttl_ms: int = 60_000
+    trace: str = TRACE
     archive_max_bytes: int = 0
     results: list[Result] = field(default_factory=list)
 
@@ -74,7 +75,13 @@ class Press:
             channel = {"admin": k.admin_channel, "all": k.all_channel}.get(item.audience, item.audience)
             kind = "b" if item.kind == "e" and item.video else item.kind
             names += [k.operation(tag, item.operation), k.stream(tag, stream)]
-            args += [1, item.digest, self.operation_ttl_ms if item.operation else 0, int(item.fresh), f"1000 {TRACE}"]
+            args += [
+                1,
+                item.digest,
+                self.operation_ttl_ms if item.operation else 0,
+                int(item.fresh),
+                f"1000 {self.trace}",
+            ]
             args += [kind, item.name, stream, channel, item.payload, item.expires_at or "-"]
             if item.video:
                 states = k.states(tag, stream)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from router.settings import RouterSettings
+from shared import trace_context
 from shared.flood import FloodGuard
 from shared.log_formats import JsonFormatter, Source
 from shared.logs import GuardedHandler, changed, secrets_of
@@ -26,7 +28,8 @@ import logging
 import os
 from shared import audit, logs
 from shared.settings import CommonSettings
-logs.configure(CommonSettings(), "node", "node-1")
+settings = CommonSettings()
+logs.configure(settings, "node", "node-1")
 logger = logging.getLogger("node.somewhere")
 """
 
@@ -53,16 +56,21 @@ def events(lines: list[dict[str, Any]]) -> list[str]:
 
 
 def test_without_a_terminal_every_line_is_json_with_its_origin() -> None:
-    (settings, line) = run("logger.info('node up', extra={'port': 8000})")
-    assert settings["event"] == "settings read"
+    (line,) = run("logger.info('node up', extra={'port': 8000})")
     assert (line["service"], line["instance"], line["port"]) == ("node", "node-1", 8000)
 
 
 def test_log_format_text_is_for_people_and_without_a_terminal_has_no_colours() -> None:
+    program = f"{START}\nlogs.tell_settings(settings)"
     ended = subprocess.run(
-        [sys.executable, "-c", START], cwd=ROOT, env={"LOG_FORMAT": "text"}, capture_output=True, text=True, check=True
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={"LOG_FORMAT": "text"},
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    assert "info    shared.logs · settings read" in ended.stderr
+    assert 'info    shared.logs · settings read changed={"LOG_FORMAT":"set"}' in ended.stderr
     assert "\x1b" not in ended.stderr
 
 
@@ -74,7 +82,8 @@ def test_a_terminal_gets_text_with_colours_unless_they_are_not_wanted(
 ) -> None:
     ours, theirs = os.openpty()
     env = {"TERM": "xterm"} | no_colour
-    subprocess.run([sys.executable, "-c", START], cwd=ROOT, env=env, stderr=theirs, check=True)
+    program = f"{START}\nlogs.tell_settings(settings)"
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=env, stderr=theirs, check=True)
     text = os.read(ours, 4096).decode()
     os.close(ours)
     os.close(theirs)
@@ -99,14 +108,14 @@ def test_what_libraries_say_of_requests_is_not_logged_at_any_level() -> None:
 
 def test_warnings_and_errors_that_nobody_caught_are_lines_too() -> None:
     program = "import warnings; warnings.warn('old')\nraise ValueError('Bearer opaque-token-1')"
-    _, warning, error = run(program)
+    warning, error = run(program)
     assert (warning["logger"], warning["level"]) == ("py.warnings", "warning")
     assert (error["event"], error["level"]) == ("an error that nobody caught", "critical")
     assert error["exception"].endswith("ValueError: bearer ***")
 
 
 def test_a_line_that_cannot_be_made_is_told_of_without_what_it_was_made_of() -> None:
-    _, lost = run("logger.info('%d', 'canary')")
+    (lost,) = run("logger.info('%d', 'canary')")
     assert lost["event"] == "a line was lost"
     assert "canary" not in json.dumps(lost)
 
@@ -153,6 +162,37 @@ async def test_a_flood_is_cut_and_its_last_line_tells_how_much_was_left_out() ->
     await until(lambda: len(lines_of(stream)) == 5)
     last = lines_of(stream)[-1]
     assert (last["number"], last["suppressed"]) == (999, 996)
+
+
+async def test_a_line_that_is_told_later_has_the_trace_of_its_own_work() -> None:
+    logger, _, stream = handler(burst=0)
+    told: list[str] = []
+
+    async def refuse() -> None:
+        told.append(trace_context.continued(None)[3:35])
+        logger.info("handshake refused")
+
+    for _ in range(3):  # the first of them sets the timer
+        await asyncio.create_task(refuse())
+    logger.info("tops cannot be compared")
+    await until(lambda: len(lines_of(stream)) == 2)
+    assert {line["event"]: line.get("trace_id") for line in lines_of(stream)} == {
+        "handshake refused": told[-1],
+        "tops cannot be compared": None,
+    }
+
+
+async def test_a_line_of_no_trace_gets_none_from_the_work_that_was_told_of_before() -> None:
+    logger, _, stream = handler(burst=0)
+
+    async def serve() -> None:
+        trace_context.continued(None)
+        logger.info("redis connection lost")
+
+    await asyncio.create_task(serve())
+    logger.info("redis connection lost")
+    await until(lambda: len(lines_of(stream)) == 1)
+    assert "trace_id" not in lines_of(stream)[0]
 
 
 def test_what_was_left_out_is_told_at_the_end_at_the_latest() -> None:

@@ -80,6 +80,19 @@ async def test_commands_that_come_while_others_are_under_way_stay_in_order(link:
     assert [int(number) for number in await link.send("LRANGE", keys.stats, 0, -1)] == sent
 
 
+async def test_a_server_that_was_demoted_is_left_for_whoever_is_the_master_now(own_server: RedisServer) -> None:
+    async with RedisLink(own_server.url, name="test") as link:
+        await connected(link)
+        await link.send("REPLICAOF", "127.0.0.1", own_server.port)
+        first, second = link.send("SET", "key", "1"), link.send("SET", "key", "2")
+        with pytest.raises(RedisRefused, match="READONLY"):
+            await first
+        with pytest.raises(OutcomeUnknown):
+            await second
+        await until(lambda: link.reconnects == 1)
+        await connected(link)
+
+
 async def test_a_command_sent_from_a_replys_callback_is_answered(link: RedisLink) -> None:
     second: list[asyncio.Future[Any]] = []
     first = link.send("ECHO", "1")

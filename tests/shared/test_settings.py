@@ -208,3 +208,43 @@ def test_settings_do_not_change_after_they_were_read(monkeypatch: pytest.MonkeyP
     settings: Any = read(monkeypatch)
     with pytest.raises(ValueError, match="frozen"):
         settings.redis_prefix = "other"
+
+
+# --- the way to Redis
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        (
+            {"REDIS_URL": "redis://me:pw@there", "REDIS_PASSWORD": "pw"},
+            "REDIS_PASSWORD is set, and REDIS_URL has one too",
+        ),
+        ({"REDIS_URL": "redis://me@there", "REDIS_USERNAME": "me"}, "REDIS_USERNAME is set, and REDIS_URL has one too"),
+        ({"REDIS_USERNAME": "me"}, "REDIS_USERNAME is set without REDIS_PASSWORD"),
+        ({"REDIS_CA_FILE": __file__}, "REDIS_URL of rediss:// only"),
+        (
+            {"REDIS_URL": "rediss://there", "REDIS_CA_FILE": "/no/such/file"},
+            "/no/such/file cannot be read: No such file",
+        ),
+        (
+            {"REDIS_URL": "rediss://there", "REDIS_KEY_FILE": __file__},
+            "REDIS_CERT_FILE and REDIS_KEY_FILE belong together",
+        ),
+        ({"REDIS_URL": "unix:///run/redis", "REDIS_SENTINELS": "a"}, "REDIS_URL cannot be unix://"),
+        ({"REDIS_SENTINELS": "a:26379,b:port"}, "'b:port' is not host:port"),
+        ({"REDIS_SENTINELS": "redis://a:26379"}, "'redis://a:26379' is not host:port"),
+    ],
+)
+def test_ways_to_redis_that_do_not_go_together_are_refused(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], said: str
+) -> None:
+    with pytest.raises(SettingsError) as refused:
+        read(monkeypatch, **environment)
+    assert said in str(refused.value)
+    assert "pw" not in str(refused.value)
+
+
+def test_a_sentinel_has_its_usual_port_unless_it_names_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read(monkeypatch, REDIS_SENTINELS="sentinel-0.sentinels, b:1,[::1]:2")
+    assert settings.sentinels == [("sentinel-0.sentinels", 26379), ("b", 1), ("::1", 2)]

@@ -43,7 +43,7 @@ class Service(Process):
         self.launch()
         await self.ready()
 
-    async def ready(self, timeout: float = 20) -> None:
+    async def ready(self, timeout: float = 40) -> None:
         await until(self._answers_ready, timeout=timeout)
 
     async def _answers_ready(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -34,7 +35,12 @@ def binary(flavour: Flavour) -> str:
 
 
 class RedisServer(Process):
-    """A server on a port of its own that finds its data again when it is started again."""
+    """A server on a port of its own that finds its data again when it is started again.
+
+    Args:
+        config: a file that it reads first.
+        options: settings of its own, beside or instead of ours.
+    """
 
     def __init__(
         self,
@@ -43,12 +49,14 @@ class RedisServer(Process):
         appendfsync: Fsync = "everysec",
         flavour: Flavour | None = None,
         persistent: bool = True,
+        config: Path | None = None,
+        options: Mapping[str, str] | None = None,
     ) -> None:
         self.port = free_port()
         self.url = f"redis://{LOOPBACK}:{self.port}/0"
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
-        options = {
+        settings = {
             "bind": LOOPBACK,
             "port": str(self.port),
             "dir": str(directory),
@@ -56,9 +64,10 @@ class RedisServer(Process):
             "appendfsync": appendfsync,
             "save": "",
             "maxmemory-policy": "noeviction",
+            **(options or {}),
         }
-        command = [binary(flavour or chosen_flavour())]
-        for name, value in options.items():
+        command = [binary(flavour or chosen_flavour()), *([str(config)] if config else [])]
+        for name, value in settings.items():
             command += (f"--{name}", value)
         super().__init__("redis", command, {}, directory / "redis.log")
 

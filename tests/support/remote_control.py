@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.cluster import Cluster, Node, Service
+from tests.support.collector import Collector
 from tests.support.ports import LOOPBACK, free_port
 from tests.support.redis_server import RedisServer
 
@@ -27,8 +28,8 @@ _NODES = 2
 class RemoteControl:
     """Does what a line says."""
 
-    def __init__(self, cluster: Cluster, other_origin: str) -> None:
-        self._cluster, self._other_origin = cluster, other_origin
+    def __init__(self, cluster: Cluster, collector: Collector, other_origin: str) -> None:
+        self._cluster, self._collector, self._other_origin = cluster, collector, other_origin
         self._services = {service.name: service for service in cluster.services}
         self._commands: dict[str, Callable[..., Awaitable[Any]]] = {
             "kill": self._kill,
@@ -37,6 +38,7 @@ class RemoteControl:
             "restart redis": cluster.redis.restart,
             "holders": self._holders,
             "token": self._token,
+            "spans": self._spans,
         }
 
     @property
@@ -72,6 +74,10 @@ class RemoteControl:
     async def _token(self, claims: dict[str, Any]) -> str:
         return self._cluster.tokens.mint(**claims)
 
+    async def _spans(self, trace_id: str) -> list[str]:
+        """Name the spans of a trace that have come so far."""
+        return [span.name for span in self._collector.trace(trace_id)]
+
     def _named(self, name: str) -> Service:
         return self._services[name]
 
@@ -87,14 +93,17 @@ async def running() -> AsyncIterator[RemoteControl]:
     with tempfile.TemporaryDirectory(prefix="cluster-") as scratch:
         redis = RedisServer(Path(scratch) / "redis", appendfsync="always")
         await redis.start()
-        cluster = Cluster(redis, Path(scratch))
+        # Only what a test samples itself is traced.
+        collector = Collector()
+        cluster = Cluster(redis, Path(scratch), **collector.env, OTEL_TRACES_SAMPLER="parentbased_always_off")
         try:
             # Where nobody listens yet: for an app that is not served by the nodes.
             other_origin = f"http://{LOOPBACK}:{free_port()}"
             await cluster.start(
                 nodes=_NODES, NODE_PORT=str(free_port()), NODE_REUSE_PORT="true", BACKEND_CORS_ORIGINS=other_origin
             )
-            yield RemoteControl(cluster, other_origin)
+            with collector.running():
+                yield RemoteControl(cluster, collector, other_origin)
         finally:
             try:
                 await cluster.close()

@@ -8,6 +8,7 @@ import socket
 from pathlib import Path
 
 from tests.support.cluster import Cluster, Node, socket_path
+from tests.support.event_stream import events_path
 from tests.support.ports import LOOPBACK
 
 _LAST_OF_FIRST_FRAME = b"heartbeat_interval_ms"
@@ -36,17 +37,11 @@ class SlowClient:
 
     async def connect(self) -> None:
         """Connect, with ``since`` if it was connected before, and read the first frame."""
-        query = {"token": self._token}
-        if self._own:
-            query["since"] = f"{self._own},{self._everyone}"
         self._sock = socket.socket()
         self._sock.setblocking(False)
         await self._loop.sock_connect(self._sock, (LOOPBACK, self.node.port))
-        upgrade = (
-            f"GET {socket_path(**query)} HTTP/1.1\r\nHost: {LOOPBACK}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-        )
-        await self._loop.sock_sendall(self._sock, upgrade.encode())
+        since = f"{self._own},{self._everyone}" if self._own else None
+        await self._loop.sock_sendall(self._sock, self._request(self._token, since).encode())
         first = b""
         while _LAST_OF_FIRST_FRAME not in first:
             more = await self._loop.sock_recv(self._sock, 1024)
@@ -56,6 +51,13 @@ class SlowClient:
         self._welcomed(head)
         self._rest = b""
         self._take(rest)
+
+    def _request(self, token: str, since: str | None) -> str:
+        query = {"token": token} | ({"since": since} if since is not None else {})
+        return (
+            f"GET {socket_path(**query)} HTTP/1.1\r\nHost: {LOOPBACK}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
 
     def _welcomed(self, head: bytes) -> None:
         fields = re.search(rb'"recovered":(\w+),"cursor":"([^,"]+),([^"]+)"', head)
@@ -111,6 +113,17 @@ class SlowClient:
         """Whether it has every broadcast since its first connection, in order and once, but for what it was told of."""
         steps = zip(self.numbers, self.numbers[1:], strict=False)
         return all(after == self.gaps.get(before, before + 1) for before, after in steps)
+
+
+class SlowStream(SlowClient):
+    """The same, by Server-Sent Events."""
+
+    def _request(self, token: str, since: str | None) -> str:
+        more = f"Last-Event-ID: {since}\r\n" if since is not None else ""
+        return (
+            f"GET {events_path()} HTTP/1.1\r\nHost: {LOOPBACK}\r\nAuthorization: Bearer {token}\r\n"
+            f"Accept: text/event-stream\r\n{more}\r\n"
+        )
 
 
 def pss_kib(pid: int) -> int:

@@ -45,7 +45,7 @@ function Gate({ preferences }: { preferences: Preferences }) {
   if (token === null) return <SignIn preferences={preferences} onToken={storeToken} />;
   return (
     // Another person's token is another session, with a history of its own.
-    <WebSocketProvider isAdmin key={claims?.userId}>
+    <WebSocketProvider isAdmin acknowledge key={claims?.userId}>
       <AdminPage claims={claims} preferences={preferences} onSignOut={signOut} />
     </WebSocketProvider>
   );

@@ -107,6 +107,7 @@ const SETTINGS = [
   'heartbeatTimeout',
   'connectTimeout',
   'sendQueueLimit',
+  'acknowledge',
   'cursorStorage',
   'clock',
   'WebSocket',

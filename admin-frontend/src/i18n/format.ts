@@ -49,7 +49,7 @@ function make(locale: string): Format {
     percent: (value) => `${integer.format(Math.floor(value))}%`, // 99.7 is not yet 100
     bytes(value) {
       const power = value < 1000 ? 0 : Math.min(SIZES.length - 1, Math.floor(Math.log10(value) / 3));
-      return `${short.format(value / 1000 ** power)} ${SIZES[power] ?? ''}`;
+      return `${short.format(value / 1000 ** power)}\u00a0${SIZES[power] ?? ''}`; // one word: no line ends within
     },
     clock: (at, now) => (new Date(at).toDateString() === new Date(now).toDateString() ? time : dayTime).format(at),
     moment: (at) => whole.format(at),

@@ -13,9 +13,17 @@ export class Address {
     this.#base.hash = '';
   }
 
-  socket(isAdmin: boolean, since: string | null): string {
+  /** @param acknowledge whether the node may ask when a message was shown. */
+  socket(isAdmin: boolean, since: string | null, acknowledge = false): string {
     const url = new URL(isAdmin ? 'api/v1/ws/admin' : 'api/v1/ws', this.#base);
     url.protocol = secure(this.#base) ? 'wss:' : 'ws:';
+    if (since !== null) url.searchParams.set('since', since);
+    if (acknowledge) url.searchParams.set('acks', '1');
+    return url.href;
+  }
+
+  events(isAdmin: boolean, since: string | null): string {
+    const url = new URL(this.http(isAdmin ? 'events/admin' : 'events'));
     if (since !== null) url.searchParams.set('since', since);
     return url.href;
   }

@@ -3,20 +3,22 @@ import { Attempts } from './attempts';
 import { CloseCode } from './closeCodes';
 import { closePolicy, type ClosePolicy } from './closePolicy';
 import type { TimerId } from './clock';
-import { Connection, type Close } from './connection';
 import { CursorMemory } from './cursorMemory';
 import { Emitter } from './emitter';
 import type { EnvironmentEvent } from './environment';
-import { asError, RealtimeError } from './errors';
+import { asError, asRealtimeError, RealtimeError } from './errors';
 import { announce, type RealtimeEvents } from './events';
 import type { Received } from './frames';
 import { isMessage, type Connected, type ServerMessage } from './messages';
 import { Observable } from './observable';
+import { openTransport } from './openTransport';
 import { settingsOf, type RealtimeOptions, type Settings } from './options';
 import { Outbox } from './outbox';
 import { Renewal } from './renewal';
-import { BEFORE, statsOf, type ConnectionSnapshot } from './snapshot';
+import { BEFORE, openBy, statsOf, type ConnectionSnapshot } from './snapshot';
 import { NO_TOKEN, Tokens } from './tokens';
+import type { Close, Transport } from './transport';
+import { Ways } from './ways';
 
 const FRAME_MAX_BYTES = 4096;
 // When the browser says that something changed, a dead connection should not take a whole heartbeat to be found out.
@@ -40,11 +42,12 @@ export class RealtimeClient {
   readonly #settings: Settings;
   readonly #events = new Emitter<RealtimeEvents>();
   readonly #attempts: Attempts;
+  readonly #ways: Ways;
   readonly #state = new Observable(BEFORE);
   readonly #outbox: Outbox;
   readonly #renewal: Renewal;
   readonly #memory: CursorMemory;
-  #connection: Connection | null = null;
+  #connection: Transport | null = null;
   #leaveEnvironment: (() => void) | null = null;
   #timer: TimerId | undefined;
   #lastClose: Close | null = null;
@@ -53,8 +56,9 @@ export class RealtimeClient {
 
   constructor(options: RealtimeOptions) {
     this.#settings = settingsOf(options);
-    const { clock, url, sendQueueLimit, cursorStorage, isAdmin } = this.#settings;
+    const { clock, url, sendQueueLimit, cursorStorage, isAdmin, streamAfter } = this.#settings;
     this.#attempts = new Attempts(this.#settings);
+    this.#ways = new Ways(streamAfter, clock);
     this.#memory = new CursorMemory(cursorStorage, isAdmin);
     this.tokens = new Tokens(this.#settings, clock);
     this.address = new Address(url);
@@ -135,17 +139,23 @@ export class RealtimeClient {
 
   #open(token: string): void {
     this.#memory.recall(token);
-    const connection = new Connection({
-      ...this.#settings,
-      url: this.address.socket(this.#settings.isAdmin, this.#memory.cursors.since),
+    const way = this.#ways.next;
+    this.#set({ way });
+    const connection: Transport = openTransport(way, this.#settings, this.address, {
       token,
+      since: this.#memory.cursors.since,
       on: {
         received: (received) => this.#received(received, connection),
         ended: (close) => this.#ended(connection, close),
       },
     });
     this.#connection = connection;
-    this.#renewal.start(token);
+    if (way === 'socket') {
+      this.#renewal.start(token);
+    } else {
+      this.#renewal.hold(token);
+      this.#timer = this.#settings.clock.setTimeout(() => this.#attempt(), this.#ways.untilSocket);
+    }
   }
 
   /** No socket was made. */
@@ -164,15 +174,16 @@ export class RealtimeClient {
 
   // --- ends
 
-  #ended(connection: Connection, close: Close): void {
+  #ended(connection: Transport, close: Close): void {
     const { connectedAt, retryAfter } = connection;
     const wasConnected = connectedAt !== null;
     if (wasConnected) this.#attempts.lasted(this.#settings.clock.now() - connectedAt);
-    const policy = closePolicy(close.code);
+    const otherWay = this.#ways.ended(this.snapshot.way, close, wasConnected);
+    const policy = otherWay ? 'atOnce' : closePolicy(close.code);
     if (policy === 'token') this.tokens.refuse(this.#renewal.current);
     this.#release();
     this.#lastClose = close;
-    this.#follow(policy, wasConnected, retryAfter);
+    this.#follow(policy, wasConnected || otherWay, retryAfter);
     const { state } = this.snapshot;
     this.#events.emit('disconnected', { ...close, willReconnect: state !== 'stopped' && state !== 'offline' });
   }
@@ -244,7 +255,7 @@ export class RealtimeClient {
 
   // --- frames
 
-  #received(received: Received, connection: Connection): void {
+  #received(received: Received, connection: Transport): void {
     if (received.kind === 'message') {
       this.#take(received.message, connection);
     } else if (received.kind === 'error') {
@@ -253,7 +264,7 @@ export class RealtimeClient {
     }
   }
 
-  #take(message: ServerMessage, connection: Connection): void {
+  #take(message: ServerMessage, connection: Transport): void {
     const id = 'id' in message && typeof message.id === 'string' ? message.id : null;
     if (id !== null && !this.#memory.cursors.advance(id)) return;
     this.#obey(message, connection);
@@ -263,7 +274,7 @@ export class RealtimeClient {
   }
 
   /** Do what the node's own messages ask for. */
-  #obey(message: ServerMessage, connection: Connection): void {
+  #obey(message: ServerMessage, connection: Transport): void {
     if (isMessage(message, 'connected')) this.#welcome(message, connection);
     else if (isMessage(message, 'stats')) this.#set({ stats: statsOf(message) });
     else if (isMessage(message, 'reconnect')) connection.retryAfter = message.retry_after_ms;
@@ -272,16 +283,10 @@ export class RealtimeClient {
     else if (isMessage(message, 'error') && message.code === 'invalid_token') this.#renewal.refused();
   }
 
-  #welcome(message: Connected, connection: Connection): void {
+  #welcome(message: Connected, connection: Transport): void {
     connection.welcomed(message.heartbeat_interval_ms);
     this.#memory.cursors.reset(message.cursor);
-    this.#set({
-      state: 'open',
-      attempt: 0,
-      stats: message.connection_stats,
-      userId: message.admin_id ?? message.user_id ?? null,
-      recovered: message.recovered,
-    });
+    this.#set(openBy(message));
     this.#outbox.open((command) => connection.send(command));
   }
 
@@ -290,9 +295,6 @@ export class RealtimeClient {
   }
 
   #report(error: Error): void {
-    this.#events.emit(
-      'error',
-      error instanceof RealtimeError ? error : new RealtimeError('socket', error.message, { cause: error }),
-    );
+    this.#events.emit('error', asRealtimeError(error));
   }
 }

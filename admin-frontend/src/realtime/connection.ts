@@ -1,12 +1,9 @@
 import { CloseCode } from './closeCodes';
 import type { Clock, TimerId } from './clock';
-import { readFrame, type Received } from './frames';
+import type { BrowserEnvironment } from './environment';
+import { readFrame } from './frames';
 import { Heartbeat } from './heartbeat';
-
-export interface Close {
-  code: number;
-  reason: string;
-}
+import { ABNORMAL, type Close, type Transport, type TransportEvents } from './transport';
 
 interface ConnectionOptions {
   url: string;
@@ -17,10 +14,9 @@ interface ConnectionOptions {
   connectTimeout: number;
   heartbeatInterval: number;
   heartbeatTimeout: number;
-  on: { received: (received: Received) => void; ended: (close: Close) => void };
+  environment: BrowserEnvironment;
+  on: TransportEvents;
 }
-
-const ABNORMAL = 1006;
 
 /**
  * One WebSocket, from its handshake to its end, which is told exactly once.
@@ -28,11 +24,12 @@ const ABNORMAL = 1006;
  * A dead one is given up at once: the browser's own `close` event would come only when the other side has answered,
  * or minutes later.
  */
-export class Connection {
+export class Connection implements Transport {
   readonly #socket: WebSocket;
   readonly #clock: Clock;
   readonly #heartbeat: Heartbeat;
   readonly #on: ConnectionOptions['on'];
+  readonly #environment: BrowserEnvironment;
   readonly #handshake: TimerId;
   #isOver = false;
   /** When `connected` came, ms since 1970. */
@@ -45,6 +42,7 @@ export class Connection {
     const { clock, heartbeatInterval, heartbeatTimeout, on } = options;
     this.#clock = clock;
     this.#on = on;
+    this.#environment = options.environment;
     // Not in the URL: proxies log that.
     this.#socket = new options.WebSocket(options.url, ['bearer', options.token]);
     this.#heartbeat = new Heartbeat(clock, heartbeatInterval, heartbeatTimeout, {
@@ -83,13 +81,20 @@ export class Connection {
   #listen(): void {
     this.#socket.onmessage = (event: MessageEvent<unknown>) => {
       this.#heartbeat.heard();
-      this.#on.received(readFrame(event.data));
+      const received = readFrame(event.data);
+      if (received.kind === 'ask') this.#acknowledge(received.number);
+      else this.#on.received(received);
     };
     this.#socket.onclose = ({ code, reason }) => {
       this.#end({ code, reason });
     };
     // Says nothing that `close` does not say.
     this.#socket.onerror = () => undefined;
+  }
+
+  /** Say when the message before was painted. Its listeners have had it by now. */
+  #acknowledge(number: string): void {
+    this.#environment.afterPaint((ms) => this.send(`ack ${number} ${ms.toFixed(3)}`));
   }
 
   #giveUp(close: Close): void {

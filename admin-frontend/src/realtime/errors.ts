@@ -28,3 +28,8 @@ export class RealtimeError extends Error {
 export function asError(cause: unknown): Error {
   return cause instanceof Error ? cause : new Error(String(cause));
 }
+
+/** Return what was not foreseen as an error of the socket. */
+export function asRealtimeError(error: Error): RealtimeError {
+  return error instanceof RealtimeError ? error : new RealtimeError('socket', error.message, { cause: error });
+}

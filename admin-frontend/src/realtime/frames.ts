@@ -1,16 +1,23 @@
 import { RealtimeError } from './errors';
 import { SHAPES, type FieldShape, type ServerMessage } from './messages';
 
-/** What a node sent: a message, the answer to a heartbeat, or something that is neither. */
+/** What a node sent: a message, the answer to a heartbeat, a question about a message, or something that is none. */
 export type Received =
-  { kind: 'message'; message: ServerMessage } | { kind: 'pong' } | { kind: 'error'; error: RealtimeError; id?: string };
+  | { kind: 'message'; message: ServerMessage }
+  | { kind: 'pong' }
+  | { kind: 'ask'; number: string }
+  | { kind: 'error'; error: RealtimeError; id?: string };
 
 type Fields = Record<string, unknown>;
+
+const ASK = /^ack (\d{1,15})$/;
 
 /** Read a frame. Fields that we do not know are let through: a newer node may say more. */
 export function readFrame(data: unknown): Received {
   if (data === 'pong') return { kind: 'pong' };
   if (typeof data !== 'string') return wrong('json', 'a binary frame');
+  const ask = ASK.exec(data)?.[1];
+  if (ask !== undefined) return { kind: 'ask', number: ask };
   let value: unknown;
   try {
     value = JSON.parse(data);

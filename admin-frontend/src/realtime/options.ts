@@ -21,11 +21,19 @@ export interface RealtimeOptions extends TokenSources {
   heartbeatTimeout?: number;
   /** From the first byte to the `connected` frame; a token provider has as long. Default 15000. */
   connectTimeout?: number;
+  /**
+   * After so many sockets in a row that did not get through, hear by Server-Sent Events, and try a socket again later.
+   * Default 3; `Infinity` never does.
+   */
+  streamAfter?: number;
   /** Commands kept while there is no connection. Default 32. */
   sendQueueLimit?: number;
+  /** Tell the node, if it asks, when a message was painted: the message's trace then ends there. Default false. */
+  acknowledge?: boolean;
   /** Where the place in the streams survives a reload; null: nowhere. Default `sessionStorage`. */
   cursorStorage?: CursorStorage | null;
   clock?: Clock;
+  fetch?: typeof fetch;
   WebSocket?: typeof WebSocket;
   environment?: BrowserEnvironment;
   random?: () => number;
@@ -48,9 +56,12 @@ export function settingsOf(options: RealtimeOptions): Settings {
     heartbeatInterval: 30_000,
     heartbeatTimeout: 10_000,
     connectTimeout: 15_000,
+    streamAfter: 3,
     sendQueueLimit: 32,
+    acknowledge: false,
     cursorStorage: typeof sessionStorage === 'undefined' ? null : sessionStorage,
     clock: systemClock,
+    fetch: (...args) => globalThis.fetch(...args),
     WebSocket: globalThis.WebSocket,
     environment: browserEnvironment(),
     random: Math.random,

@@ -38,6 +38,8 @@ describe('an address', () => {
   test('leads to the user endpoint, with a place to go on from, and to HTTP calls', () => {
     const address = new Address('wss://push.example', 'http://page/');
     const url = new URL(address.socket(false, 'u.Nw.1-2,all.1-0'));
+    expect(url.searchParams.has('acks')).toBe(false);
+    expect(new URL(address.socket(false, null, true)).search).toBe('?acks=1');
     expect(url.pathname).toBe('/api/v1/ws');
     expect(url.searchParams.get('since')).toBe('u.Nw.1-2,all.1-0');
     expect(address.http('transcodes')).toBe('https://push.example/api/v1/transcodes');

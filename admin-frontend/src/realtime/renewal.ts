@@ -32,9 +32,14 @@ export class Renewal {
   }
 
   start(token: string): void {
+    this.hold(token);
+    this.#schedule(expiryOf(token));
+  }
+
+  /** Keep the token of a connection that cannot take another one. */
+  hold(token: string): void {
     this.stop();
     this.#current = token;
-    this.#schedule(expiryOf(token));
   }
 
   /** The node took the token, until `exp` (seconds since 1970). */

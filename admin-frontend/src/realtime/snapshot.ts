@@ -1,11 +1,12 @@
-import type { Close } from './connection';
-import type { ConnectionStats, Stats } from './messages';
+import type { Connected, ConnectionStats, Stats } from './messages';
+import type { Close } from './transport';
+import type { Way } from './ways';
 
 /**
  * | state | meaning |
  * | --- | --- |
  * | idle | never connected |
- * | connecting | asks for a token, opens a socket, waits for `connected` |
+ * | connecting | asks for a token, opens a socket or a stream, waits for `connected` |
  * | open | hears everything |
  * | waiting | tries again at `nextAttemptAt` |
  * | paused | the browser is offline |
@@ -26,6 +27,8 @@ export interface ConnectionSnapshot {
   readonly userId: string | number | null;
   /** Of the last connection: whether everything missed has come; null if nothing was asked for. */
   readonly recovered: boolean | null;
+  /** By what it hears, or tries to. */
+  readonly way: Way;
 }
 
 export const BEFORE: ConnectionSnapshot = {
@@ -36,7 +39,19 @@ export const BEFORE: ConnectionSnapshot = {
   stats: null,
   userId: null,
   recovered: null,
+  way: 'socket',
 };
+
+/** What a `connected` message changes. */
+export function openBy(message: Connected): Partial<ConnectionSnapshot> {
+  return {
+    state: 'open',
+    attempt: 0,
+    stats: message.connection_stats,
+    userId: message.admin_id ?? message.user_id ?? null,
+    recovered: message.recovered,
+  };
+}
 
 export function statsOf(message: Stats): ConnectionStats {
   const { total_users, total_user_connections, total_admin_connections, total_connections } = message;

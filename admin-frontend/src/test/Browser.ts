@@ -28,6 +28,7 @@ export class Browser {
       getToken: () => jwt(),
       clock: this.clock,
       environment: this.environment,
+      streamAfter: Infinity, // a test that is about sockets hears by them
       random: () => 1, // the longest wait, so that a test can tell it
       WebSocket: WebSocket as unknown as typeof globalThis.WebSocket,
       ...options,

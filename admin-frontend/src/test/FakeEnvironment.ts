@@ -4,6 +4,8 @@ import type { BrowserEnvironment, EnvironmentEvent } from '../realtime';
 export class FakeEnvironment implements BrowserEnvironment {
   online = true;
   visible = true;
+  /** What waits for the next paint. */
+  readonly painting: ((ms: number) => void)[] = [];
   readonly #listeners = new Set<(event: EnvironmentEvent) => void>();
 
   get listeners(): number {
@@ -13,6 +15,14 @@ export class FakeEnvironment implements BrowserEnvironment {
   subscribe(listener: (event: EnvironmentEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  afterPaint(callback: (ms: number) => void): void {
+    this.painting.push(callback);
+  }
+
+  paint(ms: number): void {
+    for (const callback of this.painting.splice(0)) callback(ms);
   }
 
   becomes(event: EnvironmentEvent): void {

@@ -13,6 +13,7 @@ export class Visit {
     readonly path: string,
     readonly since: string | null,
     readonly token: string | null,
+    readonly acks: string | null = null,
   ) {
     socket.on('message', (data) => this.received.push((data as Buffer).toString()));
     socket.on('close', (code) => (this.closedWith = code));
@@ -97,6 +98,7 @@ export class StandInNode {
       url.pathname,
       url.searchParams.get('since'),
       protocol === 'bearer' ? (token ?? null) : null,
+      url.searchParams.get('acks'),
     );
     this.visits.push(visit);
     socket.on('message', (data) => {

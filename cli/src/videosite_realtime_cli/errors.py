@@ -6,6 +6,8 @@ CliError
 ├── Unreachable      nobody answers there
 ├── Refused          somebody answered: no
 ├── StoppedByNode    the node ended the live view for good
+├── NoTraces         nobody here keeps traces
+├── NotYet           what is asked for has not come, or will not
 ├── PortInUse        a port that `up` needs is taken
 ├── PartDied         a part of the local cluster ended by itself
 └── PartNotReady     a part of the local cluster runs but does not become ready
@@ -51,6 +53,14 @@ class Refused(CliError):
 
 class StoppedByNode(CliError):
     """The node ended the live view for good; trying again unchanged would not help."""
+
+
+class NoTraces(CliError):
+    """Nobody here keeps traces."""
+
+
+class NotYet(CliError):
+    """What is asked for has not come, or will not."""
 
 
 class PortInUse(CliError):

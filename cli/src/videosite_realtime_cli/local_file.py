@@ -27,6 +27,7 @@ class LocalCluster:
     redis_url: str = field(repr=False)
     management_urls: Mapping[str, str]
     pid: int = 0
+    traces_url: str = ""  # empty: they are not kept here
 
 
 def state_directory(environment: Mapping[str, str] = os.environ) -> Path:

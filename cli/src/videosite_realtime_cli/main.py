@@ -9,10 +9,12 @@ import typer
 from typer.core import TyperGroup
 
 from videosite_realtime_cli import terminal
+from videosite_realtime_cli.commands.plan import plan
 from videosite_realtime_cli.commands.send import app as send_app
 from videosite_realtime_cli.commands.stats import stats
 from videosite_realtime_cli.commands.tail import tail
 from videosite_realtime_cli.commands.token import app as token_app
+from videosite_realtime_cli.commands.trace import trace
 from videosite_realtime_cli.commands.up import up
 from videosite_realtime_cli.errors import CliError
 
@@ -59,3 +61,5 @@ app.add_typer(token_app, name="token")
 app.add_typer(send_app, name="send")
 app.command()(tail)
 app.command()(stats)
+app.command()(plan)
+app.command()(trace)

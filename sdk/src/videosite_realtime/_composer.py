@@ -12,7 +12,8 @@ from videosite_realtime.requests import Audience, Expiry, Fields, Level, Publish
 
 BATCH_MAX: Final = 1000
 KEY_MAX_LENGTH: Final = 255
-_TRANSCODES: Final = frozenset({"transcode_progress", "transcode_complete", "transcode_failed"})
+TRANSCODES: Final = frozenset({"transcode_progress", "transcode_complete", "transcode_failed"})
+TYPED: Final = TRANSCODES | {"system_message"}
 
 
 def _new_key() -> str:
@@ -25,11 +26,11 @@ class Composer:
     What is None was not given and is left out. Everything else is for the router to judge.
 
     Args:
-        sent_at: the producer's clock, strictly rising, µs since the Unix epoch.
+        sent_at: the producer's clock, strictly rising, µs since the Unix epoch; None: who composes is not the producer.
         new_key: makes an idempotency key.
     """
 
-    def __init__(self, sent_at: Callable[[], int], new_key: Callable[[], str] = _new_key) -> None:
+    def __init__(self, sent_at: Callable[[], int] | None, new_key: Callable[[], str] = _new_key) -> None:
         self._sent_at, self._new_key = sent_at, new_key
 
     def transcode_progress(
@@ -62,6 +63,20 @@ class Composer:
         fields = {"audience": audience, "message": message, "expires_at": expires_at}
         return self._publish("/api/v1/messages", self._stamped(fields, message), key)
 
+    def any_message(self, message_type: str, data: Fields, key: str | None) -> Publish:
+        """Compose a typed message of its fields, or a custom one of its ``audience`` and ``message``."""
+        if not isinstance(message_type, str) or not message_type:
+            raise InvalidMessage(422, "type: a message needs a type, a non-empty string")
+        if not isinstance(data, Mapping):
+            raise InvalidMessage(422, "data: Input should be an object")
+        if message_type in TYPED:
+            return self._notification(_of_type(message_type, data, "data"), key)
+        message = data.get("message")
+        if "audience" not in data or not isinstance(message, Mapping):
+            raise InvalidMessage(422, f"data: {message_type!r} is a custom type, which needs an audience and a message")
+        fields = {**data, "message": _of_type(message_type, message, "data.message")}
+        return self._publish("/api/v1/messages", self._stamped(fields, message), key)
+
     def notifications(self, items: Iterable[Fields]) -> PublishBatch:
         return self._batch("/api/v1/notifications/batch", items, lambda item: item)
 
@@ -89,9 +104,17 @@ class Composer:
     def _stamped(self, fields: Fields, message: object) -> Fields:
         """Return ``fields`` without what was not given, and with a transcode message's time unless it has one."""
         given = {name: value for name, value in fields.items() if value is not None}
-        if isinstance(message, Mapping) and message.get("type") in _TRANSCODES and "sent_at" not in given:
+        if self._sent_at is None:
+            return given
+        if isinstance(message, Mapping) and message.get("type") in TRANSCODES and "sent_at" not in given:
             given["sent_at"] = self._sent_at()
         return given
+
+
+def _of_type(message_type: str, fields: Fields, where: str) -> Fields:
+    if fields.get("type", message_type) != message_type:
+        raise InvalidMessage(422, f"{where}.type: is {fields['type']!r}, and the message's type {message_type!r}")
+    return {"type": message_type, **fields}
 
 
 def _header_safe(key: str) -> str:

@@ -13,21 +13,22 @@ from videosite_realtime._access import RouterAccess
 from videosite_realtime._clock import RisingClock
 from videosite_realtime._composer import Composer
 from videosite_realtime._delivery import Delivery, deliver
+from videosite_realtime._tracing import Call
 from videosite_realtime.requests import Request
 from videosite_realtime.retry import RetryPolicy
 
 T = TypeVar("T")
 
 # One for the process: two services that report on one video must not disagree about the order.
-_SENT_AT = RisingClock()
+sent_at = RisingClock()
+compose = Composer(sent_at)
 
 
 class Core:
-    """Composes requests, and begins their delivery with an access that is looked up when it is first needed."""
+    """Begins the delivery of requests with an access that is looked up when it is first needed."""
 
     def __init__(self, router_url: str | None, api_key: str | None, retry: RetryPolicy) -> None:
         self._router_url, self._api_key, self._retry = router_url, api_key, retry
-        self.compose = Composer(_SENT_AT)
 
     @cached_property
     def _access(self) -> RouterAccess:
@@ -41,8 +42,8 @@ class Core:
             return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         return httpx.create_ssl_context()
 
-    def deliver(self, request: Request[T]) -> Delivery[T]:
-        return deliver(request, self._access, self._retry)
+    def deliver(self, request: Request[T], call: Call) -> Delivery[T]:
+        return deliver(request, self._access, self._retry, call)
 
     def new_async_client(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(verify=self._tls)

@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 import httpx
 
 from videosite_realtime._access import RouterAccess
-from videosite_realtime._tracing import trace_headers
+from videosite_realtime._tracing import Call
 from videosite_realtime.errors import Undelivered, UnexpectedAnswer, refused
 from videosite_realtime.requests import Request
 from videosite_realtime.retry import RETRIED_STATUSES, RetryPolicy
@@ -54,6 +54,7 @@ def deliver(
     request: Request[T],
     access: RouterAccess,
     retry: RetryPolicy,
+    call: Call,
     *,
     clock: Callable[[], float] = time.monotonic,
     jitter: Callable[[], float] = random.random,
@@ -66,7 +67,7 @@ def deliver(
         UnexpectedAnswer: it was not a router that answered.
     """
     started = clock()
-    headers = _headers(request, access)  # once: all attempts belong to the caller's span
+    headers = _headers(request, access) | call.headers()  # once: all attempts belong to one span
     content = None if request.body is None else request.body.encode()
     failures = 0
     while True:
@@ -83,11 +84,12 @@ def deliver(
             # Unable to be more patient than the deadline, rather tell the caller now than after another wait.
             cause = outcome if isinstance(outcome, Exception) else None
             raise Undelivered(request, failures, elapsed, _in_words(outcome)) from cause  # type: ignore[arg-type]
+        call.retried(failures, _kind(outcome), delay)
         yield Wait(delay)
 
 
-def _headers(request: Request[object], access: RouterAccess) -> Mapping[str, str]:
-    headers = {"Authorization": f"Bearer {access.api_key}", "Accept": "application/json", **trace_headers()}
+def _headers(request: Request[object], access: RouterAccess) -> dict[str, str]:
+    headers = {"Authorization": f"Bearer {access.api_key}", "Accept": "application/json"}
     if request.body is not None:
         headers["Content-Type"] = "application/json"
     if request.idempotency_key is not None:
@@ -112,6 +114,10 @@ def _retry_after(outcome: Outcome) -> float:
         return 0.0
     text = outcome.headers.get("Retry-After", "")
     return float(text) if text.isascii() and text.isdigit() else 0.0
+
+
+def _kind(outcome: Outcome) -> str:
+    return type(outcome).__name__ if isinstance(outcome, Exception) else str(outcome.status_code)
 
 
 def _in_words(outcome: Outcome) -> str:

@@ -1,21 +1,29 @@
-"""One httpx client per event loop, closed when its loop ends."""
+"""One client per event loop, closed when its loop ends."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
-import httpx
+
+class Closable(Protocol):
+    """A client with connections, httpx's for example."""
+
+    async def aclose(self) -> Any: ...
+
+
+C = TypeVar("C", bound=Closable)
 
 
 @dataclass(frozen=True, slots=True)
-class _Open:
-    client: httpx.AsyncClient
+class _Open(Generic[C]):
+    client: C
     life: AsyncGenerator[None, None]
 
 
-class ClientPerLoop:
+class ClientPerLoop(Generic[C]):
     """Holds one client per running loop, so that connections stay open within a loop and never cross into another.
 
     Who closes it: a loop that ends, as in ``asyncio.run``, closes the asynchronous generators that were begun in it
@@ -23,13 +31,13 @@ class ClientPerLoop:
     generator whose ``finally`` closes it.
     """
 
-    def __init__(self, make: Callable[[], httpx.AsyncClient]) -> None:
+    def __init__(self, make: Callable[[], C]) -> None:
         self._make = make
         # Needs no lock: a thread touches its own loop's entry only, and whole entries of loops that are gone. A forked
         # child keeps its parent's entries untouched; to close them would be to speak on the parent's sockets.
-        self._open: dict[asyncio.AbstractEventLoop, _Open] = {}
+        self._open: dict[asyncio.AbstractEventLoop, _Open[C]] = {}
 
-    async def get(self) -> httpx.AsyncClient:
+    async def get(self) -> C:
         """Return the running loop's client."""
         loop = asyncio.get_running_loop()
         if found := self._open.get(loop):
@@ -46,7 +54,7 @@ class ClientPerLoop:
         if found := self._open.get(asyncio.get_running_loop()):
             await found.life.aclose()
 
-    async def _live(self, loop: asyncio.AbstractEventLoop, client: httpx.AsyncClient) -> AsyncGenerator[None, None]:
+    async def _live(self, loop: asyncio.AbstractEventLoop, client: C) -> AsyncGenerator[None, None]:
         try:
             yield
         finally:

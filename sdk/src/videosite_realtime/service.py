@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self, TypeVar
 
 import httpx
 
-from videosite_realtime._core import Core
-from videosite_realtime._delivery import Outcome, Send
+from videosite_realtime._calls import Calls
+from videosite_realtime._core import Core, compose
+from videosite_realtime._delivery import Delivery, Outcome, Send
 from videosite_realtime._per_loop import ClientPerLoop
+from videosite_realtime._tracing import calling
 from videosite_realtime.receipts import ConnectionCount, ItemResult, Receipt
-from videosite_realtime.requests import Audience, Expiry, Fields, Level, ReadStats, Request, UserId
+from videosite_realtime.requests import Publish, PublishBatch, ReadStats, Request
 from videosite_realtime.retry import DEFAULT_RETRY, RetryPolicy
 
 T = TypeVar("T")
 
 
-class NotificationService:
+class NotificationService(Calls[Receipt, ItemResult]):
     """Tells browsers what happens, through a router.
 
     Every call retries, under one idempotency key, while the router is away or without Redis: the message is neither
@@ -48,111 +50,10 @@ class NotificationService:
         retry: RetryPolicy = DEFAULT_RETRY,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        super().__init__(compose)
         self._core = Core(router_url, api_key, retry)
-        self._compose = self._core.compose
         self._clients = ClientPerLoop(self._core.new_async_client)
         self._sleep = sleep
-
-    # --- transcodes: to the admin pool, and to the video's owner if one is named
-
-    async def notify_transcode_progress(
-        self,
-        video_id: int,
-        status: str,
-        progress: float,
-        message: str = "",
-        user_id: UserId | None = None,
-        *,
-        idempotency_key: str | None = None,
-    ) -> Receipt:
-        """Say how far a transcode is, 0 to 100. Only a video's newest progress counts, by the time of this call."""
-        return await self._do(
-            self._compose.transcode_progress(video_id, status, progress, message, user_id, idempotency_key)
-        )
-
-    async def notify_transcode_complete(
-        self,
-        video_id: int,
-        title: str,
-        format_type: str,
-        file_size: int,
-        user_id: UserId | None = None,
-        *,
-        idempotency_key: str | None = None,
-    ) -> Receipt:
-        """Say that a format of a video is ready; ``file_size`` in bytes."""
-        return await self._do(
-            self._compose.transcode_complete(video_id, title, format_type, file_size, user_id, idempotency_key)
-        )
-
-    async def notify_transcode_failed(
-        self,
-        video_id: int,
-        title: str,
-        error: str,
-        user_id: UserId | None = None,
-        *,
-        idempotency_key: str | None = None,
-    ) -> Receipt:
-        """Say that a transcode failed, and why."""
-        return await self._do(self._compose.transcode_failed(video_id, title, error, user_id, idempotency_key))
-
-    # --- any other message
-
-    async def notify_system_message(
-        self,
-        message: str,
-        level: Level = "info",
-        target: Audience = "admin",
-        *,
-        expires_at: Expiry = None,
-        idempotency_key: str | None = None,
-    ) -> Receipt:
-        """Show a notice to the admin pool, to ``"all"`` or to ``{"users": [7, 8]}``.
-
-        After ``expires_at``, RFC 3339 text or seconds since the Unix epoch, nobody is shown it any more.
-        """
-        return await self._do(self._compose.system_message(message, level, target, expires_at, idempotency_key))
-
-    async def send_personal_message(
-        self, message: Fields, user_id: UserId, *, expires_at: Expiry = None, idempotency_key: str | None = None
-    ) -> Receipt:
-        """Send a JSON object with a ``type`` to all connections of a user."""
-        return await self._do(self._compose.message({"users": [user_id]}, message, expires_at, idempotency_key))
-
-    async def send_admin_message(
-        self, message: Fields, *, expires_at: Expiry = None, idempotency_key: str | None = None
-    ) -> Receipt:
-        """Send a JSON object with a ``type`` to the admin pool."""
-        return await self._do(self._compose.message("admin", message, expires_at, idempotency_key))
-
-    async def broadcast(
-        self, message: Fields, *, expires_at: Expiry = None, idempotency_key: str | None = None
-    ) -> Receipt:
-        """Send a JSON object with a ``type`` to every connection of the cluster."""
-        return await self._do(self._compose.message("all", message, expires_at, idempotency_key))
-
-    # --- many at once
-
-    async def notify_batch(self, items: Iterable[Fields]) -> list[ItemResult]:
-        """Send up to 1,000 typed messages in one call, and return what became of each, in order.
-
-        Args:
-            items: the fields of one message each, such as ``{"type": "transcode_progress", "video_id": 123, …}``, with
-                ``user_id`` or ``target``, ``expires_at`` and ``idempotency_key`` if wanted. A bad one harms no other,
-                unless it cannot be written as JSON: then nothing is sent.
-        """
-        return await self._do(self._compose.notifications(items))
-
-    async def send_batch(self, items: Iterable[Fields]) -> list[ItemResult]:
-        """Send up to 1,000 messages to any audiences in one call, and return what became of each, in order.
-
-        Args:
-            items: ``{"audience": "admin" | "all" | {"users": […]}, "message": {"type": …}}`` each, with ``expires_at``
-                and ``idempotency_key`` if wanted. A bad one harms no other, unless it cannot be written as JSON: then
-                nothing is sent.
-        """
-        return await self._do(self._compose.messages(items))
 
     # --- and besides
 
@@ -176,8 +77,19 @@ class NotificationService:
     ) -> None:
         await self.aclose()
 
+    async def _publish(self, request: Publish) -> Receipt:
+        return await self._do(request)
+
+    async def _publish_all(self, request: PublishBatch) -> list[ItemResult]:
+        return await self._do(request)
+
     async def _do(self, request: Request[T]) -> T:
-        delivery = self._core.deliver(request)
+        with calling(request) as call:
+            result = await self._bring(self._core.deliver(request, call))
+            call.answered(result)
+            return result
+
+    async def _bring(self, delivery: Delivery[T]) -> T:
         outcome: Outcome | None = None
         while True:
             try:

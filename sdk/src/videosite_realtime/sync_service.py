@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TypeVar
 
 import httpx
 
-from videosite_realtime._core import Core
-from videosite_realtime._delivery import Outcome, Send
+from videosite_realtime._core import Core, compose
+from videosite_realtime._delivery import Delivery, Outcome, Send
 from videosite_realtime._per_process import PerProcess
+from videosite_realtime._sync_calls import SyncCalls
+from videosite_realtime._tracing import calling
 from videosite_realtime.receipts import ConnectionCount, ItemResult, Receipt
-from videosite_realtime.requests import Audience, Expiry, Fields, Level, ReadStats, Request, UserId
+from videosite_realtime.requests import Publish, PublishBatch, ReadStats, Request
 from videosite_realtime.retry import DEFAULT_RETRY, RetryPolicy
 
 T = TypeVar("T")
 
 
-class SyncNotificationService:
+class SyncNotificationService(SyncCalls[Receipt, ItemResult]):
     """Tells browsers what happens, through a router: ``NotificationService`` for code without an event loop.
 
     Its threads share one pool of connections; a forked child opens its own. They close with ``close``, when the
@@ -41,84 +43,11 @@ class SyncNotificationService:
         retry: RetryPolicy = DEFAULT_RETRY,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        super().__init__(compose)
         self._core = Core(router_url, api_key, retry)
-        self._compose = self._core.compose
         self._clients = PerProcess(self._core.new_client)
         self._sleep = sleep
         weakref.finalize(self, _close, self._clients)
-
-    # --- transcodes: to the admin pool, and to the video's owner if one is named
-
-    def notify_transcode_progress(
-        self,
-        video_id: int,
-        status: str,
-        progress: float,
-        message: str = "",
-        user_id: UserId | None = None,
-        *,
-        idempotency_key: str | None = None,
-    ) -> Receipt:
-        return self._do(self._compose.transcode_progress(video_id, status, progress, message, user_id, idempotency_key))
-
-    def notify_transcode_complete(
-        self,
-        video_id: int,
-        title: str,
-        format_type: str,
-        file_size: int,
-        user_id: UserId | None = None,
-        *,
-        idempotency_key: str | None = None,
-    ) -> Receipt:
-        return self._do(
-            self._compose.transcode_complete(video_id, title, format_type, file_size, user_id, idempotency_key)
-        )
-
-    def notify_transcode_failed(
-        self,
-        video_id: int,
-        title: str,
-        error: str,
-        user_id: UserId | None = None,
-        *,
-        idempotency_key: str | None = None,
-    ) -> Receipt:
-        return self._do(self._compose.transcode_failed(video_id, title, error, user_id, idempotency_key))
-
-    # --- any other message
-
-    def notify_system_message(
-        self,
-        message: str,
-        level: Level = "info",
-        target: Audience = "admin",
-        *,
-        expires_at: Expiry = None,
-        idempotency_key: str | None = None,
-    ) -> Receipt:
-        return self._do(self._compose.system_message(message, level, target, expires_at, idempotency_key))
-
-    def send_personal_message(
-        self, message: Fields, user_id: UserId, *, expires_at: Expiry = None, idempotency_key: str | None = None
-    ) -> Receipt:
-        return self._do(self._compose.message({"users": [user_id]}, message, expires_at, idempotency_key))
-
-    def send_admin_message(
-        self, message: Fields, *, expires_at: Expiry = None, idempotency_key: str | None = None
-    ) -> Receipt:
-        return self._do(self._compose.message("admin", message, expires_at, idempotency_key))
-
-    def broadcast(self, message: Fields, *, expires_at: Expiry = None, idempotency_key: str | None = None) -> Receipt:
-        return self._do(self._compose.message("all", message, expires_at, idempotency_key))
-
-    # --- many at once
-
-    def notify_batch(self, items: Iterable[Fields]) -> list[ItemResult]:
-        return self._do(self._compose.notifications(items))
-
-    def send_batch(self, items: Iterable[Fields]) -> list[ItemResult]:
-        return self._do(self._compose.messages(items))
 
     # --- and besides
 
@@ -140,8 +69,19 @@ class SyncNotificationService:
     ) -> None:
         self.close()
 
+    def _publish(self, request: Publish) -> Receipt:
+        return self._do(request)
+
+    def _publish_all(self, request: PublishBatch) -> list[ItemResult]:
+        return self._do(request)
+
     def _do(self, request: Request[T]) -> T:
-        delivery = self._core.deliver(request)
+        with calling(request) as call:
+            result = self._bring(self._core.deliver(request, call))
+            call.answered(result)
+            return result
+
+    def _bring(self, delivery: Delivery[T]) -> T:
         outcome: Outcome | None = None
         while True:
             try:

@@ -27,6 +27,8 @@ _SCRIPTS = {
     "clear_node": (),
     "lease": (("' ' .. admin_connections)", "' ' .. admin_connections .. ' 99')"),),
     "bury": (),
+    "queue_take": (),
+    "queue_settle": (),
 }
 
 

@@ -53,7 +53,13 @@ export default function NotificationBadge({ onViewAll }: NotificationBadgeProps)
       aria-haspopup="dialog"
       aria-expanded={open}
       icon={
-        <Badge count={unread} size="small" overflowCount={99} offset={[unread > 9 ? 9 : 4, -3]} aria-hidden>
+        <Badge
+          count={unread}
+          size="small"
+          overflowCount={99}
+          offset={[unread > 99 ? 2 : unread > 9 ? 6 : 4, -4]}
+          aria-hidden
+        >
           <BellOutlined className={styles['icon'] ?? ''} />
         </Badge>
       }

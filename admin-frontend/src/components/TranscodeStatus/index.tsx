@@ -123,9 +123,12 @@ function Loading({ rows }: { rows: number }) {
   const { transcodes } = useMessages();
   return (
     <div className={styles['loading']} role="status" aria-label={transcodes.loading}>
-      {Array.from({ length: rows }, (_, row) => (
-        <Skeleton key={row} active title={{ width: '34%' }} paragraph={{ rows: 1, width: '72%' }} />
-      ))}
+      {/* Their titles are headings that say nothing. */}
+      <div aria-hidden>
+        {Array.from({ length: rows }, (_, row) => (
+          <Skeleton key={row} active title={{ width: '34%' }} paragraph={{ rows: 1, width: '72%' }} />
+        ))}
+      </div>
     </div>
   );
 }

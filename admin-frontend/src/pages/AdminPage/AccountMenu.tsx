@@ -30,26 +30,19 @@ export function AccountMenu({ claims, preferences, onChangeToken, onSignOut }: P
   const items: MenuProps['items'] = [
     { type: 'group', key: 'who', label: <Who claims={claims} /> },
     { type: 'divider' },
-    {
-      type: 'group',
-      key: 'language',
-      label: page.language,
-      children: Object.entries(LANGUAGES).map(([locale, language]) => ({
-        key: `locale:${locale}`,
-        icon: <TranslationOutlined />,
-        label: <span lang={locale}>{language.name}</span>,
-      })),
-    },
-    {
-      type: 'group',
-      key: 'theme',
-      label: page.theme,
-      children: Object.entries(THEMES).map(([theme, icon]) => ({
-        key: `theme:${theme}`,
-        icon,
-        label: page.themes[theme as ThemeChoice],
-      })),
-    },
+    // Entries beside their headings, not inside: inside they are indented, and no icon stands below another.
+    { type: 'group', key: 'language', label: page.language },
+    ...Object.entries(LANGUAGES).map(([locale, language]) => ({
+      key: `locale:${locale}`,
+      icon: <TranslationOutlined />,
+      label: <span lang={locale}>{language.name}</span>,
+    })),
+    { type: 'group', key: 'theme', label: page.theme },
+    ...Object.entries(THEMES).map(([theme, icon]) => ({
+      key: `theme:${theme}`,
+      icon,
+      label: page.themes[theme as ThemeChoice],
+    })),
     { type: 'divider' },
     { key: 'token', icon: <KeyOutlined />, label: page.changeToken },
     { key: 'leave', icon: <LogoutOutlined />, label: page.signOut },

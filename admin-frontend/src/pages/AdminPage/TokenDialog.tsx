@@ -1,4 +1,5 @@
 import { Modal } from 'antd';
+import { useRef } from 'react';
 
 import { useMessages } from '../../i18n';
 import { TokenForm } from '../SignIn/TokenForm';
@@ -8,6 +9,7 @@ import type { NewToken } from './useNewToken';
 /** Asks for another token over the page, which keeps what it shows and goes on from there. */
 export function TokenDialog({ token }: { token: NewToken }) {
   const { newToken, page } = useMessages();
+  const content = useRef<HTMLDivElement>(null);
   const { isAsked, isNeeded, isTried, isRefused, give, putOff } = token;
   return (
     <Modal
@@ -18,14 +20,20 @@ export function TokenDialog({ token }: { token: NewToken }) {
       footer={null}
       width={440}
       destroyOnHidden
+      // The dialog itself would begin at its way out.
+      afterOpenChange={(isOpen) => {
+        if (isOpen) content.current?.querySelector('textarea')?.focus();
+      }}
     >
-      <p className={styles['intro']}>{isNeeded ? newToken.introNeeded : newToken.intro}</p>
-      <TokenForm
-        submit={newToken.submit}
-        onToken={give}
-        loading={isTried}
-        refusal={isRefused ? newToken.refused : null}
-      />
+      <div ref={content}>
+        <p className={styles['intro']}>{isNeeded ? newToken.introNeeded : newToken.intro}</p>
+        <TokenForm
+          submit={newToken.submit}
+          onToken={give}
+          loading={isTried}
+          refusal={isRefused ? newToken.refused : null}
+        />
+      </div>
     </Modal>
   );
 }

@@ -8,6 +8,7 @@ import type { PhaseFilter } from '../../components/TranscodeStatus/order';
 import { useMedia } from '../../hooks/useMedia';
 import { useConnection } from '../../hooks/useConnection';
 import { type Transcodes as All, useTranscodeSelection } from '../../hooks/useTranscodes';
+import { useTranscodePolling } from '../../hooks/useTranscodePolling';
 import { useUpdateRate } from '../../hooks/useUpdateRate';
 import { useFormat, useMessages } from '../../i18n';
 import { DOWN_MS } from '../../realtime/polling';
@@ -62,17 +63,18 @@ export function Transcodes() {
   );
 }
 
-/** How news comes: by the socket, and how fast; or by polling, and how often. */
+/** How news comes: by the socket, and how fast; or by polling, and how often; or not at all. */
 function Feed() {
   const { transcodes } = useMessages();
   const { snapshot } = useConnection();
   const rate = useUpdateRate();
+  const { failed } = useTranscodePolling();
   const isFirst = snapshot.attempt === 0 && (snapshot.state === 'idle' || snapshot.state === 'connecting');
-  if (isFirst) return null;
+  if (isFirst || snapshot.state === 'paused') return null;
   if (snapshot.state !== 'open') {
     return (
-      <span className={styles['feed']} data-feed="polling">
-        {transcodes.polling(DOWN_MS / 1000)}
+      <span className={styles['feed']} data-feed={failed ? 'failed' : 'polling'}>
+        {failed ? transcodes.pollFailed : transcodes.polling(DOWN_MS / 1000)}
       </span>
     );
   }

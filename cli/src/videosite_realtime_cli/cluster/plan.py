@@ -11,7 +11,7 @@ from importlib.util import find_spec
 import httpx
 
 from videosite_realtime_cli.cluster.part import Part, Probe
-from videosite_realtime_cli.cluster.ports import LOOPBACK, Claim
+from videosite_realtime_cli.cluster.ports import LOOPBACK, Claim, free_port
 from videosite_realtime_cli.errors import BadInput
 from videosite_realtime_cli.identity import Signer
 
@@ -44,6 +44,7 @@ class Plan:
     api_keys: str = field(repr=False)
     issuer: str | None = None
     audience: str | None = None
+    traces_port: int | None = None  # None: they go where the environment says, if anywhere
 
     @property
     def node_url(self) -> str:
@@ -66,6 +67,10 @@ class Plan:
     @property
     def management_urls(self) -> dict[str, str]:
         return {name: f"http://{LOOPBACK}:{port}" for name, port in self.management_ports.items()}
+
+    @property
+    def traces_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.traces_port}" if self.traces_port else ""
 
     @property
     def router_api_key(self) -> str:
@@ -96,7 +101,21 @@ def make(options: Options, environment: Mapping[str, str]) -> Plan:
         keys if keys.strip(" ,") else secrets.token_urlsafe(32),
         environment.get("JWT_ISSUER") or None,
         environment.get("JWT_AUDIENCE") or None,
+        None if _has_a_say_on_traces(environment) else free_port(),
     )
+
+
+def _has_a_say_on_traces(environment: Mapping[str, str]) -> bool:
+    """Tell whether the environment says where traces go, or that there are to be none."""
+    endpoints = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_TRACES_EXPORTER")
+    disabled = environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    return disabled or any(environment.get(name) for name in endpoints)
+
+
+def receiver_part(plan: Plan, environment: Mapping[str, str], client: httpx.AsyncClient) -> Part:
+    """Return what receives and keeps the traces; only where the environment does not say where they go."""
+    command = (sys.executable, "-P", "-m", "videosite_realtime_cli.traces.receiver", str(plan.traces_port))
+    return Part("traces", command, environment, _readyz(client, plan.traces_url))
 
 
 def node_parts(plan: Plan, redis_url: str, environment: Mapping[str, str], client: httpx.AsyncClient) -> list[Part]:
@@ -106,6 +125,7 @@ def node_parts(plan: Plan, redis_url: str, environment: Mapping[str, str], clien
             name,
             (sys.executable, "-P", "-m", "node"),
             common
+            | _traced(plan)
             | {
                 "NODE_NAME": name,
                 "NODE_HOST": LOOPBACK,
@@ -126,7 +146,9 @@ def router_parts(plan: Plan, redis_url: str, environment: Mapping[str, str], cli
         Part(
             name,
             (sys.executable, "-P", "-m", "router"),
-            common | {"ROUTER_NAME": name, "ROUTER_HOST": LOOPBACK, "ROUTER_PORT": url.rpartition(":")[2]},
+            common
+            | _traced(plan)
+            | {"ROUTER_NAME": name, "ROUTER_HOST": LOOPBACK, "ROUTER_PORT": url.rpartition(":")[2]},
             _readyz(client, url),
         )
         for name, url in plan.router_urls.items()
@@ -140,6 +162,8 @@ def demo_part(plan: Plan, environment: Mapping[str, str]) -> Part:
         (sys.executable, *example, DEMO_USER),
         {
             **environment,
+            **_traced(plan),
+            "OTEL_SERVICE_NAME": "demo",
             "PYTHONUNBUFFERED": "1",
             "ROUTER_URL": plan.router_url,
             "ROUTER_API_KEY": plan.router_api_key,
@@ -168,6 +192,19 @@ def _common(plan: Plan, redis_url: str, environment: Mapping[str, str]) -> dict[
             "ROUTER_URL": plan.router_url,
         }
     )
+
+
+def _traced(plan: Plan) -> dict[str, str]:
+    """Return what makes a part send its traces to our receiver: all of them, and soon."""
+    if not plan.traces_url:
+        return {}
+    return {
+        # Not the endpoint of all signals: metrics would go there too, and nobody takes them.
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{plan.traces_url}/v1/traces",
+        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf",
+        "OTEL_TRACES_SAMPLER": "parentbased_always_on",
+        "OTEL_BSP_SCHEDULE_DELAY": "500",
+    }
 
 
 def _drain_seconds(environment: Mapping[str, str]) -> float:

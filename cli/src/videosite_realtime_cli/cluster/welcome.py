@@ -59,6 +59,7 @@ def welcome(console: Console, plan: Plan, redis_url: str, logs: Path, *, embedde
         {
             "watch": f"{_program()} tail --admin",
             "send": f'{_program()} send user {DEMO_USER} "hello"',
+            "trace": f"{_program()} trace last" if plan.traces_url else "by OTEL_EXPORTER_OTLP_ENDPOINT, not kept here",
             "curl": f"curl {plan.router_url}/api/v1/notifications -H 'Authorization: Bearer {plan.router_api_key}' "
             f"-H 'Content-Type: application/json' -d '{json.dumps(_EXAMPLE)}'",
         },

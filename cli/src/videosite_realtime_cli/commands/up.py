@@ -72,6 +72,9 @@ async def _run(plan: Plan, environment: Mapping[str, str], console: Console, *, 
             await stack.enter_async_context(crew.companion(printer.run()))
             redis_url = await stack.enter_async_context(_redis(crew, environment))
             client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=2.0))
+            if plan.traces_url:
+                receiver = planning.receiver_part(plan, environment, client)
+                await stack.enter_async_context(crew.running([receiver]))
             for parts in (planning.node_parts, planning.router_parts):
                 await stack.enter_async_context(crew.running(parts(plan, redis_url, environment, client)))
             with console.status("waiting until all are ready…"):
@@ -134,4 +137,5 @@ def _found_by_others(plan: Plan, redis_url: str) -> LocalCluster:
         redis_url=redis_url,
         management_urls=plan.management_urls,
         pid=os.getpid(),
+        traces_url=plan.traces_url,
     )

@@ -23,10 +23,12 @@ import os
 from collections.abc import Coroutine
 from contextlib import closing
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 from celery import Celery, Task
+from celery.signals import worker_process_init, worker_process_shutdown
 
 from videosite_realtime import (
     KeyReused,
@@ -37,6 +39,7 @@ from videosite_realtime import (
     Undelivered,
     notification_service,
 )
+from videosite_realtime.examples import telemetry
 from videosite_realtime.examples.ffmpeg import FFmpeg, FFmpegFailed
 from videosite_realtime.examples.transcode import Converted, Progressed, renditions_of, throttled, transcode
 
@@ -55,6 +58,18 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_transport_options={"visibility_timeout": LONGEST_JOB},
 )
+
+
+@worker_process_init.connect  # type: ignore[untyped-decorator]
+def _trace(**_: Any) -> None:
+    """Put every job under a span that continues the trace of whoever ordered it; calls to the service nest there."""
+    export_last = telemetry.configure("videosite-transcoder")
+    if export_last is not None and find_spec("opentelemetry.instrumentation"):
+        from opentelemetry.instrumentation.celery import CeleryInstrumentor
+
+        CeleryInstrumentor().instrument()  # type: ignore[no-untyped-call]
+        worker_process_shutdown.connect(lambda **_: export_last(), weak=False)
+
 
 progress_service = NotificationService(retry=RetryPolicy(deadline=2))
 

@@ -20,6 +20,7 @@ from types import FrameType
 from typing import Final
 
 from videosite_realtime import NotificationError, Receipt, RetryPolicy, SyncNotificationService, Undelivered
+from videosite_realtime.examples import telemetry
 from videosite_realtime.examples.ffmpeg import FFmpeg, FFmpegFailed, FFmpegMissing
 from videosite_realtime.examples.transcode import (
     Converted,
@@ -163,6 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = parse(arguments)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
+    telemetry.configure("videosite-transcoder")
     try:
         return run(parsed, say=lambda line: print(line, flush=True))
     except (NotificationError, FFmpegMissing) as exc:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.handshake import SINCE_MAX_BYTES, positions_in
+from node.cursors import SINCE_MAX_BYTES, positions_in
 from shared.ids import Position, event_id, user_stream
 
 OWN = {"u.Nw", "all"}

@@ -1,0 +1,174 @@
+{{/* Settings that both services read, without secrets. */}}
+{{- define "vsrt.commonSettings" -}}
+REDIS_URL: {{ .Values.redis.url | quote }}
+REDIS_PREFIX: {{ .Values.redis.prefix | quote }}
+{{- with .Values.redis.username }}
+REDIS_USERNAME: {{ . | quote }}
+{{- end }}
+{{- if eq .Values.redis.mode "sentinel" }}
+REDIS_SENTINELS: {{ join "," .Values.redis.sentinel.hosts | quote }}
+REDIS_SENTINEL_MASTER: {{ .Values.redis.sentinel.master | quote }}
+{{- end }}
+{{- if .Values.redis.tls.caSecret }}
+REDIS_CA_FILE: /etc/redis-ca/{{ .Values.redis.tls.caKey }}
+{{- end }}
+{{- if .Values.redis.tls.clientSecret }}
+REDIS_CERT_FILE: /etc/redis-client/tls.crt
+REDIS_KEY_FILE: /etc/redis-client/tls.key
+{{- end }}
+{{- with include "vsrt.jwtSettings" . | trim }}
+{{ . }}
+{{- end }}
+{{- if not .Values.database.enabled }}
+DATABASE_URL: "off"
+{{- end }}
+{{- end -}}
+
+{{/* Settings by name, as values give them. */}}
+{{- define "vsrt.furtherSettings" -}}
+{{- range $name, $value := merge (deepCopy .settings) (dict "LOG_FORMAT" "json") }}
+{{ $name }}: {{ $value | toString | quote }}
+{{- end }}
+{{- end -}}
+
+{{- define "vsrt.jwtSettings" -}}
+{{- with .Values.auth.jwt -}}
+{{- if eq .type "jwks" -}}
+JWT_JWKS_URL: {{ .jwksUrl | quote }}
+{{ end -}}
+{{- with .algorithm -}}
+JWT_ALGORITHM: {{ . | quote }}
+{{ end -}}
+{{- with .issuer -}}
+JWT_ISSUER: {{ . | quote }}
+{{ end -}}
+{{- with .audience -}}
+JWT_AUDIENCE: {{ . | quote }}
+{{ end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* One setting out of the Secret. Takes {root, name, needed}. */}}
+{{- define "vsrt.fromSecret" -}}
+- name: {{ .name }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "vsrt.secretName" .root }}
+      key: {{ .name }}
+      optional: {{ not .needed }}
+{{- end -}}
+
+{{/* Secrets that both services read; those that may not be there are optional. */}}
+{{- define "vsrt.commonSecrets" -}}
+{{- if eq .Values.auth.jwt.type "secret" }}
+{{ include "vsrt.fromSecret" (dict "root" . "name" "JWT_SECRET" "needed" true) }}
+{{- else if eq .Values.auth.jwt.type "publicKey" }}
+{{ include "vsrt.fromSecret" (dict "root" . "name" "JWT_PUBLIC_KEY" "needed" true) }}
+{{- end }}
+{{- if .Values.database.enabled }}
+{{ include "vsrt.fromSecret" (dict "root" . "name" "DATABASE_URL" "needed" true) }}
+{{- end }}
+{{ include "vsrt.fromSecret" (dict "root" . "name" "REDIS_PASSWORD" "needed" (ne .Values.redis.username "")) }}
+{{- if eq .Values.redis.mode "sentinel" }}
+{{ include "vsrt.fromSecret" (dict "root" . "name" "REDIS_SENTINEL_PASSWORD" "needed" false) }}
+{{- end }}
+{{- end -}}
+
+{{- define "vsrt.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{- define "vsrt.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end -}}
+
+{{- define "vsrt.databaseMounts" -}}
+{{- if .Values.database.tls.caSecret }}
+- name: database-ca
+  mountPath: /etc/database-ca
+  readOnly: true
+{{- end }}
+{{- end -}}
+
+{{- define "vsrt.databaseVolumes" -}}
+{{- if .Values.database.tls.caSecret }}
+- name: database-ca
+  secret:
+    secretName: {{ .Values.database.tls.caSecret }}
+{{- end }}
+{{- end -}}
+
+{{- define "vsrt.volumeMounts" -}}
+{{- include "vsrt.databaseMounts" . }}
+{{- if .Values.redis.tls.caSecret }}
+- name: redis-ca
+  mountPath: /etc/redis-ca
+  readOnly: true
+{{- end }}
+{{- if .Values.redis.tls.clientSecret }}
+- name: redis-client
+  mountPath: /etc/redis-client
+  readOnly: true
+{{- end }}
+{{- end -}}
+
+{{- define "vsrt.volumes" -}}
+{{- include "vsrt.databaseVolumes" . }}
+{{- if .Values.redis.tls.caSecret }}
+- name: redis-ca
+  secret:
+    secretName: {{ .Values.redis.tls.caSecret }}
+{{- end }}
+{{- if .Values.redis.tls.clientSecret }}
+- name: redis-client
+  secret:
+    secretName: {{ .Values.redis.tls.clientSecret }}
+{{- end }}
+{{- end -}}
+
+{{/* Where a pod may run, and beside which. Takes {root, component, values}. */}}
+{{- define "vsrt.placement" -}}
+{{- with .values.topologySpreadConstraints }}
+topologySpreadConstraints:
+  {{- range . }}
+  - labelSelector:
+      matchLabels:
+        {{- include "vsrt.selector" (dict "root" $.root "component" $.component) | nindent 8 }}
+    matchLabelKeys: [pod-template-hash]
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+{{- with .values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- end -}}
+
+{{/* What makes pods be replaced when their settings or secrets change. Takes {root, component}. */}}
+{{- define "vsrt.checksums" -}}
+{{- $auth := .root.Values.auth -}}
+checksum/config: {{ include (printf "%s/%s/configmap.yaml" .root.Template.BasePath .component) .root | sha256sum }}
+{{- if $auth.existingSecret }}
+checksum/secret: {{ printf "%s/%s" $auth.existingSecret $auth.existingSecretRevision | sha256sum }}
+{{- else }}
+checksum/secret: {{ include (print .root.Template.BasePath "/secret.yaml") .root | sha256sum }}
+{{- end }}
+{{- end -}}

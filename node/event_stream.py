@@ -1,0 +1,120 @@
+"""One client's Server-Sent Events: a session whose frames are the chunks of an HTTP answer that does not end.
+
+Everything but the form is the socket's: feeds write to it, it falls behind and catches up, it is sent away and closed.
+
+| what a socket gets | what a stream gets |
+| --- | --- |
+| a frame with a message | ``id:`` with the places in all its streams, ``data:`` with the same message |
+| ``reconnect`` before a close | the same message, with ``retry:`` |
+| a close frame | ``event: close`` with code and reason, and the end of the answer |
+| a pong | a comment, whenever the client has been shown nothing for a while |
+
+Its client says nothing, so the kernel finds out that it is gone: what is not acknowledged for long ends the connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from pydantic_core import to_json
+
+from node.cursors import cursor_of
+from node.frames import text_of
+from node.session import Phase, Session
+
+if TYPE_CHECKING:
+    from node.feed import Feed
+    from node.house import House
+    from shared.ids import Position
+
+BEAT: Final = 15.0  # s; shorter than the silence after which proxies cut off, often 30 or 60 s
+_RETRY_MS: Final = 3000  # until a node says otherwise
+_LAST_CHUNK: Final = b"0\r\n\r\n"
+_COMMENT: Final = b"3\r\n:\n\n\r\n"
+
+
+class EventStream(Session):
+    """A client that hears by Server-Sent Events. Until it is welcomed, nothing is written to it: no head is out.
+
+    Attributes:
+        reason: why it was ended, with ``close_code``.
+        retry_after_ms: when it was told to come back.
+    """
+
+    __slots__ = ("_shown_at", "reason", "retry_after_ms")
+
+    speaks: ClassVar[bool] = False
+
+    def __init__(self, house: House, transport: asyncio.Transport, *, is_admin: bool, descriptor: int = -1) -> None:
+        super().__init__(house, transport, is_admin=is_admin, descriptor=descriptor)
+        self._shown_at = house.now()
+        self.reason, self.retry_after_ms = "", 0
+
+    def write(self, frame: bytes) -> bool:
+        """Send a message with the place in the streams that its client has reached with it."""
+        return self._show(b"id: %s\ndata: %s\n\n" % (self._cursor(), text_of(frame)))
+
+    def _cursor(self) -> bytes:
+        # Live, it has what its feeds have: their tops move before they write.
+        positions = [feed.position for feed in self.feeds] if self.cursors is None else self.cursors
+        return cursor_of([feed.stream for feed in self.feeds], positions).encode()
+
+    def _show(self, event: bytes) -> bool:
+        self._shown_at = self._house.now()
+        return super().write(_chunk(event))
+
+    def welcome(self, frame: bytes, feeds: tuple[Feed, ...], cursors: list[Position]) -> None:
+        super().write(_chunk(b"retry: %d\n" % _RETRY_MS))
+        super().welcome(frame, feeds, cursors)
+
+    def send_away(self, code: int, reason: str, retry_after_ms: int) -> None:
+        if self.phase < Phase.CLOSING:
+            self.retry_after_ms = retry_after_ms
+            if self.welcomed_at:
+                self._show(reconnect_event(retry_after_ms))
+            self.close(code, reason)
+
+    def close(self, code: int, reason: str = "") -> None:
+        """End the answer with a reason; before its head is out, leave that to who answers the request."""
+        if self.phase >= Phase.CLOSING:
+            return
+        self.reason = reason
+        super().close(code, reason)
+        if self.welcomed_at:
+            self.transport.close()  # once its buffer has drained
+
+    def _say_goodbye(self, code: int, reason: str) -> None:
+        if self.welcomed_at:
+            self._show(close_event(code, reason))
+            super().write(_LAST_CHUNK)
+
+    def beat(self, now: float) -> None:
+        if now - self._shown_at >= BEAT:
+            self._shown_at = now
+            super().write(_COMMENT)
+
+    def data_received(self, data: bytes) -> None:
+        """Nothing: a request has been made, and one is all that this connection takes."""
+
+
+def _chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def reconnect_event(retry_after_ms: int) -> bytes:
+    """Return the event that says when to come back, to who reads it and to an ``EventSource`` itself."""
+    told = b'retry: %d\ndata: {"type":"reconnect","retry_after_ms":%d}\n\n'
+    return told % (retry_after_ms, retry_after_ms)
+
+
+def close_event(code: int, reason: str) -> bytes:
+    return b"event: close\ndata: %s\n\n" % to_json({"code": int(code), "reason": reason})
+
+
+def end_when_unacknowledged(transport: asyncio.Transport, seconds: float) -> None:
+    """Have the kernel end a connection whose peer has not acknowledged anything for so long."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))

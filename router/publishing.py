@@ -1,0 +1,193 @@
+"""What every way into a router shares: a call that was read becomes a draft, and drafts are placed.
+
+HTTP, one message ──┐
+HTTP, a batch ──────┼──▶ Draft ──▶ place: volume, idempotency keys, the publish script ──▶ Outcome or KeyReused
+the queue ──────────┘
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Final
+
+from pydantic_core import to_json
+
+from router import bodies
+from router.callers import Caller
+from router.lean_route import Call
+from router.operations import KeyReused, Operation, Origin, claim, digest_of, key_in_body, key_in_header, made_key
+from router.planning import Plan, Planner
+from router.publish_counts import PublishCounts
+from router.publisher import Order, Outcome, Publisher
+from shared.errors import RealtimeError, RedisRefused
+from shared.keys import Keys
+from shared.redis_link import RedisLink
+
+VOLUME_MAX: Final = 64 * 1024 * 1024  # bytes; the largest message to the most users that one message may have
+
+
+class VolumeTooLarge(RealtimeError):
+    """A call's messages, counted once for each user they go to, are too much."""
+
+    def __init__(self, volume: int) -> None:
+        self.volume = volume
+        super().__init__(volume)
+
+    def __str__(self) -> str:
+        return (
+            f"together {self.volume} bytes, messages counted for each user they go to, are more than {VOLUME_MAX}: "
+            "send them in several calls"
+        )
+
+
+@dataclass(slots=True)
+class Draft:
+    """An order, and what it is made of: an earlier call with its key may have fixed another time for it.
+
+    Attributes:
+        claims: whether its key has to be claimed before it is published.
+    """
+
+    order: Order
+    plan: Plan
+    planner: Planner
+    claims: bool
+
+    @property
+    def volume(self) -> int:
+        """Its bytes, counted for each audience it goes to: every one has a history of its own."""
+        return len(self.order.message.payload) * len(self.order.targets)
+
+    def begin_as(self, origin: Origin) -> None:
+        """Be what the first call with this key was."""
+        if origin != self.order.origin:
+            self.order.origin, self.order.message = origin, self.planner.make(self.plan, origin.now_us)
+
+
+class Publishing:
+    """Plans and places messages, whoever brought them.
+
+    Attributes:
+        notifications, messages: read the two kinds of requests.
+    """
+
+    def __init__(
+        self, publisher: Publisher, link: RedisLink, keys: Keys, counts: PublishCounts, *, message_max_bytes: int
+    ) -> None:
+        self._publisher, self._link, self._keys, self._counts = publisher, link, keys, counts
+        self.notifications = Planner(bodies.Notification, bodies.NotificationBatch, publisher, message_max_bytes)
+        self.messages = Planner(bodies.MessageRequest, bodies.MessageBatch, publisher, message_max_bytes)
+        self._last_us = 0
+
+    def draft(self, plan: Plan, planner: Planner, operation: Operation, traceparent: str) -> Draft:
+        """Make the draft of a call's one message.
+
+        Raises:
+            InvalidMessage, MessageTooLarge: the message is not one that may be sent.
+        """
+        origin = Origin(traceparent, self.rising_us())
+        order = Order(planner.make(plan, origin.now_us), plan.targets, operation, origin, plan.owner)
+        return Draft(order, plan, planner, operation.explicit)
+
+    async def place(self, drafts: Sequence[Draft]) -> list[Outcome | KeyReused]:
+        """Publish, and return what became of each draft; what was accepted is counted.
+
+        Raises:
+            VolumeTooLarge: nothing was done.
+            RedisError: nothing, or a part, was done; the same drafts, or others under the same keys, complete it.
+        """
+        _check_volume(drafts)
+        reused = await self._claim(drafts)
+        orders = [draft.order for index, draft in enumerate(drafts) if index not in reused]
+        placed = iter(await self._publish(orders))
+        outcomes = [KeyReused() if index in reused else next(placed) for index in range(len(drafts))]
+        for draft, outcome in zip(drafts, outcomes, strict=True):
+            if isinstance(outcome, Outcome):
+                self._counts.add(draft.order)
+        return outcomes
+
+    async def first_origin(self, operation: Operation, fresh: Origin) -> Origin:
+        """Claim a key, and count it if it was known; return the origin of the first call that brought it.
+
+        Raises:
+            KeyReused: it came before, with another body.
+        """
+        try:
+            origin = await claim(self._link, self._keys, operation, fresh)
+        except KeyReused:
+            self._counts.keys["conflict"] += 1
+            raise
+        self._counts.keys["replayed"] += origin != fresh
+        return origin
+
+    def rising_us(self, count: int = 1) -> int:
+        """Return the time by which messages without their producer's are ordered; ``count`` of them follow each other.
+
+        Redis's clock, so that two routers agree; rising, so that what comes later here is later.
+        """
+        first = max(self._last_us + 1, self._link.server_us())
+        self._last_us = first + count - 1
+        return first
+
+    async def _claim(self, drafts: Sequence[Draft]) -> set[int]:
+        """Claim the keys that drafts bring; return the drafts whose key came before with another body."""
+        own = [index for index, draft in enumerate(drafts) if draft.claims]
+        # Without a task for the one that most calls have.
+        work = [self._claim_one(drafts[index]) for index in own]
+        outcomes = [await work[0]] if len(work) == 1 else await asyncio.gather(*work, return_exceptions=True)
+        reused = set()
+        for index, outcome in zip(own, outcomes, strict=True):
+            if isinstance(outcome, KeyReused):
+                reused.add(index)
+            elif outcome is not None:
+                raise outcome
+        return reused
+
+    async def _claim_one(self, draft: Draft) -> KeyReused | None:
+        try:
+            draft.begin_as(await self.first_origin(draft.order.operation, draft.order.origin))
+        except KeyReused as exc:
+            return exc
+        return None
+
+    async def _publish(self, orders: list[Order]) -> list[Outcome | KeyReused]:
+        began_at, error = perf_counter(), "away"
+        try:
+            outcomes = await self._publisher.publish(orders)
+            error = ""
+        except RedisRefused:
+            error = "refused"
+            raise
+        finally:
+            self._counts.calls[error].add(perf_counter() - began_at)
+        return outcomes
+
+
+def _check_volume(drafts: Iterable[Draft]) -> None:
+    """Refuse a call whose messages would be kept in too many copies."""
+    volume = sum(draft.volume for draft in drafts)
+    if volume > VOLUME_MAX:
+        raise VolumeTooLarge(volume)
+
+
+def operation_of(caller: Caller, call: Call, in_body: str | None = None) -> Operation:
+    """Return the call's operation: under the key in its header, else the one in its body, else a fresh one.
+
+    Raises:
+        InvalidMessage: the key is none.
+    """
+    digest, in_header = digest_of(call.path, call.body), call.header(b"idempotency-key")
+    if in_header is not None:
+        return Operation(caller.name, key_in_header(in_header), digest, explicit=True)
+    if in_body is not None:
+        return Operation(caller.name, key_in_body(in_body), digest, explicit=True)
+    return Operation(caller.name, made_key(), digest, explicit=False)
+
+
+def item_operation(caller: Caller, path: str, key: str, item: dict[str, Any]) -> Operation:
+    """Return the operation of a batch's item that brings a key of its own; raises ``InvalidMessage``."""
+    body = to_json({name: value for name, value in item.items() if name != "idempotency_key"})
+    return Operation(caller.name, key_in_body(key), digest_of(path, body), explicit=True)

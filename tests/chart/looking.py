@@ -1,0 +1,49 @@
+"""What tests look at in a rendered chart: its pods, their containers and environment, its policies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.chart.kustomize import OVERLAYS, kustomized
+from tests.chart.rendering import COMPONENTS, SETS, Object, Rendered, containers_of, rendered
+
+SECRETS = {
+    "JWT_SECRET",
+    "JWT_PUBLIC_KEY",
+    "ROUTER_API_KEYS",
+    "REDIS_PASSWORD",
+    "REDIS_SENTINEL_PASSWORD",
+    "DATABASE_URL",
+}
+
+
+def _everything() -> list[Any]:
+    sets = [pytest.param(rendered(name), id=name) for name in SETS]
+    overlays = [pytest.param(Rendered(name, {"all.yaml": kustomized(name)}), id=f"overlay {name}") for name in OVERLAYS]
+    return sets + overlays
+
+
+each = pytest.mark.parametrize("chart", _everything())
+
+
+def services(chart: Rendered) -> list[tuple[str, Object]]:
+    """Return the pods of nodes and routers."""
+    return [(component, pod) for component, pod in chart.pods() if component in COMPONENTS]
+
+
+def container(pod: Object) -> Object:
+    (only,) = containers_of(pod)
+    return only
+
+
+def environment(chart: Rendered, component: str) -> dict[str, str | None]:
+    """Return what a pod's services find in their environment; None for what is not known here."""
+    (pod,) = [pod for name, pod in services(chart) if name == component]
+    env: dict[str, str | None] = dict(chart.settings(component))
+    return env | {variable["name"]: variable.get("value") for variable in container(pod)["env"]}
+
+
+def policy_of(chart: Rendered, component: str) -> Object:
+    return chart.one("NetworkPolicy", component)["spec"]

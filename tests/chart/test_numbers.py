@@ -1,0 +1,118 @@
+"""How many pods there are, and what Helm tells and tests."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.chart.looking import container, each, policy_of
+from tests.chart.rendering import (
+    CHART,
+    COMPONENTS,
+    SETS,
+    Rendered,
+    component_of,
+    render,
+    rendered,
+    selects,
+    values_of,
+)
+from tests.support.access_list import SHIPPED, USER
+from tests.support.process import ROOT
+
+# --- how many
+
+
+@each
+def test_a_budget_lets_a_machine_be_drained_and_keeps_somebody_serving(chart: Rendered) -> None:
+    for budget in chart.all("PodDisruptionBudget"):
+        replicas = chart.one("Deployment", component_of(budget))["spec"].get("replicas", 2)
+        away = budget["spec"]["maxUnavailable"]
+        assert away != 0
+        if isinstance(away, int):
+            assert away <= replicas
+            assert away < replicas or replicas == 1
+
+
+@each
+def test_who_scales_is_one_only_and_scales_down_slowly(chart: Rendered) -> None:
+    deployment = chart.one("Deployment", "node")
+    scalers = [*chart.all("HorizontalPodAutoscaler"), *chart.all("ScaledObject")]
+    assert ("replicas" in deployment["spec"]) == (scalers == [])
+    for scaler in scalers:
+        spec = scaler["spec"]
+        assert spec["scaleTargetRef"]["name"] == deployment["metadata"]["name"]
+        if scaler["kind"] == "HorizontalPodAutoscaler":
+            least, most, behavior = spec["minReplicas"], spec["maxReplicas"], spec["behavior"]
+        else:
+            least, most = spec["minReplicaCount"], spec["maxReplicaCount"]
+            behavior = spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
+        assert 1 <= least <= most
+        assert behavior["scaleDown"]["stabilizationWindowSeconds"] >= 300
+        assert behavior["scaleDown"]["policies"] == [{"type": "Pods", "value": 1, "periodSeconds": 60}]
+
+
+def test_the_metric_that_scales_is_one_that_nodes_have() -> None:
+    metrics = (ROOT / "docs" / "metrics.md").read_text()
+    (metric,) = rendered("production").one("HorizontalPodAutoscaler")["spec"]["metrics"]
+    name = metric["pods"]["metric"]["name"]
+    assert f"| `{name}`<br>" in metrics
+    keda = rendered("sentinel")
+    (trigger,) = keda.one("ScaledObject")["spec"]["triggers"]
+    pods = re.search(rf'sum\({name}{{namespace="videosite",pod=~"(.+)"}}\)', trigger["metadata"]["query"])
+    assert pods
+    for component in COMPONENTS:
+        pod = f"{keda.one('Deployment', component)['metadata']['name']}-7d9c6b-x2xk4"
+        assert bool(re.fullmatch(pods[1], pod)) == (component == "node")
+
+
+# --- the test, the notes
+
+
+def test_helms_test_reaches_what_it_needs_and_is_left_out_where_it_could_not_connect() -> None:
+    chart = rendered("everything")
+    pod = chart.one("Pod")
+    assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"
+    env = {variable["name"]: variable.get("value") for variable in container(pod)["env"]}
+    for name, component in (("NODE_URL", "node"), ("ROUTER_URL", "router")):
+        service = chart.one("Service", component)
+        assert env[name] == f"http://{service['metadata']['name']}:{service['spec']['ports'][0]['port']}"
+    for component in COMPONENTS:
+        peers = [peer for rule in policy_of(chart, component)["ingress"] for peer in rule["from"]]
+        assert any(selects(peer.get("podSelector", {}).get("matchLabels", {"no": "one"}), pod) for peer in peers)
+        assert not selects(chart.one("Service", component)["spec"]["selector"], pod)
+    assert {"JWT_ISSUER", "JWT_AUDIENCE", "JWT_ALGORITHM"} <= env.keys()
+    assert rendered("production").one("Pod")
+    assert rendered("sentinel").all("Pod") == []
+    assert "tests.tokenSecret" in rendered("sentinel").notes
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_the_notes_name_what_was_installed(name: str) -> None:
+    chart = rendered(name)
+    named = set(re.findall(r"(?:deployment|service)/([\w-]+)", chart.notes))
+    assert named
+    assert named <= {found["metadata"]["name"] for found in chart.objects}
+    hosts = re.findall(r"wss://([\w.*-]+)/", chart.notes)
+    assert bool(hosts) == bool(chart.all("Ingress") or chart.all("HTTPRoute"))
+
+
+def test_names_stay_names_however_long_the_release_is() -> None:
+    long = Rendered("long", render(values_of("everything"), release="a" * 53))
+    for found in long.objects:
+        assert re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", found["metadata"]["name"])
+        for label in found["metadata"].get("labels", {}).values():
+            assert len(label) <= 63
+
+
+def test_two_releases_in_one_namespace_do_not_meet() -> None:
+    one, other = (Rendered(name, render(values_of("least"), release=name)) for name in ("one", "other"))
+    for component in COMPONENTS:
+        selector = one.one("Service", component)["spec"]["selector"]
+        assert not any(selects(selector, pod) for _, pod in other.pods())
+
+
+def test_the_shipped_access_list_goes_with_the_chart_and_names_the_user_that_values_name() -> None:
+    assert CHART in SHIPPED.parents
+    assert rendered("production").settings("node")["REDIS_USERNAME"] == USER

@@ -1,0 +1,194 @@
+"""What pods run, what they are given, and how they leave, whatever the values."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from docs import generate
+from node.settings import NodeSettings
+from router.settings import RouterSettings
+from tests.chart.looking import SECRETS, container, each, environment, services
+from tests.chart.recipe import exec_form, stages
+from tests.chart.rendering import (
+    COMPONENTS,
+    SETS,
+    Rendered,
+    changed,
+    render,
+    rendered,
+    values_of,
+)
+
+GRACE_AFTER_DRAIN = 10  # s: the last words, uvicorn's own end, the registry
+
+# --- what is started
+
+
+@each
+def test_a_pod_runs_a_command_of_the_image(chart: Rendered) -> None:
+    modules = {"node": "node", "router": "router", "test": "node.selfcheck"}
+    for component, pod in chart.pods():
+        if component in modules:
+            assert container(pod)["command"] == ["python", "-m", modules[component]]
+    assert exec_form(stages()[""].one("CMD"))[:2] == ["python", "-m"]
+
+
+@each
+def test_no_image_is_the_latest(chart: Rendered) -> None:
+    for _, pod in chart.pods():
+        image = container(pod)["image"]
+        assert re.search(r"@sha256:[0-9a-f]{64}$|:\d[\w.-]*$", image), image
+
+
+def test_one_kind_of_pods_may_be_of_another_version_while_the_order_of_an_upgrade_matters() -> None:
+    images = {component: container(pod)["image"] for component, pod in services(rendered("production"))}
+    assert images["node"].partition("@")[2].startswith("sha256:")
+    assert images["router"] == "registry.example.com/videosite-realtime:0.0.9"
+
+
+@each
+def test_every_setting_is_one_that_the_service_reads(chart: Rendered) -> None:
+    for component in COMPONENTS:
+        read = {s.name for _, settings in generate.groups() for s in settings if component in s.readers}
+        further = {"TZ"}  # extraEnv of a value set
+        assert environment(chart, component).keys() - further <= read
+
+
+@each
+def test_the_services_would_take_their_settings(
+    chart: Rendered, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    """With the files and secrets that Kubernetes would bring, pydantic has nothing to say."""
+    brought = {
+        "JWT_SECRET": "x" * 64,
+        "JWT_PUBLIC_KEY": "-----BEGIN PUBLIC KEY-----\n…",
+        "ROUTER_API_KEYS": "x" * 16,
+        "DATABASE_URL": "postgresql://user:password@host/database",
+    }
+    for component, model in (("node", NodeSettings), ("router", RouterSettings)):
+        with monkeypatch.context() as patched:
+            for name, value in environment(chart, component).items():
+                text = value if value is not None else brought.get(name, "a-pod")
+                if name.endswith("_FILE"):
+                    (tmp_path / name).touch()
+                    text = str(tmp_path / name)
+                patched.setenv(name, text)
+            settings = model()
+        assert settings.log_format in {"json", "text"}
+
+
+def test_a_nodes_name_is_its_pods() -> None:
+    env = {variable["name"]: variable for variable in container(services(rendered("least"))[0][1])["env"]}
+    assert env["NODE_NAME"]["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.name"
+
+
+# --- secrets
+
+
+@each
+def test_no_secret_stands_in_a_config_map_or_a_pod(chart: Rendered) -> None:
+    for component in COMPONENTS:
+        settings = chart.settings(component)
+        assert {name: settings[name] for name in SECRETS & settings.keys()}.items() <= {"DATABASE_URL": "off"}.items()
+        assert "@" not in chart.settings(component)["REDIS_URL"]
+    for _, pod in chart.pods():
+        for variable in container(pod).get("env", []):
+            if variable["name"] in SECRETS or "TOKEN" in variable["name"]:
+                assert "secretKeyRef" in variable["valueFrom"]
+
+
+@each
+def test_a_pod_is_given_no_secret_that_it_does_not_read(chart: Rendered) -> None:
+    for component, pod in services(chart):
+        read = {s.name for _, settings in generate.groups() for s in settings if component in s.readers}
+        assert SECRETS & {variable["name"] for variable in container(pod)["env"]} <= read
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_secrets_are_made_from_values_or_are_ones_own_never_both(name: str) -> None:
+    chart, existing = rendered(name), values_of(name)["auth"].get("existingSecret")
+    wanted = {
+        variable["valueFrom"]["secretKeyRef"]["name"]: variable["valueFrom"]["secretKeyRef"]["key"]
+        for _, pod in services(chart)
+        for variable in container(pod)["env"]
+        if "secretKeyRef" in variable.get("valueFrom", {})
+    }
+    if existing:
+        assert (chart.all("Secret"), set(wanted)) == ([], {existing})
+    else:
+        made = chart.one("Secret")
+        assert set(wanted) == {made["metadata"]["name"]}
+        assert made["stringData"].keys() <= SECRETS
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_secret_that_must_be_there_is_there(name: str) -> None:
+    chart = rendered(name)
+    if not chart.all("Secret"):
+        return
+    there = chart.one("Secret")["stringData"]
+    for _, pod in chart.pods():
+        for variable in container(pod)["env"]:
+            reference = variable.get("valueFrom", {}).get("secretKeyRef")
+            if reference and not reference.get("optional", False) and variable["name"] in SECRETS:
+                assert reference["key"] in there
+
+
+def test_a_change_of_settings_or_secrets_replaces_the_pods_that_read_them() -> None:
+    def checksums(values: dict[str, Any]) -> dict[str, dict[str, str]]:
+        return {name: pod["metadata"]["annotations"] for name, pod in services(Rendered("changed", render(values)))}
+
+    values = values_of("least")
+    before = checksums(values)
+    node_only = checksums(changed(values, "node.settings", {"HEARTBEAT_TIMEOUT": "90"}))
+    assert node_only["node"] != before["node"]
+    assert node_only["router"] == before["router"]
+    secret = checksums(changed(values, "auth.jwt.secret", "another-0123456789-0123456789-0123456789"))
+    assert all(secret[name] != before[name] for name in COMPONENTS)
+    own = values_of("production")
+    assert checksums(changed(own, "auth.existingSecretRevision", "4")) != checksums(own)
+
+
+# --- leaving without hurting
+
+
+@each
+def test_a_pod_is_given_the_time_that_its_drain_takes(chart: Rendered) -> None:
+    for component, pod in services(chart):
+        grace = pod["spec"]["terminationGracePeriodSeconds"]
+        pre_stop = container(pod)["lifecycle"]["preStop"]["sleep"]["seconds"]
+        drain = float(chart.settings("node")["DRAIN_SECONDS"]) if component == "node" else 5
+        assert pre_stop >= 1
+        assert grace >= pre_stop + drain + GRACE_AFTER_DRAIN
+
+
+@each
+def test_no_pod_goes_before_its_successor_is_ready(chart: Rendered) -> None:
+    for component in COMPONENTS:
+        update = chart.one("Deployment", component)["spec"]["strategy"]["rollingUpdate"]
+        assert update["maxUnavailable"] == 0
+        assert update["maxSurge"] != 0
+
+
+@each
+def test_a_pod_is_asked_whether_it_lives_where_redis_does_not_matter(chart: Rendered) -> None:
+    for component, pod in services(chart):
+        one = container(pod)
+        ports = {port["name"] for port in one["ports"]}
+        for probe, path in (("startupProbe", "/healthz"), ("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")):
+            assert one[probe]["httpGet"]["path"] == path
+            assert one[probe]["httpGet"]["port"] == ("management" if component == "node" else "http")
+            assert one[probe]["httpGet"]["port"] in ports
+
+
+@each
+def test_the_ports_are_those_that_services_listen_on(chart: Rendered) -> None:
+    for component, pod in services(chart):
+        ports = {port["name"]: str(port["containerPort"]) for port in container(pod)["ports"]}
+        settings = chart.settings(component)
+        assert ports["http"] == settings["NODE_PORT" if component == "node" else "ROUTER_PORT"]
+        if component == "node":
+            assert ports["management"] == settings["NODE_MANAGEMENT_PORT"]

@@ -1,0 +1,100 @@
+"""What pods may do, and who may speak with whom."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.chart.looking import container, each, policy_of, services
+from tests.chart.recipe import stages
+from tests.chart.rendering import (
+    COMPONENTS,
+    SETS,
+    Rendered,
+    containers_of,
+    rendered,
+    selects,
+    values_of,
+)
+
+
+@each
+def test_pods_meet_the_restricted_standard(chart: Rendered) -> None:
+    for _, pod in chart.pods():
+        spec, security = pod["spec"], pod["spec"]["securityContext"]
+        assert spec["automountServiceAccountToken"] is False
+        assert security["runAsNonRoot"] is True
+        assert security["runAsUser"] >= 1
+        assert security["seccompProfile"] == {"type": "RuntimeDefault"}
+        for one in containers_of(pod):
+            assert one["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            assert "memory" in one["resources"]["requests"]
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys()
+
+
+def test_the_user_is_the_images() -> None:
+    user, _, group = stages()[""].one("USER").partition(":")
+    for _, pod in rendered("least").pods():
+        security = pod["spec"]["securityContext"]
+        assert (security["runAsUser"], security["runAsGroup"]) == (int(user), int(group))
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in SETS if values_of(name).get("networkPolicy", {}).get("enabled", True)]
+)
+def test_what_is_not_allowed_is_forbidden(name: str) -> None:
+    chart = rendered(name)
+    pods = dict(services(chart))
+    for component in COMPONENTS:
+        policy = policy_of(chart, component)
+        assert policy["policyTypes"] == ["Ingress", "Egress"]
+        names = {port["name"] for port in container(pods[component])["ports"]}
+        for rule in policy["ingress"]:
+            assert rule["from"], "without it, everybody"
+            assert {port["port"] for port in rule["ports"]} <= names
+        for rule in policy["egress"]:
+            assert rule["ports"]
+    management = [rule for rule in policy_of(chart, "node")["ingress"] if rule["ports"][0]["port"] == "management"]
+    assert len(management) == 1
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in SETS if values_of(name).get("networkPolicy", {}).get("enabled", True)]
+)
+def test_nodes_may_reach_routers_and_both_what_they_need(name: str) -> None:
+    chart = rendered(name)
+    pods = dict(services(chart))
+    redis_port = int(re.search(r":(\d+)/?", chart.settings("node")["REDIS_URL"] + ":6379/")[1])  # type: ignore[index]
+    for component in COMPONENTS:
+        policy = policy_of(chart, component)
+        out = {port["port"] for rule in policy["egress"] for port in rule["ports"]}
+        assert {53, redis_port} <= out
+    (to_routers,) = [rule for rule in policy_of(chart, "node")["egress"] if rule["ports"][0]["port"] == 8001]
+    assert selects(to_routers["to"][0]["podSelector"]["matchLabels"], pods["router"])
+    (in_,) = policy_of(chart, "router")["ingress"]
+    assert any(
+        selects(peer.get("podSelector", {}).get("matchLabels", {"no": "one"}), pods["node"]) for peer in in_["from"]
+    )
+
+
+def test_who_may_reach_whom_is_what_the_values_say() -> None:
+    production, values = rendered("production"), values_of("production")["networkPolicy"]
+    browsers = next(r for r in policy_of(production, "node")["ingress"] if r["ports"][0]["port"] == "http")
+    assert values["browsers"][0] in browsers["from"]
+    assert {"namespaceSelector": {}} not in browsers["from"]
+    (callers,) = policy_of(production, "router")["ingress"]
+    assert values["producers"][0] in callers["from"]
+    assert {"podSelector": {}} not in callers["from"]
+    redis = next(r for r in policy_of(production, "node")["egress"] if r["ports"][0]["port"] == 6380)
+    assert redis["to"] == values["redis"]
+
+
+def test_sentinels_fetched_keys_and_collectors_can_be_reached() -> None:
+    for component in COMPONENTS:
+        out = {port["port"] for rule in policy_of(rendered("sentinel"), component)["egress"] for port in rule["ports"]}
+        assert {6379, 26379, 26380, 8443, 4318} <= out

@@ -1,0 +1,386 @@
+"""Polling: what came after a cursor, from Redis, with the access rules of the sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+import redis.asyncio as redis
+
+from shared.ids import user_stream
+from shared.keys import Keys, bucket
+from tests.support.cluster import Cluster
+from tests.support.poller import Answer, Poller
+from tests.support.tokens import in_seconds
+from tests.support.waiting import until, until_equal
+
+
+async def send(cluster: Cluster, audience: Any, count: int = 1, **fields: Any) -> list[str]:
+    to = {"users": [audience]} if isinstance(audience, int) else audience
+    return [(await cluster.router.send(to, {"type": "event", **fields}))["id"] for _ in range(count)]
+
+
+def ids(answer: Answer) -> list[str]:
+    return [event["id"] for event in answer["events"]]
+
+
+def poller(cluster: Cluster, user: int, **more: Any) -> Poller:
+    return Poller(cluster.node, cluster.tokens.user(user), **more)
+
+
+def admin_poller(cluster: Cluster, **more: Any) -> Poller:
+    return Poller(cluster.node, cluster.tokens.admin(), admin=True, **more)
+
+
+# --- at once
+
+
+async def test_without_since_there_is_a_position_and_nothing_else(cluster: Cluster) -> None:
+    user = cluster.number()
+    (last,) = await send(cluster, user)
+    answer = await poller(cluster, user).poll()
+    assert answer["events"] == []
+    assert answer["recovered"] is None
+    assert answer["has_more"] is False
+    assert answer["cursor"].split(",")[0] == last
+
+
+async def test_a_poll_brings_the_very_bytes_of_a_socket(cluster: Cluster) -> None:
+    user = cluster.number()
+    async with cluster.user(user) as socket:
+        cursor = socket.connected["cursor"]
+        await send(cluster, user, text="你好 <&>")
+        await send(cluster, "all", deep={"id": "x", "list": [1.5, None]})
+        await socket.receive("event")
+        await socket.receive("event")
+    response = await poller(cluster, user).get(since=cursor)
+    assert response.json()["cursor"].split(",") == [m for m in socket.since.split(",") if m]
+    own, everyone = socket.texts[1:]
+    assert response.content.startswith(f'{{"events":[{own},{everyone}],'.encode())
+
+
+async def test_the_cursor_of_an_answer_is_good_for_a_socket_and_the_other_way_round(cluster: Cluster) -> None:
+    user = cluster.number()
+    client = poller(cluster, user)
+    await client.poll()
+    first = await send(cluster, user, 2)
+    async with cluster.user(user, node=cluster.nodes[1], since=client.since) as socket:
+        assert socket.connected["recovered"] is True
+        assert [(await socket.receive("event"))["id"] for _ in first] == first
+        client.since = socket.since
+    answer = await client.poll()
+    assert (answer["events"], answer["recovered"]) == ([], True)
+    more = await send(cluster, user)
+    assert ids(await client.poll()) == more
+
+
+async def test_pages_come_in_order_and_end(cluster: Cluster) -> None:
+    user = cluster.number()
+    client = poller(cluster, user)
+    await client.poll()
+    own, everyone = await send(cluster, user, 7), await send(cluster, "all", 2)
+    heard: list[str] = []
+    pages = 0
+    while True:
+        answer = await client.poll(limit=3)
+        heard += ids(answer)
+        pages += 1
+        assert answer["recovered"] is True
+        if not answer["has_more"]:
+            break
+    assert [id for id in heard if id.startswith("u.")] == own
+    assert [id for id in heard if id.startswith("all.")] == everyone
+    assert pages == 3
+
+
+async def test_an_answer_is_bounded_in_bytes(cluster: Cluster) -> None:
+    user = cluster.number()
+    client = poller(cluster, user)
+    await client.poll()
+    sent = await send(cluster, user, 40, text="x" * 60_000)
+    heard: list[str] = []
+    while True:
+        response = await client.get(since=client.since)
+        assert len(response.content) < 1_200_000
+        answer = response.json()
+        heard += ids(answer)
+        client.since = answer["cursor"]
+        if not answer["has_more"]:
+            break
+    assert heard == sent
+
+
+async def test_an_event_that_is_over_is_passed_by(cluster: Cluster) -> None:
+    user = cluster.number()
+    client = poller(cluster, user)
+    await client.poll()
+    to = {"users": [user]}
+    await cluster.router.send(to, {"type": "event"}, expires_at=in_seconds(-5))
+    (alive,) = await send(cluster, user)
+    answer = await client.poll()
+    assert ids(answer) == [alive]
+
+
+@pytest.mark.parametrize(
+    "since", ["", "garbage", "{own}", "{own},{own}", "{foreign},{all}", "{admin},{all}", "{late},{all}"]
+)
+async def test_what_is_no_good_cursor_shows_nothing_and_says_so(cluster: Cluster, since: str) -> None:
+    user, other = cluster.number(), cluster.number()
+    client = poller(cluster, user)
+    own, everyone = (await client.poll())["cursor"].split(",")
+    foreign = (await poller(cluster, other).poll())["cursor"].split(",")[0]
+    admin = (await admin_poller(cluster).poll())["cursor"].split(",")[0]
+    await send(cluster, other)
+    await send(cluster, user)
+    stream, _, position = own.rpartition(".")
+    late = f"{stream}.{position.split('-')[0]}-99"
+    names = {"own": own, "all": everyone, "foreign": foreign, "admin": admin, "late": late}
+    answer = await client.poll(since=since.format(**names))
+    assert (answer["events"], answer["recovered"]) == ([], False)
+    assert answer["cursor"].startswith(f"{stream}.")
+    assert (await client.poll())["recovered"] is True
+
+
+async def test_history_that_does_not_reach_back_is_told(cluster: Cluster) -> None:
+    user = cluster.number()
+    client = poller(cluster, user)
+    await client.poll()
+    since = client.since
+    await send(cluster, user, 2)
+    async with redis.Redis.from_url(cluster.redis.url) as server:
+        assert await server.delete(Keys(cluster.prefix).stream(bucket(str(user)), user_stream(str(user)))) == 1
+    answer = await client.poll(since=since)
+    assert (answer["events"], answer["recovered"]) == ([], False)
+    assert (await client.poll())["recovered"] is True
+    async with cluster.user(user, since=since) as socket:
+        assert socket.connected["recovered"] is False
+
+
+# --- states
+
+
+async def test_states_are_shown_and_then_only_what_is_new(cluster: Cluster) -> None:
+    user = cluster.number()
+    mine, other = cluster.number(), cluster.number()
+
+    async def progress(video: int, percent: int) -> None:
+        await cluster.router.notify("transcode_progress", video_id=video, status="x", progress=percent, user_id=user)
+
+    await progress(mine, 10)
+    await progress(other, 20)
+    client = poller(cluster, user)
+    answer = await client.poll()
+    assert {state["video_id"]: state["progress"] for state in answer["states"]} == {mine: 10, other: 20}
+    assert (await client.poll(states=True))["states"] == []
+    assert len((await client.poll())["states"]) == 2
+    await progress(other, 30)
+    answer = await client.poll(states=True)
+    assert [(state["video_id"], state["progress"]) for state in answer["states"]] == [(other, 30)]
+
+
+async def test_an_end_takes_its_state_along(cluster: Cluster) -> None:
+    user, video = cluster.number(), cluster.number()
+    await cluster.router.notify("transcode_progress", video_id=video, status="x", progress=99, user_id=user)
+    client = poller(cluster, user)
+    await client.poll()
+    await cluster.router.notify("transcode_failed", video_id=video, title="x", error="x", user_id=user)
+    answer = await client.poll()
+    assert [event["type"] for event in answer["events"]] == ["transcode_failed"]
+    assert answer["states"] == []
+
+
+async def test_states_wait_for_the_last_page(cluster: Cluster) -> None:
+    user, video = cluster.number(), cluster.number()
+    client = poller(cluster, user)
+    await client.poll()
+    await cluster.router.notify("transcode_progress", video_id=video, status="x", progress=1, user_id=user)
+    await send(cluster, user, 2)
+    first = await client.poll(limit=1, states=True)
+    assert (first["has_more"], first["states"]) == (True, [])
+    last = await client.poll(limit=1, states=True)
+    assert (last["has_more"], len(last["states"])) == (False, 1)
+
+
+# --- waiting
+
+
+async def test_a_waiting_poll_is_woken_by_what_comes(cluster: Cluster) -> None:
+    user = cluster.number()
+    video = cluster.number()
+    client = poller(cluster, user)
+    await client.poll()
+
+    async def event() -> None:
+        await send(cluster, user)
+
+    async def broadcast() -> None:
+        await send(cluster, "all")
+
+    async def progress() -> None:
+        await cluster.router.notify("transcode_progress", video_id=video, status="x", progress=1, user_id=user)
+
+    for what in (event, broadcast, progress):
+        waiting = asyncio.create_task(client.poll(wait=25, states=True))
+        await until_equal(lambda: connections(cluster, user), 1)
+        await what()
+        answer = await asyncio.wait_for(waiting, 10)
+        assert len(answer["events"]) + len(answer["states"]) == 1
+        await until_equal(lambda: connections(cluster, user), 0)
+
+
+async def connections(cluster: Cluster, user: int) -> int:
+    return (await cluster.router.read(f"users/{user}/connections"))["connections"]
+
+
+async def test_an_admin_waits_too(cluster: Cluster) -> None:
+    client = admin_poller(cluster)
+    await client.poll(states=True)
+    waiting = asyncio.create_task(client.poll(wait=25, states=True))
+    await until(lambda: admins(cluster))
+    await cluster.router.notify("transcode_progress", video_id=cluster.number(), status="x", progress=1)
+    assert len((await asyncio.wait_for(waiting, 10))["states"]) == 1
+
+
+async def admins(cluster: Cluster) -> bool:
+    return (await cluster.node.stats())["total_admin_connections"] == 1
+
+
+async def test_a_poll_does_not_wait_if_there_is_something(cluster: Cluster) -> None:
+    user = cluster.number()
+    client = poller(cluster, user)
+    await client.poll(wait=25)
+    sent = await send(cluster, user)
+    assert ids(await client.poll(wait=25)) == sent
+
+
+async def test_a_poll_that_waited_in_vain_goes_on_where_it_was(cluster: Cluster) -> None:
+    user = cluster.number()
+    client = poller(cluster, user)
+    await client.poll()
+    before = client.since
+    answer = await client.poll(wait=0.1)
+    assert (answer["events"], answer["cursor"], answer["recovered"]) == ([], before, True)
+
+
+async def test_a_client_that_does_not_wait_for_its_answer_is_forgotten(cluster: Cluster) -> None:
+    user = cluster.number()
+    client = poller(cluster, user)
+    await client.poll()
+    waiting = asyncio.create_task(client.poll(wait=25))
+    await until_equal(lambda: connections(cluster, user), 1)
+    waiting.cancel()
+    await until_equal(lambda: connections(cluster, user), 0, timeout=10)
+
+
+async def test_a_draining_node_answers_those_who_wait(cluster: Cluster) -> None:
+    node = await cluster.start_node(DRAIN_SECONDS="1")
+    user = cluster.number()
+    client = poller(cluster, user)
+    client.node = node
+    await client.poll()
+    waiting = asyncio.create_task(client.get(since=client.since, wait=25))
+    await until_equal(lambda: connections(cluster, user), 1)
+    assert await node.terminate() == 0
+    answer = await waiting
+    assert answer.status_code == 200
+    assert answer.headers["connection"] == "close"
+    assert answer.json()["cursor"] == client.since
+
+
+async def test_an_order_ends_a_waiting_poll(cluster: Cluster) -> None:
+    user = cluster.number()
+    client = poller(cluster, user)
+    await client.poll()
+    waiting = asyncio.create_task(client.get(since=client.since, wait=25))
+    await until_equal(lambda: connections(cluster, user), 1)
+    await cluster.router.delete(f"users/{user}/connections")
+    answer = await waiting
+    assert (answer.status_code, answer.json()) == (401, {"detail": "ended by an administrator"})
+
+
+async def test_a_token_that_ends_ends_a_waiting_poll(cluster: Cluster) -> None:
+    user = cluster.number()
+    client = Poller(cluster.node, cluster.tokens.user(user, exp=in_seconds(3)))
+    await client.poll()
+    answer = await client.get(since=client.since, wait=25)
+    assert (answer.status_code, answer.json()) == (401, {"detail": "token expired"})
+
+
+async def test_a_waiting_poll_counts_among_the_connections_of_its_user(cluster: Cluster) -> None:
+    node = await cluster.start_node(MAX_CONNECTIONS_PER_USER="1")
+    user = cluster.number()
+    client = poller(cluster, user)
+    client.node = node
+    await client.poll()
+    async with cluster.user(user, node=node):
+        answer = await client.get(since=client.since, wait=25)
+        assert (answer.status_code, answer.json()) == (429, {"detail": "too many connections"})
+        assert "retry-after" in answer.headers
+        await client.poll()
+
+
+# --- who may
+
+
+async def test_blocked_users_read_nothing_by_http(cluster: Cluster) -> None:
+    user = cluster.number()
+    client = poller(cluster, user)
+    await client.poll()
+    await cluster.router.delete(f"users/{user}/connections", params={"block_seconds": 60})
+    token = cluster.tokens.user(user)
+    for path in ("/api/v1/events", "/api/v1/transcodes", "/api/v1/transcodes/1"):
+        answer = await cluster.node.get(path, bearer=token)
+        assert (answer.status_code, answer.json()) == (403, {"detail": "user blocked"})
+    await cluster.router.delete(f"users/{user}/block")
+    await client.poll()
+
+
+async def test_a_blocked_admin_reads_nothing_by_http(cluster: Cluster) -> None:
+    admin = cluster.number()
+    await cluster.router.delete(f"users/{admin}/connections", params={"block_seconds": 60})
+    token = cluster.tokens.admin(admin)
+    for path in ("/api/v1/events/admin", "/api/v1/transcodes", "/api/v1/admin/nodes"):
+        assert (await cluster.node.get(path, bearer=token)).status_code == 403
+
+
+async def test_a_user_hears_neither_admins_nor_others(cluster: Cluster) -> None:
+    user, other = cluster.number(), cluster.number()
+    client, page = poller(cluster, user), admin_poller(cluster)
+    await client.poll()
+    await page.poll()
+    await send(cluster, other)
+    (of_admins,) = await send(cluster, "admin")
+    await cluster.router.notify("transcode_progress", video_id=cluster.number(), status="x", progress=1)
+    answer = await client.poll()
+    assert (answer["events"], answer["states"]) == ([], [])
+    assert ids(await page.poll()) == [of_admins]
+    assert (await Poller(cluster.node, cluster.tokens.user(user), admin=True).get()).status_code == 403
+
+
+async def test_too_many_polls_are_refused_and_harm_no_socket_of_the_user(cluster: Cluster) -> None:
+    node = await cluster.start_node(COMMANDS_PER_SECOND="3")
+    user = cluster.number()
+    client = poller(cluster, user)
+    client.node = node
+    async with cluster.user(user, node=node) as socket:
+        answers = await asyncio.gather(*(client.get() for _ in range(12)))
+        refused = [answer for answer in answers if answer.status_code == 429]
+        assert {answer.status_code for answer in answers} == {200, 429}
+        assert all(answer.headers["retry-after"] == "1" for answer in refused)
+        await socket.settled()
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"limit": 0}, "limit"),
+        ({"limit": 101}, "limit"),
+        ({"wait": 26}, "wait"),
+        ({"states_since": "x"}, "states_since"),
+    ],
+)
+async def test_what_makes_no_sense_is_named(cluster: Cluster, query: dict[str, Any], field: str) -> None:
+    answer = await poller(cluster, cluster.number()).get(**query)
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"] == ["query", field]

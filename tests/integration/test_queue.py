@@ -1,0 +1,259 @@
+"""Messages by way of the queue, from real producers to real clients, whatever happens to those in between."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+
+import pytest
+from videosite_realtime import InvalidMessage, RetryPolicy, Undelivered
+from videosite_realtime.queue import NotificationQueue
+from videosite_realtime.sync_queue import SyncNotificationQueue
+
+from tests.conftest import NewCluster
+from tests.support.client import Client
+from tests.support.cluster import Cluster, Router
+from tests.support.collector import Collector, is_child
+from tests.support.queue import Queue
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+COUNT = 3000
+
+
+@pytest.fixture
+async def queue(cluster: Cluster) -> AsyncIterator[Queue]:
+    async with Queue.of(cluster) as queue:
+        yield queue
+
+
+async def assert_all_arrive(client: Client, count: int) -> None:
+    """Assert that a client gets every numbered event, in order, once."""
+    seen = [message["n"] for message in await client.receive_many("numbered", count, timeout=40)]
+    assert seen == list(range(count))
+    await client.nothing_else()
+
+
+# --- who may append, and how
+
+
+async def test_an_entry_written_by_hand_arrives_with_its_producers_trace(cluster: Cluster, queue: Queue) -> None:
+    user = cluster.number()
+    async with cluster.user(user) as client, cluster.admin() as admin:
+        message = {
+            "type": "transcode_complete",
+            "video_id": user,
+            "title": "好的",
+            "format_type": "av1",
+            "file_size": 1,
+        }
+        await queue.append("notifications", {**message, "user_id": user}, traceparent=f"00-{TRACE}-00f067aa0ba902b7-00")
+        seen = await client.receive("transcode_complete")
+        assert (seen["title"], seen["video_id"]) == ("好的", user)
+        assert (await admin.receive("transcode_complete"))["video_id"] == user
+    await until(lambda: any(TRACE in router.log() for router in cluster.routers))
+
+
+async def test_an_invalid_entry_is_set_aside_with_its_reason_and_holds_up_no_other(
+    cluster: Cluster, queue: Queue
+) -> None:
+    user = cluster.number()
+    async with cluster.user(user) as client:
+        bad = await queue.append("messages", {"audience": {"users": []}, "message": {"type": "x"}})
+        await queue.append("messages", {"audience": {"users": [user]}, "message": {"type": "good"}})
+        await client.receive("good")
+        (dead,) = [dead for dead in await queue.dead() if dead["entry"] == bad]
+        assert dead["reason"] == "invalid"
+        assert json.loads(dead["detail"])[0]["loc"] == ["body", "audience", "users"]
+    assert any("queue entry set aside" in router.log() for router in cluster.routers)
+
+
+async def test_every_call_of_the_sdks_queue_reaches_its_audience(cluster: Cluster) -> None:
+    owner, video = cluster.number(), cluster.number()
+    async with (
+        NotificationQueue(cluster.redis.url, cluster.prefix) as queue,
+        cluster.admin() as admin,
+        cluster.user(owner) as user,
+    ):
+        await queue.notify_transcode_progress(video, "processing", 45, "已完成720p转码", user_id=owner)
+        await queue.notify_transcode_complete(video, "示例视频", "av1", 1024, user_id=owner)
+        await queue.notify_transcode_failed(video, "示例视频", "exit 1", user_id=owner)
+        await queue.notify_system_message("维护", "warning", {"users": [owner]})
+        await queue.send_personal_message({"type": "hello"}, owner)
+        await queue.send_admin_message({"type": "for_admins"})
+        await queue.broadcast({"type": "for_all", "video": video})
+        items = [{"audience": {"users": [owner]}, "message": {"type": "one of many", "n": n}} for n in range(3)]
+        assert len({done.id for done in await queue.send_batch(items)}) == 3
+        kinds = ("transcode_complete", "transcode_failed", "system_message", "hello", "for_all")
+        events = [await user.receive(kind) for kind in kinds]
+        assert len({event["id"] for event in events}) == 5
+        assert [message["n"] for message in await user.receive_many("one of many", 3)] == [0, 1, 2]
+        assert (await admin.receive("transcode_complete"))["video_id"] == video
+        await admin.receive("transcode_failed")
+        await admin.receive("for_admins")
+        await admin.receive("for_all")
+
+
+async def test_what_is_appended_twice_under_one_key_arrives_once(cluster: Cluster) -> None:
+    user = cluster.number()
+    with SyncNotificationQueue(cluster.redis.url, cluster.prefix) as queue:
+        async with cluster.user(user) as client:
+            for _ in range(3):
+                queue.send_personal_message({"type": "once"}, user, idempotency_key=f"job-{user}")
+            queue.send_personal_message({"type": "last"}, user)
+            await client.receive("last")
+            assert [text for text in client.texts if '"once"' in text] != []
+            assert len([text for text in client.texts if '"once"' in text]) == 1
+
+
+async def test_a_sampled_entry_is_one_trace_from_its_producer_to_the_socket(new_cluster: NewCluster) -> None:
+    with Collector().running() as collector:
+        cluster = await new_cluster(**collector.env)
+        async with Queue.of(cluster) as queue, cluster.user(7) as client:
+            body = {"audience": {"users": [7]}, "message": {"type": "hello"}}
+            await queue.append("messages", body, traceparent=f"00-{TRACE}-00f067aa0ba902b7-01")
+            await client.receive("hello")
+            trace = await collector.complete(TRACE, ["process queue", "send users", "process users"])
+    taken, sent, processed = trace.one("process queue"), trace.one("send users"), trace.one("process users")
+    assert (taken.kind, taken.service, taken.parent_id) == ("consumer", "vsrt-router", "00f067aa0ba902b7")
+    assert taken.attributes["vsrt.queue.wait"] >= 0
+    assert is_child(sent, taken)
+    assert is_child(processed, sent)
+    assert {span.status for span in trace} == {"unset"}
+
+
+# --- routers that come and go
+
+
+@contextmanager
+def paused(*routers: Router) -> Iterator[None]:
+    for router in routers:
+        router.pause()
+    try:
+        yield
+    finally:
+        for router in routers:
+            router.resume()
+
+
+async def reader_of(queue: Queue) -> Router:
+    """Return the router whose turn it is, once there is one."""
+    return await until(queue.reader)
+
+
+async def test_routers_that_are_killed_in_the_middle_lose_double_and_swap_nothing(new_cluster: NewCluster) -> None:
+    cluster = await new_cluster(nodes=2, routers=2, HISTORY_LENGTH=str(10 * COUNT))
+    async with Queue.of(cluster) as queue, cluster.user("a") as here, cluster.user("b", node=cluster.nodes[1]) as there:
+        for begin in range(0, COUNT, COUNT // 3):
+            with paused(*cluster.routers):
+                await queue.append_numbered("a", range(begin, begin + COUNT // 3))
+                await queue.append_numbered("b", range(begin, begin + COUNT // 3))
+                count = await queue.waiting()
+            await queue.is_begun(count)
+            reader = await reader_of(queue)
+            await reader.kill()
+            await reader.start()
+        await assert_all_arrive(here, COUNT)
+        await assert_all_arrive(there, COUNT)
+        assert await queue.dead() == []
+
+
+async def test_a_router_that_was_paused_with_entries_in_its_hands_doubles_and_swaps_nothing(
+    new_cluster: NewCluster,
+) -> None:
+    cluster = await new_cluster(routers=2, HISTORY_LENGTH=str(10 * COUNT))
+    async with Queue.of(cluster) as queue, cluster.user("a") as client:
+        await reader_of(queue)
+        with paused(*cluster.routers):
+            await queue.append_numbered("a", range(COUNT))
+        await queue.is_begun(COUNT)
+        first = await reader_of(queue)
+        with paused(first):
+
+            async def another_reads() -> bool:
+                return await queue.reader() not in (first, None)
+
+            await until(another_reads)
+            await queue.append_numbered("a", range(COUNT, COUNT + 100))
+            await until(queue.is_empty, timeout=30)
+        await first.ready()
+        await queue.append_numbered("a", range(COUNT + 100, COUNT + 200))
+        await assert_all_arrive(client, COUNT + 200)
+
+
+async def test_a_terminated_router_hands_the_queue_over_at_once(new_cluster: NewCluster) -> None:
+    cluster = await new_cluster(routers=2)
+    async with Queue.of(cluster) as queue, cluster.user("a") as client:
+        reader = await reader_of(queue)
+        assert await reader.terminate() == 0
+        await queue.append_numbered("a", range(10))
+        await assert_all_arrive(client, 10)
+        assert await queue.reader() is not reader
+
+
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+async def test_a_restart_of_redis_in_the_middle_loses_doubles_and_swaps_nothing(
+    new_cluster: NewCluster, own_redis: RedisServer, how: str
+) -> None:
+    cluster = await new_cluster(routers=2, redis=own_redis, HISTORY_LENGTH=str(10 * COUNT))
+    async with cluster.user("a") as client:
+        async with Queue.of(cluster) as queue:
+            await reader_of(queue)
+            with paused(*cluster.routers):
+                await queue.append_numbered("a", range(COUNT))
+            await queue.is_begun(COUNT)
+        await (own_redis.stop() if how == "stopped" else own_redis.kill())
+        await own_redis.start()
+        async with Queue.of(cluster) as queue:
+            await queue.append_numbered("a", range(COUNT, COUNT + 100))
+        await assert_all_arrive(client, COUNT + 100)
+
+
+# --- a queue that nobody reads
+
+
+async def test_a_full_queue_refuses_and_a_resent_message_arrives_once(new_cluster: NewCluster) -> None:
+    cluster = await new_cluster(QUEUE_ENABLED="false")
+    impatient = RetryPolicy(deadline=0.5)
+    async with (
+        NotificationQueue(cluster.redis.url, cluster.prefix, max_length=3, retry=impatient) as queue,
+        cluster.user("a") as client,
+    ):
+        for number in range(3):
+            await queue.send_personal_message({"type": "numbered", "n": number}, "a")
+        with pytest.raises(Undelivered, match="the queue is full: 3 entries wait for a router") as full:
+            await queue.send_personal_message({"type": "numbered", "n": 3}, "a")
+        await cluster.start_router(QUEUE_ENABLED="true")
+        for _ in range(2):  # whoever is not sure may ask again
+            await until(lambda: _resent(queue, full.value))
+        await assert_all_arrive(client, 4)
+
+
+async def _resent(queue: NotificationQueue, full: Undelivered) -> bool:
+    try:
+        await queue.resend(full.request)
+    except Undelivered:
+        return False
+    return True
+
+
+async def test_a_queue_that_grew_beyond_its_bound_gives_up_the_oldest_and_says_so(new_cluster: NewCluster) -> None:
+    cluster = await new_cluster(QUEUE_ENABLED="false")
+    async with Queue.of(cluster) as queue, cluster.user("a") as client:
+        await queue.append_numbered("a", range(1000))
+        router = await cluster.start_router(QUEUE_ENABLED="true", QUEUE_MAX_LENGTH="500")
+        await until(queue.is_empty)
+        seen = [message["n"] for message in await client.receive_many("numbered", 500)]
+        assert seen[-1] <= 999
+        assert seen == list(range(seen[0], seen[0] + 500))
+        assert "queue entries are lost" in router.log()
+
+
+async def test_a_batch_with_an_item_that_is_no_object_is_appended_not_at_all(cluster: Cluster, queue: Queue) -> None:
+    async with NotificationQueue(cluster.redis.url, cluster.prefix) as producer:
+        with pytest.raises(InvalidMessage, match=r"items\.1"):
+            await producer.notify_batch([{"type": "system_message", "message": "m"}, 5])
+    await asyncio.gather(until(queue.is_empty), cluster.nobody_hears())
