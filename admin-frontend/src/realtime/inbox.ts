@@ -39,6 +39,8 @@ export interface InboxSnapshot {
   readonly failed: 'read' | 'remove' | null;
 }
 
+type Call = (signal: AbortSignal) => Promise<Counted>;
+
 // Events that the server's count has not gone past: then it is asked for again, however good ours is.
 const HEARD_MAX = 500;
 
@@ -139,7 +141,6 @@ export class Inbox {
     this.#lists.unwatch(list);
   }
 
-  /** Return the list of this filter if anybody watches it. */
   watched(filter: InboxFilter): InboxList | undefined {
     return this.#lists.watched(filter);
   }
@@ -186,8 +187,7 @@ export class Inbox {
 
   async #ask(signal: AbortSignal): Promise<InboxError | null> {
     try {
-      const counted = await this.api.count(signal);
-      this.#counted(counted);
+      this.#counted(await this.api.count(signal));
     } catch (cause) {
       if (signal.aborted) return null;
       this.#unanswered(cause instanceof InboxError ? cause : new InboxError('away', 'no answer', null, cause));
@@ -236,20 +236,20 @@ export class Inbox {
   }
 
   #take(change: Change, counted: Counted): void {
+    this.#confirm(change);
+    this.#badge.take(counted);
+    this.#publish();
+  }
+
+  #confirm(change: Change): void {
     this.#marks.confirm(change);
     this.#badge.forget((id) => this.#marks.isRead(id));
-    this.#badge.take(counted);
     for (const list of this.#lists) list.confirm();
-    this.#publish();
   }
 
   // --- what the person does
 
-  async #change(
-    what: 'read' | 'remove',
-    change: Change,
-    call: (signal: AbortSignal) => Promise<Counted>,
-  ): Promise<void> {
+  async #change(what: 'read' | 'remove', change: Change, call: Call): Promise<void> {
     const { signal } = this.#stop;
     const settled = this.#marks.ask(change);
     this.#show();
@@ -267,9 +267,7 @@ export class Inbox {
   /** Take back what was shown; one that is no more is gone, as if it had been deleted. */
   #refused(what: 'read' | 'remove', change: Change, cause: unknown): void {
     if (cause instanceof InboxError && cause.kind === 'unknown') {
-      this.#marks.confirm({ deleted: [...(change.read ?? []), ...(change.deleted ?? [])] });
-      this.#badge.forget((id) => this.#marks.isRead(id));
-      for (const list of this.#lists) list.confirm();
+      this.#confirm({ deleted: [...(change.read ?? []), ...(change.deleted ?? [])] });
       this.#questions.askNow();
     } else {
       this.#failed = what;

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { WebSocketServer } from 'ws';
 
 import { CloseCode } from '../realtime';
+import { type Answer, INBOX, type StandInInbox } from './StandInInbox';
 import { connected, STATS, Visit } from './StandInNode';
 
 /** A node's sockets and its HTTP calls at one address, as a page needs them; real ones, which do what a test wants. */
@@ -15,6 +16,8 @@ export class StandInCluster {
   polls = 0;
   /** What is told of the cluster's counters; one that waits is told when it comes. */
   stats: () => object | Promise<object> = () => STATS;
+  /** Without one, its calls are answered with 404. */
+  inbox: StandInInbox | null = null;
   isDown = false;
   /** A token with which nobody is let in. */
   refuses: string | null = null;
@@ -23,9 +26,9 @@ export class StandInCluster {
 
   private constructor() {
     this.#http = createServer((request, response) => {
-      void this.#answer(request.url).then((answer) => {
-        response.writeHead(answer === null ? 404 : 200, { 'Content-Type': 'application/json' });
-        response.end(JSON.stringify(answer));
+      void this.#answer(request).then(({ status, body, headers }) => {
+        response.writeHead(status, { 'Content-Type': 'application/json', ...headers });
+        response.end(JSON.stringify(body));
       });
     });
     this.#http.on('upgrade', (request, socket, head) => {
@@ -65,11 +68,16 @@ export class StandInCluster {
     await new Promise((resolve) => this.#http.close(resolve));
   }
 
-  async #answer(url = ''): Promise<object | null> {
-    if (url === '/api/v1/ws/stats') return this.stats();
-    if (url !== '/api/v1/transcodes') return null;
+  async #answer(request: IncomingMessage): Promise<Answer> {
+    const url = new URL(request.url ?? '/', 'http://node');
+    if (url.pathname === '/api/v1/ws/stats') return { status: 200, body: await this.stats() };
+    if (url.pathname.startsWith(INBOX) && this.inbox !== null) {
+      const text = Buffer.concat((await request.toArray()) as Buffer[]).toString();
+      return this.inbox.answer(request.method ?? 'GET', url, text);
+    }
+    if (url.pathname !== '/api/v1/transcodes') return { status: 404, body: null };
     this.polls += 1;
-    return { transcodes: this.transcodes };
+    return { status: 200, body: { transcodes: this.transcodes } };
   }
 
   #visited(visit: Visit): void {
