@@ -39,8 +39,10 @@ RUN rm -rf /usr/local/lib/python3.11/site-packages /usr/local/lib/python3.11/ens
 COPY --from=packages /opt/venv /opt/venv
 COPY --from=page /page/dist /app/page
 COPY LICENSE /app/
+# No inbox unless a database is named: its default is a file, and this tree is read-only.
 ENV PATH=/opt/venv/bin:$PATH \
     ADMIN_PAGE_DIR=/app/page \
+    DATABASE_URL=off \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 WORKDIR /app
