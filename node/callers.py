@@ -13,7 +13,7 @@ from fastapi import HTTPException, Request
 
 from node.user_check import UserCheck, Verdict
 from shared.auth import Principal, TokenVerifier, bearer_token
-from shared.errors import InvalidToken, KeysUnavailable
+from shared.errors import InvalidToken, KeysUnavailable, RedisError
 from shared.keys import Keys, bucket
 from shared.redis_link import RedisLink
 
@@ -41,7 +41,7 @@ class Callers:
         return await principal_of(request, self._verifier)
 
     async def anybody(self, request: Request) -> Principal:
-        """Return who calls; raises ``HTTPException``, or ``RedisError``: whether it is blocked cannot be asked."""
+        """Return who calls; raises ``HTTPException``."""
         return await self.checked(await self.identify(request))
 
     async def admin(self, request: Request) -> Principal:
@@ -51,14 +51,17 @@ class Callers:
         return await self.checked(principal)
 
     async def checked(self, principal: Principal) -> Principal:
-        """Return a token's user again if it exists and is not blocked."""
+        """Return a token's user again if it exists and is not blocked; raises ``HTTPException``."""
         verdict = await self._user_check(principal.user_id)
         if verdict is Verdict.UNCERTAIN:
             raise HTTPException(503, verdict.value, RETRY_AFTER)
         if verdict is not Verdict.WELCOME:
             raise HTTPException(403, verdict.value)
         user = principal.user_id
-        until = await self._link.send("ZSCORE", self._keys.blocked(bucket(user)), user)
+        try:
+            until = await self._link.send("ZSCORE", self._keys.blocked(bucket(user)), user)
+        except RedisError as exc:
+            raise HTTPException(503, str(exc), RETRY_AFTER) from exc
         if until is not None and float(until) > self._link.server_ms():
             raise HTTPException(403, Verdict.BLOCKED.value)
         return principal
