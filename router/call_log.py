@@ -65,11 +65,11 @@ class CallLog:
         self, call: Call, caller: Caller, items: int, trace_id: str, published: Iterable[Order]
     ) -> None:
         """Tell of a batch and of those of its messages that were published."""
+        alike = Counter([(order.message.type, order.targets[0].shared) for order in published])
         types: Counter[str] = Counter()
-        broadcasts = 0
-        for order in published:
-            types[order.message.type if order.message.type in TYPED else "custom"] += 1
-            broadcasts += order.targets[0].stream == ALL
+        for (kind, _), count in alike.items():
+            types[kind if kind in TYPED else "custom"] += count
+        broadcasts = sum(count for (_, shared), count in alike.items() if shared == ALL)
         accepted, system_messages = types.total(), types["system_message"]
         fields = {"items": items, "accepted": accepted, "trace_id": trace_id}
         logger.info("batch sent", extra={**fields, "types": dict(+types)})

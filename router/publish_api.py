@@ -124,7 +124,7 @@ class PublishApi:
             else:
                 results[index] = {"status": 202, **_answer(outcome, draft.order)}
                 published.append(draft.order)
-        self._counts.add_results(result["status"] for result in results)
+        self._counts.add_results(results, len(published))
         self._log.batch_published(call, caller, len(items), base.trace_id, published)
         return 200, to_json({"results": results})
 

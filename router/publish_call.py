@@ -23,6 +23,7 @@ class Target(NamedTuple):
         where: the user id, or the shared stream's channel.
         history: the stream's key.
         label: its name in an answer's ``ids``.
+        shared: the stream's name if many hear it; empty for a user's.
     """
 
     tag: str
@@ -31,6 +32,7 @@ class Target(NamedTuple):
     history: str
     state_channel: str
     label: str
+    shared: str = ""
 
 
 class Retention(NamedTuple):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
 from router.publisher import Order
-from shared.keys import SHARED_TAG
 from shared.messages import TYPED
 from shared.metrics import COMMAND, Bounds, Buckets
 
@@ -35,26 +34,21 @@ class PublishCounts:
         self.keys: Counter[str] = Counter()
         self.refused_items: Counter[str] = Counter()
 
-    def add(self, order: Order) -> None:
-        """Count a message that was accepted."""
-        kind, targets = order.message.type, order.targets
-        if kind not in TYPED:
-            kind = CUSTOM
-        if targets[0].tag != SHARED_TAG:
-            self._to_users[kind] += len(targets)
-            return
-        self._to_shared[kind, targets[0].stream] += 1  # there is at most one, and it comes first
-        self._to_users[kind] += len(targets) - 1
+    def add(self, orders: Iterable[Order]) -> None:
+        """Count messages that were accepted; those of a batch are mostly alike, so what they are is counted first."""
+        alike = Counter([(order.message.type, order.targets[0].shared, len(order.targets)) for order in orders])
+        for (kind, shared, targets), count in alike.items():
+            known = kind if kind in TYPED else CUSTOM
+            if shared:
+                self._to_shared[known, shared] += count  # there is at most one, and it comes first
+            self._to_users[known] += count * (targets - bool(shared))
 
     def sent(self) -> dict[tuple[str, str], int]:
         """Return the messages answered 202, by type and audience; one to admins and its owner counts once for each."""
         return {**self._to_shared, **{(kind, "user"): count for kind, count in self._to_users.items() if count}}
 
-    def add_results(self, statuses: Iterable[int]) -> None:
-        """Count a batch by the statuses of its items."""
-        count = 0
-        for status in statuses:
-            count += 1
-            if status != 202:
-                self.refused_items[str(status)] += 1
-        self.batches.add(count)
+    def add_results(self, results: Sequence[dict[str, Any]], accepted: int) -> None:
+        """Count a batch by its items' answers, ``accepted`` of which are 202."""
+        self.batches.add(len(results))
+        if accepted < len(results):
+            self.refused_items.update(str(result["status"]) for result in results if result["status"] != 202)

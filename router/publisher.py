@@ -73,7 +73,7 @@ class Publisher:
 
     def _shared(self, stream: str, channel: str, state_channel: str) -> Target:
         history = self._keys.stream(SHARED_TAG, stream)
-        return Target(SHARED_TAG, stream, channel, history, state_channel, label=stream)
+        return Target(SHARED_TAG, stream, channel, history, state_channel, label=stream, shared=stream)
 
     def _user(self, user: str) -> Target:
         tag, stream = bucket(user), user_stream(user)

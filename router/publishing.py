@@ -102,12 +102,14 @@ class Publishing:
         _check_volume(drafts)
         reused = await self._claim(drafts)
         orders = [draft.order for index, draft in enumerate(drafts) if index not in reused]
-        placed = iter(await self._publish(orders))
-        outcomes = [KeyReused() if index in reused else next(placed) for index in range(len(drafts))]
-        for draft, outcome in zip(drafts, outcomes, strict=True):
-            if isinstance(outcome, Outcome):
-                self._counts.add(draft.order)
-        return outcomes
+        outcomes = await self._publish(orders)
+        self._counts.add(
+            order for order, outcome in zip(orders, outcomes, strict=True) if not isinstance(outcome, KeyReused)
+        )
+        if not reused:
+            return outcomes
+        placed = iter(outcomes)
+        return [KeyReused() if index in reused else next(placed) for index in range(len(drafts))]
 
     async def first_origin(self, operation: Operation, fresh: Origin) -> Origin:
         """Claim a key, and count it if it was known; return the origin of the first call that brought it.
@@ -168,7 +170,7 @@ class Publishing:
 
 def _check_volume(drafts: Iterable[Draft]) -> None:
     """Refuse a call whose messages would be kept in too many copies."""
-    volume = sum(draft.volume for draft in drafts)
+    volume = sum([len(draft.order.message.payload) * len(draft.order.targets) for draft in drafts])
     if volume > VOLUME_MAX:
         raise VolumeTooLarge(volume)
 

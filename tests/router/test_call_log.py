@@ -43,7 +43,7 @@ def said(caplog: pytest.LogCaptureFixture) -> Iterator[Any]:
 
 
 def target(stream: str) -> Target:
-    return Target("1", stream, stream.removeprefix("u."), "", "", label=stream)
+    return Target("1", stream, stream.removeprefix("u."), "", "", stream, "" if stream.startswith("u.") else stream)
 
 
 def publish(log: CallLog, message: dict[str, Any], *streams: str) -> None:
