@@ -22,7 +22,6 @@ _PRIMITIVES: Final = {
     "string": "string",
     "boolean": "boolean",
     "null": "null",
-    "array": "string[]",
 }
 _TEXT: Final = {"type": "string"}
 _LIMITS: Final = {

@@ -41,10 +41,11 @@ export class Cluster {
     this.otherOrigin = places.other_origin;
   }
 
-  static async start(): Promise<Cluster> {
+  /** @param inbox whether it keeps what its history does not reach back to, which is then very short. */
+  static async start(inbox: boolean): Promise<Cluster> {
     const own = `${ROOT}.venv/bin/python`;
     const python = process.env['PYTHON'] ?? (existsSync(own) ? own : 'python3');
-    const program = spawn(python, ['-m', 'tests.support.remote_control'], { cwd: ROOT });
+    const program = spawn(python, ['-m', 'tests.support.remote_control', ...(inbox ? ['--inbox'] : [])], { cwd: ROOT });
     program.stderr.pipe(process.stderr);
     const answers = createInterface(program.stdout)[Symbol.asyncIterator]() as AsyncIterator<string, undefined>;
     return new Cluster(program, answers, (await nextValue(answers)) as Places);
@@ -119,6 +120,16 @@ export class Cluster {
   /** A system message to all admins. */
   announce(message: string, level = 'info'): Promise<unknown> {
     return this.publish({ type: 'system_message', message, level });
+  }
+
+  /** Mark everything as read for somebody: to whoever is new, all that other tests sent to the admins is not. */
+  async readAll(claims: Claims): Promise<void> {
+    const answer = await fetch(`${this.url}/api/v1/notifications/read`, {
+      method: 'POST',
+      headers: { Authorization: `Bearer ${await this.token(claims)}`, 'Content-Type': 'application/json' },
+      body: JSON.stringify({ all: true }),
+    });
+    if (!answer.ok) throw new Error(`reading all: HTTP ${answer.status} ${await answer.text()}`);
   }
 
   /** End all connections of somebody, as an administrator of the cluster does: the token they stand on is refused. */

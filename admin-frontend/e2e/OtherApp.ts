@@ -84,8 +84,9 @@ export class OtherApp {
   async #write(): Promise<void> {
     await cp(fileURLToPath(new URL('otherApp', import.meta.url)), this.root, { recursive: true });
     const readme = await readFile(join(FRONT, 'README.md'), 'utf8');
-    const [app = '', hook = ''] = [...readme.matchAll(EXAMPLE)].map(([, code]) => code);
+    const [app = '', list = '', hook = ''] = [...readme.matchAll(EXAMPLE)].map(([, code]) => code);
     await writeFile(join(this.root, 'src/App.tsx'), app);
+    await writeFile(join(this.root, 'src/Failures.tsx'), list);
     await writeFile(join(this.root, 'src/Ticker.tsx'), hook);
   }
 

@@ -24,17 +24,22 @@ interface Fixtures {
 const NETWORK =
   /^Failed to load resource: (net::ERR_|the server responded with a status of 503)|^WebSocket connection to /;
 
+// A cluster without an inbox says so when it is asked, and the browser writes that down.
+const NO_INBOX = 'Failed to load resource: the server responded with a status of 404';
+const INBOX = /\/api\/v1\/notifications\/unread-count\?/;
+
 const UNAUTHENTICATED = 'Failed to load resource: the server responded with a status of 401';
 
 /**
- * Every test has the same cluster, pages of its own, and a console without errors at its end: one that breaks the
+ * Every test has the same cluster (those with `test.use({ inbox: true })` one that keeps an inbox), pages of its own, and a console without errors at its end: one that breaks the
  * content security policy is one, too.
  */
-export const test = base.extend<Fixtures, { cluster: Cluster }>({
+export const test = base.extend<Fixtures, { cluster: Cluster; inbox: boolean }>({
+  inbox: [false, { option: true, scope: 'worker' }],
+
   cluster: [
-    // eslint-disable-next-line no-empty-pattern -- Playwright reads what a fixture needs from this pattern
-    async ({}, use) => {
-      const cluster = await Cluster.start();
+    async ({ inbox }, use) => {
+      const cluster = await Cluster.start(inbox);
       await use(cluster);
       await cluster.stop();
     },
@@ -44,14 +49,16 @@ export const test = base.extend<Fixtures, { cluster: Cluster }>({
   networkMayFail: [false, { option: true }],
   tokenMayEnd: [false, { option: true }],
 
-  watch: async ({ networkMayFail, tokenMayEnd }, use) => {
-    const isExpected = (text: string): boolean =>
-      (networkMayFail && NETWORK.test(text)) || (tokenMayEnd && text.startsWith(UNAUTHENTICATED));
+  watch: async ({ inbox, networkMayFail, tokenMayEnd }, use) => {
+    const isExpected = (text: string, url: string): boolean =>
+      (networkMayFail && NETWORK.test(text)) ||
+      (tokenMayEnd && text.startsWith(UNAUTHENTICATED)) ||
+      (!inbox && text.startsWith(NO_INBOX) && INBOX.test(url));
     const errors: string[] = [];
     await use((page) => {
       page.on('pageerror', (error) => errors.push(error.stack ?? error.message));
       page.on('console', (message) => {
-        if (message.type() !== 'error' || isExpected(message.text())) return;
+        if (message.type() !== 'error' || isExpected(message.text(), message.location().url)) return;
         errors.push(`${message.text()} (${message.location().url})`);
       });
     });

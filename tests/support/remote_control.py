@@ -1,8 +1,8 @@
-"""A cluster that another program's tests command: `python -m tests.support.remote_control`.
+"""A cluster that another program's tests command: `python -m tests.support.remote_control [--inbox]`.
 
 Each line of standard input is a command as a JSON array, each line of standard output its answer, in order:
 ``{"value": …}`` or ``{"error": "…"}``. The first line says where everything is. It ends with its standard input.
-The nodes share one port, as behind a load balancer: whoever comes back after one died finds another at the same place.
+With ``--inbox`` it keeps an inbox, and little history. The nodes share one port, as behind a load balancer: whoever comes back after one died finds another at the same place.
 """
 
 from __future__ import annotations
@@ -88,8 +88,12 @@ async def _admins(node: Node) -> float:
     return float(value)
 
 
+def _inbox_in(directory: Path) -> dict[str, str]:
+    return {"DATABASE_URL": f"sqlite:///{directory}/inbox.db", "HISTORY_LENGTH_SHARED": "10"}
+
+
 @asynccontextmanager
-async def running() -> AsyncIterator[RemoteControl]:
+async def running(*, inbox: bool) -> AsyncIterator[RemoteControl]:
     with tempfile.TemporaryDirectory(prefix="cluster-") as scratch:
         redis = RedisServer(Path(scratch) / "redis", appendfsync="always")
         await redis.start()
@@ -100,7 +104,11 @@ async def running() -> AsyncIterator[RemoteControl]:
             # Where nobody listens yet: for an app that is not served by the nodes.
             other_origin = f"http://{LOOPBACK}:{free_port()}"
             await cluster.start(
-                nodes=_NODES, NODE_PORT=str(free_port()), NODE_REUSE_PORT="true", BACKEND_CORS_ORIGINS=other_origin
+                nodes=_NODES,
+                NODE_PORT=str(free_port()),
+                NODE_REUSE_PORT="true",
+                BACKEND_CORS_ORIGINS=other_origin,
+                **(_inbox_in(Path(scratch)) if inbox else {}),
             )
             with collector.running():
                 yield RemoteControl(cluster, collector, other_origin)
@@ -114,7 +122,7 @@ async def running() -> AsyncIterator[RemoteControl]:
 async def main() -> None:
     lines = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
-    async with running() as control:
+    async with running(inbox="--inbox" in sys.argv[1:]) as control:
         print(json.dumps({"value": control.places}), flush=True)
         async for line in lines:
             print(json.dumps(await control.obey(line.decode())), flush=True)

@@ -24,6 +24,8 @@ const FIRST_AT = Date.parse('2026-01-01T10:00:00Z');
  */
 export class StandInInbox {
   isAway = false;
+  /** Takes no change. */
+  isReadOnly = false;
   /** Every call, as `GET /unread-count?audience=…`. */
   readonly calls: string[] = [];
   /** Says the frame `inbox` to all devices. */
@@ -87,6 +89,7 @@ export class StandInInbox {
     this.calls.push(`${method} ${path}${url.search}`);
     if (this.isAway) return { status: 503, body: { detail: 'away' }, headers: { 'Retry-After': '2' } };
     if (method === 'GET') return { status: 200, body: path === '/unread-count' ? this.#count() : this.#page(url) };
+    if (this.isReadOnly) return { status: 403, body: { detail: 'nothing may be changed' } };
     if (path === '/read') return this.#markUpTo((JSON.parse(text) as { up_to: string }).up_to);
     const id = decodeURIComponent(path.split('/')[1] ?? '');
     return this.#change(id, method === 'DELETE');
