@@ -2,7 +2,8 @@
 
 Each line of standard input is a command as a JSON array, each line of standard output its answer, in order:
 ``{"value": …}`` or ``{"error": "…"}``. The first line says where everything is. It ends with its standard input.
-With ``--inbox`` it keeps an inbox, and little history. The nodes share one port, as behind a load balancer: whoever comes back after one died finds another at the same place.
+With ``--inbox`` it keeps an inbox, and little history. The nodes share one port, as behind a load balancer: whoever
+comes back after one died finds another at the same place.
 """
 
 from __future__ import annotations
