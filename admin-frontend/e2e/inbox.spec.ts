@@ -47,7 +47,10 @@ test('what one device reads or deletes, the others show at once', async ({ clust
   await expect(there.row('shared: one')).not.toHaveAttribute('data-unread');
 
   await there.row('shared: two').hover();
-  await there.row('shared: two').getByRole('button', { name: /^Delete/ }).click();
+  await there
+    .row('shared: two')
+    .getByRole('button', { name: /^Delete/ })
+    .click();
   await here.hasUnread(1);
   await expect(here.row('shared: two')).toHaveCount(0);
 

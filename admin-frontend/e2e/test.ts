@@ -26,7 +26,6 @@ const NETWORK =
 
 // A cluster without an inbox says so when it is asked, and the browser writes that down.
 const NO_INBOX = 'Failed to load resource: the server responded with a status of 404';
-const INBOX = /\/api\/v1\/notifications\/unread-count\?/;
 
 const UNAUTHENTICATED = 'Failed to load resource: the server responded with a status of 401';
 

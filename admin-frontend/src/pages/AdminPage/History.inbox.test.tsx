@@ -43,7 +43,8 @@ function openHistory(...messages: string[]): void {
 const bell = (name: string): Promise<HTMLElement> => screen.findByRole('button', { name: `Notifications, ${name}` });
 const rows = async (): Promise<HTMLElement[]> =>
   within(await screen.findByRole('list', { name: 'Notifications' })).getAllByRole('listitem');
-const texts = async (): Promise<string[]> => (await rows()).map((row) => /one|two|three/.exec(row.textContent)?.[0] ?? '');
+const texts = async (): Promise<string[]> =>
+  (await rows()).map((row) => /one|two|three/.exec(row.textContent)?.[0] ?? '');
 
 test('it has what this browser never heard, and on top what it hears', async () => {
   openHistory('one', 'two');
