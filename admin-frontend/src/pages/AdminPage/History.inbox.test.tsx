@@ -141,6 +141,9 @@ test('while the inbox is away that is said, and tried again by a button', async 
 test('without an inbox it is this browser’s, and says so', async () => {
   cluster.inbox = null;
   openHistory();
+  await waitFor(() => {
+    expect(cluster.visits).toHaveLength(1);
+  });
   expect(await screen.findByText('Kept in this browser only')).toBeInTheDocument();
   cluster.say(publish('one'));
   await bell('1 unread');
