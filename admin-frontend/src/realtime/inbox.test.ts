@@ -128,6 +128,34 @@ describe('the count', () => {
     expect(device!.unread).toBe(500);
   });
 
+  test('has what was published before a device came, and is written after', async () => {
+    const [server, device] = await inboxWith(1);
+    const list = await listOf(device!);
+    const { id } = server.publish({ type: 'order_paid' });
+    await device!.connect({ recovered: null, cursor: 'admin.1-1,all.1-0' });
+    expect(device!.unread).toBe(0);
+    server.archive();
+    device!.clock.advance(1000);
+    await settle();
+    expect([device!.unread, ids(list)]).toEqual([1, [id]]);
+    server.calls.length = 0;
+    device!.clock.advance(600_000);
+    await settle();
+    expect(server.calls).toEqual([]);
+  });
+
+  test('is not waited for for ever where something is never written', async () => {
+    const [server, device] = await inboxWith(1);
+    server.publish({ type: 'order_paid' });
+    await device!.connect({ recovered: null, cursor: 'admin.1-1,all.1-0' });
+    server.calls.length = 0;
+    for (let minute = 0; minute < 20; minute += 1) {
+      device!.clock.advance(60_000);
+      await settle();
+    }
+    expect(server.calls).toHaveLength(8);
+  });
+
   test('is shown from the last visit until the server answers', async () => {
     const storage = new SharedStorage();
     const server = new StandInInbox();

@@ -70,15 +70,8 @@ export class Inbox {
   #hasHole = false;
 
   constructor(options: InboxOptions) {
-    const {
-      client,
-      isAdmin,
-      userKey,
-      tabs,
-      storage,
-      clock = systemClock,
-      environment = browserEnvironment(),
-    } = options;
+    const { client, isAdmin, userKey, tabs, clock = systemClock } = options;
+    const { storage, environment = browserEnvironment() } = options;
     this.#clock = clock;
     this.api = new InboxApi({ client, isAdmin, clock, ...(options.fetch && { fetch: options.fetch }) });
     this.#lists = new InboxLists(this.api, this.#marks);
@@ -185,14 +178,15 @@ export class Inbox {
 
   // --- what the server says
 
-  async #ask(signal: AbortSignal): Promise<InboxError | null> {
+  async #ask(signal: AbortSignal): Promise<InboxError | Places> {
     try {
       this.#counted(await this.api.count(signal));
+      return this.#badge.asOf;
     } catch (cause) {
-      if (signal.aborted) return null;
-      this.#unanswered(cause instanceof InboxError ? cause : new InboxError('away', 'no answer', null, cause));
+      const error = cause instanceof InboxError ? cause : new InboxError('away', 'no answer', null, cause);
+      if (!signal.aborted) this.#unanswered(error);
+      return error;
     }
-    return this.#error;
   }
 
   #counted(counted: Counted): void {
@@ -202,7 +196,8 @@ export class Inbox {
     this.#error = null;
     this.#badge.take(counted);
     // With a socket what is new comes by it, and what was changed by frames; a list is read again when it may lack any.
-    const missed = this.#questions.isUp ? this.#hasHole : !before.reachAll(this.#badge.asOf);
+    const isPartial = !this.#questions.isUp || this.#questions.isBehind;
+    const missed = this.#hasHole || (isPartial && !before.reachAll(this.#badge.asOf));
     const isOld = isFirst || missed || this.#revision !== counted.revision;
     this.#revision = counted.revision;
     this.#hasHole = false;

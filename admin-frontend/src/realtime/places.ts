@@ -53,6 +53,17 @@ export class Places {
     return Places.of([...this.ids, ...others.ids]);
   }
 
+  /**
+   * Whether everything that was published up to the other places is at or before ours. Where the count is the same, so
+   * are the events: a stream may be in a new epoch without a new one, and one that counts 0 has none.
+   */
+  haveAll(others: Places): boolean {
+    return [...others.byStream].every(([stream, { epoch, n }]) => {
+      const place = this.byStream.get(stream);
+      return n === 0 || place?.n === n || this.reach(`${stream}.${epoch}-${n}`);
+    });
+  }
+
   get isEmpty(): boolean {
     return this.byStream.size === 0;
   }
