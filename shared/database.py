@@ -7,6 +7,8 @@ hangs is a ``DatabaseUnavailable``, and what it will not have, whoever asks, is 
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Any, Final
 import asyncpg
 from sqlalchemy import event, exc, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.util import await_only
 
 from shared.errors import DatabaseError, DatabaseUnavailable, DataRefused
 from shared.inbox_settings import InboxSettings
@@ -152,12 +155,11 @@ def _sqlite(url: str, timeout: float, pool: dict[str, Any]) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, _: Any) -> None:
-        connection.isolation_level = None  # we say BEGIN ourselves: sqlite3 would not for reads
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")  # readers and the one writer do not wait for each other
-        cursor.execute("PRAGMA synchronous=FULL")  # what is committed has been forgotten by Redis
-        cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.close()
+        try:
+            _prepare_sqlite(connection, timeout)
+        except BaseException:
+            connection.close()  # nobody else knows it yet
+            raise
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Any) -> None:
@@ -165,3 +167,22 @@ def _sqlite(url: str, timeout: float, pool: dict[str, Any]) -> AsyncEngine:
         connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get('sqlite_begin', 'DEFERRED')}")
 
     return engine
+
+
+def _prepare_sqlite(connection: Any, timeout: float) -> None:
+    """Set a new connection up; it runs where SQLAlchemy lets what looks synchronous be awaited."""
+    connection.isolation_level = None  # we say BEGIN ourselves: sqlite3 would not for reads
+    cursor = connection.cursor()
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")  # readers and the one writer do not wait for each other
+            break
+        except sqlite3.OperationalError as error:
+            # Of two that make a new file at once SQLite refuses one on the spot, whatever its timeout.
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        await_only(asyncio.sleep(0.01))
+    cursor.execute("PRAGMA synchronous=FULL")  # what is committed has been forgotten by Redis
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
