@@ -247,15 +247,20 @@ end
 -- ever archived in this tag, "<bytes>-<events>": so one command appends, keeps the bound in bytes and lets the reader
 -- see how many events were given up. Should somebody have meddled with seq or the archive, it goes on from what is there.
 local archive_limit, to_archive = tonumber(ARGV[6]), {}
+local TRIM_EVERY = 65536  -- bytes; an XADD that trims costs as much as three that do not
 local function archive()
   local text = table.concat(to_archive)
   local bytes, events = match(archive_top or '0-0', '^(%d+)%-(%d+)$')
-  local id
   for _ = 1, 2 do
-    bytes = bytes + #text + 64  -- what an entry costs beside its text
-    id = format('%.0f-%.0f', bytes, events + #to_archive)
-    local oldest = format('%.0f', math.max(0, bytes - archive_limit))
-    local added = redis.pcall('XADD', KEYS[4], 'MINID', '~', oldest, id, 'e', text)
+    local before = tonumber(bytes)
+    bytes = before + #text + 64  -- what an entry costs beside its text
+    local id, added = format('%d-%d', bytes, events + #to_archive), nil
+    if bytes - bytes % TRIM_EVERY > before then
+      local oldest = format('%d', math.max(0, bytes - archive_limit))
+      added = redis.pcall('XADD', KEYS[4], 'MINID', '~', oldest, id, 'e', text)
+    else
+      added = redis.pcall('XADD', KEYS[4], id, 'e', text)
+    end
     if type(added) == 'string' then
       return id
     end
