@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from node.inbox_view import KINDS, Kind, View
 from shared.database import Database
 from shared.ids import BEGINNING, Position
-from shared.inbox_sql import place
+from shared.inbox_sql import between, place
 from shared.inbox_tables import EXPIRY_INDEX, UNREAD, Mark, Notification, Reader, Span, Stream
 
 
@@ -115,7 +115,8 @@ def _part(view: View, kind: Kind, after: Position, spans: _Spans) -> Select[Any]
     rows = select(func.count()).select_from(Notification).where(Notification.audience == audience, UNREAD)
     unread: Any = rows.where(place(Notification) > spans.last).scalar_subquery()
     if spans.first is not None:
-        unread += rows.where(place(Notification) > after, place(Notification) <= spans.first).scalar_subquery()
+        for some in between(Notification, after, spans.first):
+            unread += rows.where(some).scalar_subquery()
     # Few, for they are removed all the time; but left to themselves databases would rather read the whole audience. Of
     # a sum no index knows anything, and SQLite is told.
     unindexed = tuple_(Notification.epoch + 0, Notification.n + 0)

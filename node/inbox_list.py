@@ -19,7 +19,7 @@ from node.inbox_count import Read, read_state
 from node.inbox_view import KINDS, Kind, View
 from shared.database import Database
 from shared.ids import BEGINNING, Position
-from shared.inbox_sql import place
+from shared.inbox_sql import after, place
 from shared.inbox_tables import UNREAD, Mark, Notification
 
 _N: Final = Notification
@@ -110,9 +110,7 @@ class _Query:
         heads: dict[Kind, list[Head]] = {kind: [] for kind in limits}
         for index, epoch, n, published_at in await self._ask(connection, limits, whole=False):
             heads[KINDS[index]].append((Position(epoch, n), published_at))
-        for found in heads.values():
-            found.sort(reverse=True)
-        return heads
+        return {kind: sorted(found, reverse=True)[: limits[kind]] for kind, found in heads.items()}
 
     async def items(self, connection: AsyncConnection, limits: Mapping[Kind, int]) -> dict[Kind, list[Item]]:
         """Return the first notifications of each stream."""
@@ -122,19 +120,28 @@ class _Query:
             kind, position = KINDS[index], Position(epoch, n)
             read = is_read or mark is not None or position <= self._read.up_to[kind]
             items[kind].append(Item(kind, position, published_at, expires_at, read, name, content))
-        for found in items.values():
-            found.sort(key=lambda item: item.position, reverse=True)
-        return items
+        newest_first = {
+            kind: sorted(found, key=lambda item: item.position, reverse=True) for kind, found in items.items()
+        }
+        return {kind: found[: limits[kind]] for kind, found in newest_first.items()}
 
     async def _ask(self, connection: AsyncConnection, limits: Mapping[Kind, int], *, whole: bool) -> Sequence[Any]:
-        parts = [self._part(kind, whole=whole).limit(limit).subquery() for kind, limit in limits.items()]
+        parts = [
+            part.limit(limit).subquery() for kind, limit in limits.items() for part in self._parts(kind, whole=whole)
+        ]
         if not parts:
             return []
         return (await connection.execute(union_all(*(select(part) for part in parts)))).all()
 
-    def _part(self, kind: Kind, *, whole: bool) -> Select[Any]:
-        """Return the query of one stream, newest first."""
-        wanted, up_to = self._wanted, self._read.up_to[kind]
+    def _parts(self, kind: Kind, *, whole: bool) -> list[Select[Any]]:
+        """Return the queries of one stream, newest first; each is asked for as many as all together."""
+        query = self._query(kind, whole=whole)
+        if not self._wanted.unread:
+            return [query]
+        return [query.where(UNREAD, some) for some in after(_N, self._read.up_to[kind])]
+
+    def _query(self, kind: Kind, *, whole: bool) -> Select[Any]:
+        wanted = self._wanted
         mark: Any = cast(null(), Mark.user_id.type) if kind == "user" else Mark.user_id
         columns: list[Any] = [literal(KINDS.index(kind)).label("kind"), _N.epoch, _N.n, _N.published_at]
         if whole:
@@ -145,8 +152,6 @@ class _Query:
             query = query.where(place(_N) < wanted.below[kind])
         if wanted.type is not None:
             query = query.where(_N.type == wanted.type)
-        if wanted.unread:
-            query = query.where(UNREAD, place(_N) > up_to)
         if kind != "user":
             query = self._without_marked(query)
         return query.order_by(_N.epoch.desc(), _N.n.desc())

@@ -77,7 +77,9 @@ async def _remove(database: Database, time: Any, until: int) -> int:
             return 0
         audiences = sorted({audience for audience, _ in due})
         await lock(connection, audiences)
-        gone = delete(Notification).where(time <= due[-1][1], Notification.audience.in_(audiences))
+        # By time alone, or SQLite would read all of the audiences; but many may end at the same moment.
+        whose = Notification.audience if time is Notification.expires_at else Notification.audience + ""
+        gone = delete(Notification).where(time <= due[-1][1], whose.in_(audiences))
         rows = (await connection.execute(gone.returning(*_KEY, Notification.is_read))).all()
         newest: dict[str, Position] = {}
         unread: defaultdict[str, list[Position]] = defaultdict(list)

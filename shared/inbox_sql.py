@@ -18,6 +18,25 @@ def place(table: Any) -> Any:
     return tuple_(table.epoch, table.n)
 
 
+def after(table: Any, position: Position) -> list[Any]:
+    """Return conditions that together hold for all places after a position, each for some of them: newer ones first.
+
+    PostgreSQL finds where a comparison of pairs begins, but not where it ends: it would read on to the audience's end.
+    """
+    return [table.epoch > position.epoch, and_(table.epoch == position.epoch, table.n > position.n)]
+
+
+def between(table: Any, start: Position, end: Position) -> list[Any]:
+    """Return such conditions for the places after one position up to another."""
+    if start.epoch == end.epoch:
+        return [and_(table.epoch == end.epoch, table.n > start.n, table.n <= end.n)]
+    return [
+        and_(table.epoch == end.epoch, table.n <= end.n),
+        and_(table.epoch > start.epoch, table.epoch < end.epoch),
+        and_(table.epoch == start.epoch, table.n > start.n),
+    ]
+
+
 def at(table: Any, audience: str, places: Collection[Position]) -> Any:
     """Return the condition that a row is one of an audience's at these places.
 

@@ -12,7 +12,7 @@ from sqlalchemy import event, text
 
 from node.inbox_count import count
 from node.inbox_list import Wanted, list_page
-from node.inbox_marks import mark_read
+from node.inbox_marks import mark_read, read_up_to
 from router.inbox_removal import remove_expired, remove_older
 from shared.database import Database
 from shared.schema import migrate
@@ -84,21 +84,48 @@ class Plans:
             await connection.rollback()
         return steps
 
+    async def pages_read(self) -> int:
+        """Return how many pages PostgreSQL touches when it does it again, the most of a statement."""
+        pages = []
+        async with self._database.engine.connect() as connection:
+            for statement, parameters in self._statements:
+                explain = f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF) {statement}"
+                rows = await connection.exec_driver_sql(explain, parameters)
+                found = [re.search(r"Buffers: shared(?: hit=(\d+))?(?: read=(\d+))?", row[0]) for row in rows]
+                pages += [int(match[1] or 0) + int(match[2] or 0) for match in found if match]
+        return max(pages)
 
-async def test_what_a_count_reads_does_not_grow_with_the_inbox(full: Database):
-    """Of 112,500 unread rows it looks at those of the last spans, and at the sums of the others."""
-    assert (await count(full, ANN)).unread == {"user": ROWS // 2, "admin": 0, "all": ROWS // 4}
-    if full.is_sqlite:
+
+CALLS = (
+    lambda database: count(database, ANN),
+    lambda database: list_page(database, ANN, Wanted(30)),
+    lambda database: list_page(database, ANN, Wanted(30, unread=True)),
+)
+
+
+@pytest.mark.parametrize("read_up_to", [0, ROWS // 2, ROWS - 20], ids=["nothing read", "half read", "nearly all read"])
+async def test_what_is_read_of_a_table_does_not_grow_with_the_inbox(full: Database, read_up_to: int):
+    """Of 112,500 rows: those of the last spans and of the one in which the place lies, or those of a page."""
+    await set_place(full, read_up_to)
+    left = len([i for i in range(1, ROWS + 1) if i > read_up_to and i % 4 < 3])
+    assert sum((await count(full, ANN)).unread.values()) == left
+    assert len((await list_page(full, ANN, Wanted(30, unread=True))).items) == min(30, left)
+    if full.is_sqlite:  # which tells how it goes about it, and not how much it reads
         return
-    plans = Plans(full)
-    event.listen(full.engine.sync_engine, "before_cursor_execute", plans.note)
-    await count(full, ANN)
-    event.remove(full.engine.sync_engine, "before_cursor_execute", plans.note)
-    async with full.engine.connect() as connection:
-        ((statement, parameters),) = plans._statements
-        rows = await connection.exec_driver_sql(f"EXPLAIN (ANALYZE, TIMING OFF) {statement}", parameters)
-        read = [int(found[1]) for row in rows if (found := re.search(r"Scan.*actual rows=(\d+)", row[0]))]
-    assert sum(read) < 10_000
+    for call in CALLS:
+        plans = Plans(full)
+        event.listen(full.engine.sync_engine, "before_cursor_execute", plans.note)
+        await call(full)
+        event.remove(full.engine.sync_engine, "before_cursor_execute", plans.note)
+        assert await plans.pages_read() < 600  # the table has 6,000, an index 1,000
+
+
+async def set_place(database: Database, n: int) -> None:
+    """Have Ann read everything up to a place, or forget that she has."""
+    async with database.writing() as connection:
+        await connection.execute(text("DELETE FROM inbox_reader"))
+    if n:
+        await read_up_to(database, ANN, dict.fromkeys(ANN.kinds, at(n)))
 
 
 @pytest.mark.parametrize(
