@@ -95,7 +95,7 @@ async def test_a_process_that_ends_in_the_middle_is_no_success(new_cluster: NewC
         os.kill(int(workers[0]), signal.SIGKILL)
 
     env = {"NODE_URL": cluster.node.url, "ROUTER_URL": cluster.router.url, "JWT_SECRET": cluster.tokens.secret}
-    options = ("-u", "22", "-r", "100", "-t", "12s", "--processes", "2")
+    options = ("-u", "22", "-r", "100", "-t", "9s", "--processes", "2")
     ended = await run((*LOCUST, *options), tmp_path, env=_ENV | env, meanwhile=kill_one)
     assert ended.status != 0
     why = "processes that ended before the test did"
