@@ -22,7 +22,7 @@ from router.operations import KeyReused, Operation, Origin, claim, digest_of, ke
 from router.planning import Plan, Planner
 from router.publish_counts import PublishCounts
 from router.publisher import Order, Outcome, Publisher
-from shared.errors import RealtimeError, RedisRefused
+from shared.errors import RealtimeError, RedisError, RedisRefused
 from shared.keys import Keys
 from shared.redis_link import RedisLink
 
@@ -156,15 +156,14 @@ class Publishing:
         return None
 
     async def _publish(self, orders: Sequence[Order]) -> list[Outcome | KeyReused]:
-        began_at, error = perf_counter(), "away"
+        began_at = perf_counter()
         try:
             outcomes = await self._publisher.publish(orders)
-            error = ""
-        except RedisRefused:
-            error = "refused"
+        except RedisError as exc:
+            why = "refused" if isinstance(exc, RedisRefused) else "away"
+            self._counts.calls[why].add(perf_counter() - began_at)
             raise
-        finally:
-            self._counts.calls[error].add(perf_counter() - began_at)
+        self._counts.calls[""].add(perf_counter() - began_at)
         return outcomes
 
 
