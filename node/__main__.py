@@ -15,7 +15,7 @@ from node.admin_page import BUILT, AdminPage, not_built
 from node.app import create_app, create_management_app, health_routes
 from node.bus import Bus
 from node.callers import Callers
-from node.drain import Drain, DrainingServer
+from node.drain import CALLS, Drain, DrainingServer
 from node.event_reader import EventReader
 from node.events_api import EventsApi
 from node.gate import Gate
@@ -227,6 +227,7 @@ async def serve(settings: NodeSettings, otel: OtelSettings) -> None:
             server_config(
                 node.app,
                 trusted_proxies=settings.trusted_proxies,
+                grace=CALLS,
                 http=StreamProtocol,
                 ws=UpgradeProtocol,
                 ws_ping_interval=None,

@@ -28,7 +28,8 @@ _FIRST_RETRY_MS: Final = 100
 _RETRY_SPREAD: Final = 0.25  # of the drain's time: a slice of a tenth of a second arrives over that long
 _LEAST_SPREAD: Final = 0.5  # s
 _TELL_EVERY: Final = 5.0  # s between two lines that say how far it is
-_LAST_WORDS: Final = 1.0  # s for the last clients to answer the close
+LAST_WORDS: Final = 1.0  # s for the last clients to answer the close
+CALLS: Final = 3  # s for what was asked by HTTP: it is answered within ms, or waits for what hangs
 
 
 class Drain:
@@ -105,7 +106,7 @@ class Drain:
 
     async def _last_words(self) -> int:
         """Wait for the last clients to answer the close; return how many did not."""
-        deadline = self._hub.now() + _LAST_WORDS
+        deadline = self._hub.now() + LAST_WORDS
         while self._hub.closing_sessions and self._hub.now() < deadline and not self._hurry.is_set():
             await self._pause(0.02)
         silent = list(self._hub.closing_sessions)

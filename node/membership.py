@@ -40,6 +40,7 @@ Waiting = dict[str, list["asyncio.Future[Registration]"]]
 
 LEASE_TTL_MS: Final = 8000
 RENEW_INTERVAL: Final = 2.0  # s
+LEAVE: Final = 1.5  # s; with a Redis that hangs, more than the process may have left
 _RETRY: Final = 0.25  # s
 _USERS_PER_CALL: Final = 250  # about 3 ms of Redis: a full node that joins anew does not hold up others
 _ROUND: Final = 0.005  # s between two rounds at least: a crowd that connects travels in few of them
@@ -293,14 +294,16 @@ class Membership:
 
     async def leave(self) -> None:
         """Go from registry and counters, after the last socket; what cannot be said now, a lapsed lease says later."""
-        async with self._writing:
-            self._left = True  # or the writer would find its id dead, and come back under another
-            try:
+        self._left = True  # or the writer would find its id dead, and come back under another
+        try:
+            async with asyncio.timeout(LEAVE), self._writing:
                 await clear_node(self._link, self._scripts, self._keys, self.node_id)
                 await self._lease("leave")
-                logger.info("node left", extra={"node_id": self.node_id})
-            except RedisError as exc:
-                logger.warning("could not leave the registry; the lease will lapse", extra={"error": str(exc)})
+        except (RedisError, TimeoutError) as exc:
+            why = str(exc) or f"no answer within {LEAVE} s"
+            logger.warning("could not leave the registry; the lease will lapse", extra={"error": why})
+            return
+        logger.info("node left", extra={"node_id": self.node_id})
 
 
 def _fail(waiting: Waiting, exc: RedisError) -> None:

@@ -31,6 +31,7 @@ from router.queue_calls import TAKINGS_MAX, QueueCalls, Verdict
 from router.queue_counts import QueueCounts
 from router.queue_entry import Entry
 from router.settings import RouterSettings
+from router.turn import GIVE_BACK
 from shared.errors import RedisError, RedisRefused
 from shared.keys import Keys
 from shared.redis_address import RedisAddress
@@ -101,8 +102,9 @@ class QueueReader:
                 except RedisError as exc:
                     await self._failed(exc)
         finally:
-            with contextlib.suppress(RedisError):
-                await self._take(turn_ms=0)
+            with contextlib.suppress(RedisError, TimeoutError):
+                async with asyncio.timeout(GIVE_BACK):
+                    await self._take(turn_ms=0)
 
     async def _round(self) -> None:
         taken = await self._take()

@@ -6,6 +6,7 @@ does the work must not mind that another does it too.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import secrets
 from typing import Final
@@ -14,6 +15,7 @@ from shared.errors import RedisError
 from shared.redis_link import RedisLink
 
 TURN_MS: Final = 5000
+GIVE_BACK: Final = 1.0  # s; a turn that cannot be given back runs out soon anyway
 
 
 class Turn:
@@ -32,6 +34,7 @@ class Turn:
 
     async def give_back(self) -> None:
         """Let another have it at once; without it, nothing happens."""
-        with contextlib.suppress(RedisError):
-            if await self._link.send("GET", self._key) == self._me:
-                await self._link.send("DEL", self._key)
+        with contextlib.suppress(RedisError, TimeoutError):
+            async with asyncio.timeout(GIVE_BACK):
+                if await self._link.send("GET", self._key) == self._me:
+                    await self._link.send("DEL", self._key)

@@ -7,6 +7,7 @@ hangs is a ``DatabaseUnavailable``, and what it will not have, whoever asks, is 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import time
 from collections.abc import AsyncIterator
@@ -23,6 +24,7 @@ from shared.errors import DatabaseError, DatabaseUnavailable, DataRefused
 from shared.inbox_settings import InboxSettings
 
 _WAITING_PER_CONNECTION: Final = 8  # beyond it a caller is told at once: it would only wait for its time to run out
+CLOSE: Final = 0.5  # s for good-byes; a server that hangs would be waited for, connection by connection
 _NOT_OURS_TO_REPEAT: Final = ("22", "23")  # classes of SQLSTATE: data exception, integrity constraint violation
 _SQLITE: Final = "sqlite"
 
@@ -64,7 +66,9 @@ class Database:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        await self.engine.dispose()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE):
+                await self.engine.dispose()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:

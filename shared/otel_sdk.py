@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 
-FLUSH: Final = 2.0  # s that the last of it has at the end
+FLUSH: Final = 1.5  # s that the last spans have at the end, and the last metrics
 
 T = TypeVar("T")
 

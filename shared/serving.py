@@ -21,7 +21,7 @@ _BACKLOG: Final = 4096
 # Bytes that the kernel takes for a client beyond what is on its way to it. Left to itself it takes 4 MB for each that
 # has stopped reading: memory of ours, which the node must fill before it sees that the client is slow.
 UNSENT_MAX: Final = 128 * 1024
-_GRACE: Final = 5  # s that running requests get to end
+GRACE: Final = 5  # s that running requests get to end
 
 
 class PortTaken(RealtimeError):
@@ -33,11 +33,12 @@ class PortTaken(RealtimeError):
         return f"cannot listen on {self.host}:{self.port}: {self.reason}"
 
 
-def server_config(app: Any, *, trusted_proxies: Sequence[str] = (), **more: Any) -> uvicorn.Config:
+def server_config(app: Any, *, trusted_proxies: Sequence[str] = (), grace: int = GRACE, **more: Any) -> uvicorn.Config:
     """Return uvicorn's settings as our services want them: our logs, no access log (it shows tokens), no lifespan.
 
     Args:
         trusted_proxies: addresses and networks whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed.
+        grace: s that running requests get to end.
     """
     return uvicorn.Config(
         app,
@@ -47,7 +48,7 @@ def server_config(app: Any, *, trusted_proxies: Sequence[str] = (), **more: Any)
         proxy_headers=bool(trusted_proxies),
         forwarded_allow_ips=list(trusted_proxies),
         lifespan="off",
-        timeout_graceful_shutdown=_GRACE,
+        timeout_graceful_shutdown=grace,
         **{"http": DeadlineProtocol, **more},
     )
 

@@ -7,8 +7,14 @@ from typing import Any
 
 import pytest
 
+from node.drain import CALLS, LAST_WORDS
+from node.membership import LEAVE
 from node.settings import NodeSettings
 from router.settings import RouterSettings
+from router.turn import GIVE_BACK
+from shared.database import CLOSE
+from shared.otel_sdk import FLUSH
+from shared.serving import GRACE
 from tests.chart.looking import SECRETS, container, each, environment, read_by, services
 from tests.chart.recipe import exec_form, stages
 from tests.chart.rendering import (
@@ -157,9 +163,17 @@ def test_a_pod_is_given_the_time_that_its_drain_takes(chart: Rendered) -> None:
     for component, pod in services(chart):
         grace = pod["spec"]["terminationGracePeriodSeconds"]
         pre_stop = container(pod)["lifecycle"]["preStop"]["sleep"]["seconds"]
-        drain = float(chart.settings("node")["DRAIN_SECONDS"]) if component == "node" else 5
+        drain = float(chart.settings("node")["DRAIN_SECONDS"]) if component == "node" else GRACE
         assert pre_stop >= 1
         assert grace >= pre_stop + drain + GRACE_AFTER_DRAIN
+
+
+def test_what_comes_after_the_drain_fits_into_the_time_that_is_left_whatever_hangs() -> None:
+    """With a second to spare; tests/integration/test_leaving.py lets it all hang."""
+    spans_and_metrics = 2 * FLUSH
+    assert LAST_WORDS + CALLS + LEAVE + CLOSE + spans_and_metrics <= GRACE_AFTER_DRAIN - 1
+    turns = 3 * GIVE_BACK  # of a router: the queue's, the archive's, the sweeper's
+    assert turns + CLOSE + spans_and_metrics <= GRACE_AFTER_DRAIN - 1
 
 
 @each

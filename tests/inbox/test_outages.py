@@ -15,6 +15,7 @@ from tests.inbox.desk import Desk
 from tests.inbox.shelf import locked
 from tests.support.cluster import Cluster
 from tests.support.postgres import PostgresServer
+from tests.support.tcp_proxy import TcpProxy, Weather
 from tests.support.waiting import until
 
 COUNT = 200
@@ -119,6 +120,21 @@ async def test_a_database_that_hangs_does_not_hold_up_the_nodes_loop(new_cluster
         assert sum(call.done() for call in calls) == 22, "those who wait do not hold up the socket"
         assert {answer.status_code for answer in await asyncio.gather(*calls)} == {503}
     await desk.settled(0)
+
+
+async def test_services_whose_database_hangs_end_without_waiting_for_it(
+    new_cluster: NewCluster, postgres: PostgresServer
+):
+    """Not for the half minute that each connection of the pool may take to close."""
+    url = await postgres.new_database()
+    async with TcpProxy(postgres.port) as proxy:
+        here = url.replace(f":{postgres.port}/", f":{proxy.port}/")
+        cluster = await new_cluster(DATABASE_URL=here, DATABASE_TIMEOUT="30")
+        await publish(cluster, 7, 1)
+        await Desk(cluster, cluster.tokens.user(7)).settled(1)
+        proxy.become(Weather.SWALLOW)
+        ends = await asyncio.gather(*(service.terminate(timeout=10) for service in cluster.services))
+    assert ends == [0, 0]
 
 
 async def test_a_router_without_its_database_starts_and_archives_once_it_is_there(

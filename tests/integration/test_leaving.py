@@ -10,10 +10,14 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from tests.chart.looking import container, services
+from tests.chart.rendering import rendered
+from tests.support.black_hole import black_hole
 from tests.support.cluster import Cluster, Node, socket_path
 from tests.support.follower import followers
 from tests.support.ports import LOOPBACK
 from tests.support.raw_client import RawClient
+from tests.support.redis_server import RedisServer
 from tests.support.traffic import Traffic, assert_nothing_lost_or_doubled
 from tests.support.waiting import until
 
@@ -114,6 +118,56 @@ async def test_a_node_does_not_wait_for_clients_that_never_answer_and_they_lose_
         assert again.connected["recovered"] is True
         assert [message["id"] for message in await again.receive_many("event", 6)] == ids
         await again.nothing_else()
+
+
+async def test_services_whose_redis_collector_and_clients_all_hang_end_within_the_grace_that_the_chart_grants(
+    new_cluster, own_redis: RedisServer
+) -> None:
+    grace = granted()
+    with black_hole() as collector:
+        cluster: Cluster = await new_cluster(redis=own_redis, OTEL_EXPORTER_OTLP_ENDPOINT=collector, **PATIENT)
+        node, token = cluster.node, cluster.tokens.admin(1, scope="publish")
+        mute = await RawClient.open(node.port, socket_path(token=cluster.tokens.user("mute")))
+        reader, caller = await asyncio.open_connection(LOOPBACK, node.port)
+        async with mute:
+            await welcome(mute)  # and never answers a close
+            caller.write(unfinished_call(token))
+            assert b"100 Continue" in await reader.readline()  # a call that waits for its body
+            own_redis.pause()
+            try:
+                ends = await asyncio.gather(
+                    node.terminate(timeout=grace["node"]), cluster.router.terminate(timeout=grace["router"])
+                )
+            finally:
+                own_redis.resume()
+            caller.close()
+    assert ends == [0, 0]
+    assert 'could not leave the registry; the lease will lapse error="no answer within 1.5 s"' in node.log()
+
+
+PATIENT = {
+    "REDIS_TIMEOUT": "30",
+    "OTEL_TRACES_SAMPLER": "always_on",
+    "OTEL_METRIC_EXPORT_INTERVAL": "100",
+    "OTEL_BSP_SCHEDULE_DELAY": "100",
+}
+
+
+def granted() -> dict[str, float]:
+    """Return the seconds from SIGTERM to SIGKILL beyond the drain."""
+    chart = rendered("least")
+    drain = {"node": float(chart.settings("node")["DRAIN_SECONDS"]), "router": 0.0}
+    return {
+        component: pod["spec"]["terminationGracePeriodSeconds"]
+        - container(pod)["lifecycle"]["preStop"]["sleep"]["seconds"]
+        - drain[component]
+        for component, pod in services(chart)
+    }
+
+
+def unfinished_call(token: str) -> bytes:
+    head = f"POST /api/v1/admin/system-messages HTTP/1.1\r\nHost: {LOOPBACK}\r\nAuthorization: Bearer {token}\r\n"
+    return f"{head}Content-Length: 100\r\nExpect: 100-continue\r\n\r\n".encode()
 
 
 async def test_a_draining_node_takes_no_more_connections(new_cluster) -> None:

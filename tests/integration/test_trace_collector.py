@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from tests.conftest import NewCluster
+from tests.support.black_hole import black_hole
 from tests.support.cluster import Cluster
 from tests.support.collector import Collector
 from tests.support.ports import LOOPBACK, free_port
@@ -21,32 +18,6 @@ QUICK = {
     "OTEL_EXPORTER_OTLP_TIMEOUT": "1",
 }
 AWAY, BACK, LOST = "the collector does not take traces", "the collector takes traces again", "spans were lost"
-
-
-@contextmanager
-def black_hole() -> Iterator[str]:
-    """A collector that accepts connections and never says a word."""
-    with socket.create_server((LOOPBACK, 0)) as server:
-        held: list[socket.socket] = []
-        ended = threading.Event()
-
-        def accept() -> None:
-            server.settimeout(0.05)
-            while not ended.is_set():
-                try:
-                    held.append(server.accept()[0])
-                except TimeoutError:
-                    continue
-
-        thread = threading.Thread(target=accept)
-        thread.start()
-        try:
-            yield f"http://{LOOPBACK}:{server.getsockname()[1]}"
-        finally:
-            ended.set()
-            thread.join()
-            for each in held:
-                each.close()
 
 
 async def talk(cluster: Cluster, count: int = 100) -> None:

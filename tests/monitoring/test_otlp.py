@@ -123,7 +123,7 @@ async def test_a_collector_that_hangs_holds_up_no_end(new_cluster: NewCluster) -
         patience = {"OTEL_EXPORTER_OTLP_TIMEOUT": "60"}
         cluster = await new_cluster(OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, **(QUICK | patience))
         await cluster.router.send("all", {"type": "traced"})
-        # Spans and metrics have two seconds each, and not the minute that an export may take.
+        # Spans and metrics have a second and a half each, and not the minute that an export may take.
         ends = await asyncio.gather(*(service.terminate(timeout=10) for service in cluster.services))
         assert set(ends) == {0}
         assert told(cluster.router, "the last metrics were not sent in time") == [1]
