@@ -2,15 +2,19 @@
 #
 # One image for all: `python -m node` (with the admin page) or `python -m router`, as the command says.
 # Runs as nobody in particular, on a read-only root. tests/chart/test_image.py does these steps without an engine.
+#
+# What it is built on may be given by digest: --build-arg PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:… (docs/kubernetes.md).
+ARG NODE_IMAGE=node:24-bookworm-slim
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
-FROM node:24-bookworm-slim AS page
+FROM ${NODE_IMAGE} AS page
 WORKDIR /page
 COPY admin-frontend/package.json admin-frontend/package-lock.json ./
 RUN npm ci --no-audit --no-fund
 COPY admin-frontend ./
 RUN npm run build && find dist -name '*.map' -delete
 
-FROM python:3.11-slim-bookworm AS packages
+FROM ${PYTHON_IMAGE} AS packages
 WORKDIR /build
 COPY pyproject.toml constraints.txt ./
 # Dependencies without ourselves, so that this layer changes with them alone.
@@ -23,11 +27,14 @@ COPY README.md LICENSE ./
 COPY shared ./shared
 COPY router ./router
 COPY node ./node
-# What is compiled here is never compared with its source again: the root is read-only, and a layer's times say nothing.
-RUN python -m pip --python /opt/venv/bin/python install --no-cache-dir --no-compile --no-deps . \
+# What builds us is pinned as well, by a variable: pip's option does not reach into its isolated environment. Newer pips want
+# the second one. What is compiled here is never compared with its source again: the root is read-only, and a layer's
+# times say nothing.
+RUN PIP_CONSTRAINT=/build/constraints.txt PIP_BUILD_CONSTRAINT=/build/constraints.txt \
+    python -m pip --python /opt/venv/bin/python install --no-cache-dir --no-compile --no-deps . \
     && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib
 
-FROM python:3.11-slim-bookworm
+FROM ${PYTHON_IMAGE}
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="VideoSite Realtime" \
       org.opencontainers.image.description="Pushes notifications to browsers in real time: the connection node and the router" \

@@ -55,11 +55,14 @@ class Stage:
 def stages() -> dict[str, Stage]:
     """Return the stages by name; the last one is the image and has none."""
     found: dict[str, Stage] = {}
-    stage = Stage("", "")
+    stage = before = Stage("", "")  # what stands before the first stage: arguments for all of them
     for part in DockerfileParser(path=str(DOCKERFILE)).structure:
         name, value = part["instruction"], part["value"]
         if name == "FROM":
             base, _, alias = value.partition(" AS ")
+            for argument in before.all("ARG"):
+                name, _, default = argument.partition("=")
+                base = base.replace(f"${{{name}}}", default)
             found[alias] = stage = Stage(base, alias)
         elif name != "COMMENT":
             stage.instructions.append(Instruction(name, value))

