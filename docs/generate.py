@@ -40,6 +40,7 @@ _GROUPS: Final = (
     ("Node", ("node_", "backend_", "router_url", "drain_", "admin_")),
     ("Clients", ("heartbeat_", "connection_", "max_connections_", "commands_", "frame_", "slow_")),
     ("User check", ("user_check_",)),
+    ("Certificates", ("ssl_",)),
     ("History and messages", ("history_", "state_", "message_", "http_")),
     ("Queue", ("queue_",)),
     ("Inbox", ("database_", "inbox_", "archive_")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 import time
 from collections.abc import Callable
 from enum import Enum
@@ -57,18 +58,26 @@ class HttpUserCheck:
 
     Args:
         dismiss: told who was let in and should not have been, and why.
+        trusted: whom to believe over TLS, as httpx's ``verify``.
     """
 
     _ANSWERS: Final = {200: Verdict.WELCOME, 404: Verdict.UNKNOWN, 403: Verdict.BLOCKED}
 
     def __init__(
-        self, url: str, ttl: float, strangers: Verdict, dismiss: Callable[[str, Verdict], None] = lambda *_: None
+        self,
+        url: str,
+        ttl: float,
+        strangers: Verdict,
+        dismiss: Callable[[str, Verdict], None] = lambda *_: None,
+        trusted: ssl.SSLContext | bool = True,
     ) -> None:
         self._url, self._ttl, self._strangers, self._dismiss = url.rstrip("/"), ttl, strangers, dismiss
         self._known: dict[str, tuple[float, Verdict]] = {}
         self._asking: SingleFlight[str, Verdict | None] = SingleFlight(self._ask, "user check")
         self._turns = asyncio.Semaphore(_AT_ONCE)  # httpx's own pool would fail those who wait
-        self._client = httpx.AsyncClient(timeout=_TIMEOUT, limits=httpx.Limits(max_connections=_AT_ONCE))
+        self._client = httpx.AsyncClient(
+            timeout=_TIMEOUT, limits=httpx.Limits(max_connections=_AT_ONCE), verify=trusted
+        )
 
     async def __call__(self, user_id: str) -> Verdict:
         since, known = self._known.get(user_id, (float("-inf"), None))
@@ -108,4 +117,4 @@ def user_check_from(settings: NodeSettings, dismiss: Callable[[str, Verdict], No
     if settings.user_check_url is None:
         return ClaimsOnly()
     strangers = Verdict.WELCOME if settings.user_check_strangers == "accept" else Verdict.UNCERTAIN
-    return HttpUserCheck(settings.user_check_url, settings.user_check_ttl, strangers, dismiss)
+    return HttpUserCheck(settings.user_check_url, settings.user_check_ttl, strangers, dismiss, trusted=settings.trusted)

@@ -9,6 +9,7 @@ token without ``aud`` pass); the token's length bounded; ``kid`` looked up by us
 from __future__ import annotations
 
 import logging
+import ssl
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -82,8 +83,8 @@ class JwksKeys:
     So an issuer that hangs is waited for once at most, and known keys hold as long as it does not answer.
     """
 
-    def __init__(self, url: str, algorithm: str) -> None:
-        self._url, self._algorithm = url, algorithm
+    def __init__(self, url: str, algorithm: str, trusted: ssl.SSLContext | bool = True) -> None:
+        self._url, self._algorithm, self._trusted = url, algorithm, trusted
         self._keys: dict[str, Key] = {}
         self._fetched, self._tried = float("-inf"), float("-inf")
         self._fetching: SingleFlight[str, None] = SingleFlight(self._fetch, "jwks")
@@ -112,7 +113,7 @@ class JwksKeys:
             return
         self._tried = now
         try:
-            keys = (await _fetch_json(url))["keys"]
+            keys = (await _fetch_json(url, self._trusted))["keys"]
             self._keys = {key["kid"]: jwk.construct(key, self._algorithm) for key in keys if self._usable(key)}
         except (httpx.HTTPError, JOSEError, ValueError, KeyError, TypeError, AttributeError) as exc:
             logger.warning("jwks cannot be read; known keys hold", extra={"url": url, "error": repr(exc)})
@@ -128,8 +129,8 @@ class JwksKeys:
         )
 
 
-async def _fetch_json(url: str) -> dict[str, Any]:
-    async with httpx.AsyncClient(timeout=5) as client:
+async def _fetch_json(url: str, trusted: ssl.SSLContext | bool) -> dict[str, Any]:
+    async with httpx.AsyncClient(timeout=5, verify=trusted) as client:
         response = await client.get(url)
         response.raise_for_status()
         body: dict[str, Any] = response.json()
@@ -160,7 +161,7 @@ class TokenVerifier:
         if settings.jwt_secret is not None:
             keys = FixedKey(settings.jwt_secret.get_secret_value(), settings.algorithm)
         elif settings.jwt_jwks_url is not None:
-            keys = JwksKeys(settings.jwt_jwks_url, settings.algorithm)
+            keys = JwksKeys(settings.jwt_jwks_url, settings.algorithm, settings.trusted)
         else:
             try:
                 keys = FixedKey(settings.public_key_pem, settings.algorithm)

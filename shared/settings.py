@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -107,6 +108,17 @@ def _readable_file(path: Path) -> Path:
 ReadableFile = Annotated[Path, AfterValidator(_readable_file)]
 
 
+def _certificates(path: Path) -> Path:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except ssl.SSLError as exc:
+        raise ValueError(f"{path} holds no certificates in PEM") from exc
+    return path
+
+
+CertificatesFile = Annotated[ReadableFile, AfterValidator(_certificates)]
+
+
 def _upper(value: Any) -> Any:
     return value.upper() if isinstance(value, str) else value
 
@@ -160,6 +172,11 @@ class CommonSettings(InboxSettings, CsvSettings):
     )
     jwt_jwks_url: str | None = Field(
         None, pattern=r"^https?://", description="Where the public keys of RS or ES tokens are found (JWKS)."
+    )
+    ssl_cert_file: CertificatesFile | None = Field(
+        None,
+        description="Certificates (PEM) of the authorities that are believed at `JWT_JWKS_URL` and `USER_CHECK_URL`, "
+        "instead of the public ones; read at the start. Default: certifi's.",
     )
     jwt_algorithm: str | None = Field(
         None, description="The one algorithm that tokens may have. Default: HS256 with a secret, else RS256."
@@ -227,6 +244,11 @@ class CommonSettings(InboxSettings, CsvSettings):
     @property
     def sentinels(self) -> list[tuple[str, int]]:
         return [_host_and_port(address) for address in self.redis_sentinels]
+
+    @property
+    def trusted(self) -> ssl.SSLContext | bool:
+        """Whom our HTTP clients believe, as httpx's ``verify``."""
+        return True if self.ssl_cert_file is None else ssl.create_default_context(cafile=self.ssl_cert_file)
 
     @property
     def has_jwt(self) -> bool:

@@ -245,6 +245,16 @@ def test_ways_to_redis_that_do_not_go_together_are_refused(
     assert "pw" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("file", "said"), [("/no/such/file", "cannot be read: No such file"), (__file__, "holds no certificates in PEM")]
+)
+def test_authorities_that_are_none_stop_the_start_by_name(
+    monkeypatch: pytest.MonkeyPatch, file: str, said: str
+) -> None:
+    with pytest.raises(SettingsError, match=rf"SSL_CERT_FILE.*{file}.*{said}"):
+        read(monkeypatch, SSL_CERT_FILE=file)
+
+
 def test_a_sentinel_has_its_usual_port_unless_it_names_another(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = read(monkeypatch, REDIS_SENTINELS="sentinel-0.sentinels, b:1,[::1]:2")
     assert settings.sentinels == [("sentinel-0.sentinels", 26379), ("b", 1), ("::1", 2)]

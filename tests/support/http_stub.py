@@ -4,25 +4,35 @@ from __future__ import annotations
 
 import contextlib
 import json
+import ssl
 import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
+from tests.support.certificates import Pair
 from tests.support.ports import LOOPBACK, free_port
 
 
 class _Server(ThreadingHTTPServer):
     request_queue_size = 256  # a crowd is what some tests are about
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: who does not believe our certificate hangs up."""
+
 
 class HttpStub:
-    """Answers ``GET`` as ``answers`` says: path → status, or status and JSON. A context manager."""
+    """Answers ``GET`` as ``answers`` says: path → status, or status and JSON. A context manager.
 
-    def __init__(self) -> None:
+    Args:
+        certificate: with which it speaks TLS.
+    """
+
+    def __init__(self, certificate: Pair | None = None) -> None:
         self.port = free_port()
-        self.url = f"http://{LOOPBACK}:{self.port}"
+        self._certificate = certificate
+        self.url = f"{'https' if certificate else 'http'}://{LOOPBACK}:{self.port}"
         self.answers: dict[str, int | tuple[int, Any]] = {}
         self.otherwise: int | tuple[int, Any] = 404
         self.asked: list[str] = []
@@ -65,6 +75,11 @@ class HttpStub:
                 """Say nothing."""
 
         self._server = _Server((LOOPBACK, self.port), Handler)
+        if self._certificate is not None:
+            tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            tls.load_cert_chain(self._certificate.cert, self._certificate.key)
+            # A handshake that fails is the business of the thread that answers, not of the one that accepts.
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()
 
