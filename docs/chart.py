@@ -34,8 +34,8 @@ _INTRO: Final = """\
 <!-- Written by docs/chart.py from values.yaml (make docs). Do not edit. -->
 
 Connection nodes and routers, with everything that belongs to them: Services, a way in for browsers (HTTPRoute or
-Ingress), budgets, autoscaling by connections, network policies, monitors. Redis is yours to bring. For Kubernetes 1.30
-and later.
+Ingress), budgets, autoscaling (nodes by connections, routers by CPU), network policies, monitors. Redis is yours to
+bring. For Kubernetes 1.30 and later.
 
 ```sh
 kubectl create namespace videosite

@@ -34,12 +34,15 @@ _LEFT_OUT: Final = ("NOTES.txt", "tests/round-trip.yaml")
 # By component: the values that switch it on, the templates it consists of, and what it changes of the base.
 _COMPONENTS: Final[dict[str, tuple[dict[str, Any], tuple[str, ...], str]]] = {
     "autoscaling": (
-        {"node": {"autoscaling": {"enabled": True}}},
-        ("node/autoscaling.yaml",),
+        {"node": {"autoscaling": {"enabled": True}}, "router": {"autoscaling": {"enabled": True}}},
+        ("node/autoscaling.yaml", "router/autoscaling.yaml"),
         f"""\
 patches:
   # Else every apply would set back what the autoscaler has set.
   - target: {{kind: Deployment, name: {RELEASE}-node}}
+    patch: |-
+      - {{op: remove, path: /spec/replicas}}
+  - target: {{kind: Deployment, name: {RELEASE}-router}}
     patch: |-
       - {{op: remove, path: /spec/replicas}}
 """,
@@ -68,7 +71,7 @@ def manifests() -> dict[Path, str]:
     values = yaml.safe_load((K8S / "values.yaml").read_text(encoding="utf-8"))
     files = _folder(K8S / "base", _render(values), "Kustomization", "v1beta1", "")
     for name, (switch, templates, changes) in _COMPONENTS.items():
-        rendered = _render(_merged(values, switch))
+        rendered = _render(merged(values, switch))
         parts = {template: rendered[template] for template in templates if template in rendered}
         files |= _folder(K8S / "components" / name, parts, "Component", "v1alpha1", changes)
     return files
@@ -112,12 +115,13 @@ def _generator(config: dict[str, Any], env_file: str) -> tuple[str, str]:
     return generator, "".join(f"{name}={value}\n" for name, value in config["data"].items())
 
 
-def _merged(values: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
-    merged = copy.deepcopy(values)
+def merged(values: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """Return values with more of them, which count more, as Helm merges files."""
+    both = copy.deepcopy(values)
     for name, value in more.items():
-        both = isinstance(value, dict) and isinstance(merged.get(name), dict)
-        merged[name] = _merged(merged[name], value) if both else value
-    return merged
+        inner = isinstance(value, dict) and isinstance(both.get(name), dict)
+        both[name] = merged(both[name], value) if inner else value
+    return both
 
 
 def main() -> int:

@@ -8,7 +8,7 @@ import pytest
 
 from docs import manifests
 from tests.chart.kustomize import OVERLAYS, kustomized
-from tests.chart.rendering import Rendered, objects_in
+from tests.chart.rendering import COMPONENTS, Rendered, objects_in
 from tests.support.process import ROOT
 
 K8S = ROOT / "k8s"
@@ -70,11 +70,12 @@ def test_dev_is_whole_one_of_each_with_a_redis_that_only_they_reach() -> None:
     assert "latest" not in kustomized("dev")
 
 
-def test_prod_brings_no_secret_scales_by_connections_and_is_reached_by_the_gateway_only() -> None:
+def test_prod_brings_no_secret_scales_itself_and_is_reached_by_the_gateway_only() -> None:
     prod = overlay("prod")
     assert prod.all("Secret") == []
-    assert "replicas" not in prod.one("Deployment", "node")["spec"]
-    assert prod.one("HorizontalPodAutoscaler")["spec"]["minReplicas"] == 3
+    for component in COMPONENTS:
+        assert "replicas" not in prod.one("Deployment", component)["spec"]
+        assert prod.one("HorizontalPodAutoscaler", component)["spec"]["minReplicas"] == 3
     assert prod.one("HTTPRoute")["spec"]["rules"][0]["timeouts"] == {"request": "0s"}
     browsers = prod.one("NetworkPolicy", "node")["spec"]["ingress"][0]
     assert browsers["ports"][0]["port"] == "http"

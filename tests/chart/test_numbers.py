@@ -6,11 +6,12 @@ import re
 
 import pytest
 
-from tests.chart.looking import container, each, policy_of
+from tests.chart.looking import container, each, policy_of, services
 from tests.chart.rendering import (
     CHART,
     COMPONENTS,
     SETS,
+    Object,
     Rendered,
     component_of,
     render,
@@ -27,7 +28,9 @@ from tests.support.process import ROOT
 @each
 def test_a_budget_lets_a_machine_be_drained_and_keeps_somebody_serving(chart: Rendered) -> None:
     for budget in chart.all("PodDisruptionBudget"):
-        replicas = chart.one("Deployment", component_of(budget))["spec"].get("replicas", 2)
+        component = component_of(budget)
+        least = [least for least, _ in map(bounds, scalers(chart, component))]
+        replicas = chart.one("Deployment", component)["spec"].get("replicas", *least or [2])
         away = budget["spec"]["maxUnavailable"]
         assert away != 0
         if isinstance(away, int):
@@ -35,25 +38,52 @@ def test_a_budget_lets_a_machine_be_drained_and_keeps_somebody_serving(chart: Re
             assert away < replicas or replicas == 1
 
 
+def scalers(chart: Rendered, component: str) -> list[Object]:
+    found = [*chart.all("HorizontalPodAutoscaler"), *chart.all("ScaledObject")]
+    return [scaler for scaler in found if component_of(scaler) == component]
+
+
+def bounds(scaler: Object) -> tuple[int, int]:
+    """Return how many pods an autoscaler keeps, at least and at most."""
+    word = "Replicas" if scaler["kind"] == "HorizontalPodAutoscaler" else "ReplicaCount"
+    return scaler["spec"][f"min{word}"], scaler["spec"][f"max{word}"]
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
 @each
-def test_who_scales_is_one_only_and_scales_down_slowly(chart: Rendered) -> None:
-    deployment = chart.one("Deployment", "node")
-    scalers = [*chart.all("HorizontalPodAutoscaler"), *chart.all("ScaledObject")]
-    assert ("replicas" in deployment["spec"]) == (scalers == [])
-    for scaler in scalers:
+def test_who_scales_is_one_only_and_scales_up_at_once_and_down_slowly(chart: Rendered, component: str) -> None:
+    deployment = chart.one("Deployment", component)
+    found = scalers(chart, component)
+    ones_own = (chart.name, component) == ("sentinel", "router")
+    assert len(found) + ("replicas" in deployment["spec"]) == (0 if ones_own else 1)
+    for scaler in found:
         spec = scaler["spec"]
-        assert spec["scaleTargetRef"]["name"] == deployment["metadata"]["name"]
-        if scaler["kind"] == "HorizontalPodAutoscaler":
-            least, most, behavior = spec["minReplicas"], spec["maxReplicas"], spec["behavior"]
-        else:
-            least, most = spec["minReplicaCount"], spec["maxReplicaCount"]
-            behavior = spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
+        assert spec["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": name_of(deployment)}
+        least, most = bounds(scaler)
         assert 1 <= least <= most
-        assert behavior["scaleDown"]["stabilizationWindowSeconds"] >= 300
-        assert behavior["scaleDown"]["policies"] == [{"type": "Pods", "value": 1, "periodSeconds": 60}]
+        hpa = spec if "behavior" in spec else spec["advanced"]["horizontalPodAutoscalerConfig"]
+        up, down = hpa["behavior"]["scaleUp"], hpa["behavior"]["scaleDown"]
+        assert up["stabilizationWindowSeconds"] == 0
+        assert down["stabilizationWindowSeconds"] >= 300
+        assert down["policies"] == [{"type": "Pods", "value": 1, "periodSeconds": 60}]
 
 
-def test_the_metric_that_scales_is_one_that_nodes_have() -> None:
+def name_of(found: Object) -> str:
+    return found["metadata"]["name"]
+
+
+def test_routers_are_scaled_by_a_share_of_the_cpu_that_they_ask_for() -> None:
+    everything = rendered("everything")
+    (scaler,) = scalers(everything, "router")
+    assert scaler["spec"]["metrics"] == [
+        {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 60}}}
+    ]
+    assert container(dict(services(everything))["router"])["resources"]["requests"]["cpu"]
+    assert "metrics-server" in everything.notes
+    assert "metrics-server" not in rendered("production").notes
+
+
+def test_the_metric_that_scales_nodes_is_one_that_they_have() -> None:
     metrics = (ROOT / "docs" / "metrics.md").read_text()
     (metric,) = rendered("production").one("HorizontalPodAutoscaler")["spec"]["metrics"]
     name = metric["pods"]["metric"]["name"]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from docs import chart
+from docs import chart, manifests
+from tests.chart.looking import container, environment, services
 from tests.chart.rendering import Rendered, render, values_of
 from tests.chart.test_valid import NEWEST, problems
 from tests.support.process import ROOT
@@ -54,9 +56,24 @@ def test_the_pages_name_some() -> None:
     assert {"realtime-node", "realtime-router", "realtime"} <= {o["metadata"]["name"] for o in realtime().objects}
 
 
-def test_the_example_values_are_good() -> None:
+def example(*names: str) -> Rendered:
+    """Return the chart with example values of the page, the later ones above the earlier."""
     page = (ROOT / "docs" / "kubernetes.md").read_text()
-    (text,) = re.findall(r"```yaml\n# values\.yaml\n(.*?)```", page, re.DOTALL)
-    example = Rendered("example", render(yaml.safe_load(text), release="realtime"))
-    assert [problem for found in example.objects for problem in problems(found, NEWEST)] == []
-    assert example.one("HTTPRoute")
+    values: dict[str, Any] = {}
+    for name in names:
+        (text,) = re.findall(rf"```yaml\n# {re.escape(name)}\n(.*?)```", page, re.DOTALL)
+        values = manifests.merged(values, yaml.safe_load(text))
+    chart = Rendered("example", render(values, release="realtime"))
+    assert [problem for found in chart.objects for problem in problems(found, NEWEST)] == []
+    return chart
+
+
+def test_the_example_values_are_good() -> None:
+    assert example("values.yaml").one("HTTPRoute")
+
+
+def test_the_example_of_a_private_authority_names_a_file_that_is_mounted() -> None:
+    chart = example("values.yaml", "private-authority.yaml")
+    for component, pod in services(chart):
+        file = environment(chart, component)["SSL_CERT_FILE"]
+        assert any(file and file.startswith(mount["mountPath"]) for mount in container(pod)["volumeMounts"])

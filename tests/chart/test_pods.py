@@ -26,6 +26,7 @@ from tests.chart.rendering import (
     rendered,
     values_of,
 )
+from tests.support.certificates import Authority
 
 GRACE_AFTER_DRAIN = 10  # s: the last words, uvicorn's own end, the registry
 
@@ -55,6 +56,24 @@ def test_one_kind_of_pods_may_be_of_another_version_while_the_order_of_an_upgrad
 
 
 @each
+def test_what_is_mounted_is_there_and_each_at_a_place_of_its_own(chart: Rendered) -> None:
+    for _, pod in chart.pods():
+        mounts = container(pod).get("volumeMounts", [])
+        paths = [mount["mountPath"] for mount in mounts]
+        volumes = [volume["name"] for volume in pod["spec"].get("volumes", [])]
+        assert sorted({mount["name"] for mount in mounts}) == sorted(volumes)
+        assert len(set(paths)) == len(paths)
+
+
+def test_volumes_of_ones_own_reach_the_pods_that_they_are_for() -> None:
+    pods = dict(services(rendered("everything")))
+    for component, name, path in (("node", "private-ca", "/etc/private-ca"), ("router", "scratch", "/tmp")):
+        assert name in [volume["name"] for volume in pods[component]["spec"]["volumes"]]
+        assert path in [mount["mountPath"] for mount in container(pods[component])["volumeMounts"]]
+    assert environment(rendered("everything"), "node")["SSL_CERT_FILE"].startswith("/etc/private-ca/")
+
+
+@each
 def test_every_setting_is_one_that_the_service_reads(chart: Rendered) -> None:
     for component in COMPONENTS:
         further = {"TZ"}  # extraEnv of a value set
@@ -72,13 +91,13 @@ def test_the_services_would_take_their_settings(
         "ROUTER_API_KEYS": "x" * 16,
         "DATABASE_URL": "postgresql://user:password@host/database",
     }
+    authority = Authority(tmp_path / "authority")
     for component, model in (("node", NodeSettings), ("router", RouterSettings)):
         with monkeypatch.context() as patched:
             for name, value in environment(chart, component).items():
                 text = value if value is not None else brought.get(name, "a-pod")
                 if name.endswith("_FILE"):
-                    (tmp_path / name).touch()
-                    text = str(tmp_path / name)
+                    text = str(authority.file)
                 patched.setenv(name, text)
             settings = model()
         assert settings.log_format in {"json", "text"}

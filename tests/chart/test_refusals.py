@@ -17,6 +17,13 @@ from tests.support.access_list import SHIPPED
 
 KEY = "-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----"
 
+SCRATCH = {"name": "scratch", "emptyDir": {}}
+
+
+def at(path: str) -> dict[str, str]:
+    return {"name": "scratch", "mountPath": path}
+
+
 # What is changed of the least values, and what the message must say.
 REFUSED: list[tuple[dict[str, Any], str]] = [
     # who may connect
@@ -70,7 +77,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"node.drainSeconds": "20s"}, r"/node/drainSeconds.*got string, want integer"),
     ({"node.preStopSeconds": 0}, r"/node/preStopSeconds.*minimum"),
     ({"node.replicas": 0}, r"/node/replicas.*minimum"),
-    ({"router.replicas": "two"}, r"/router/replicas.*got string, want integer"),
+    ({"router.replicas": "two"}, r"/router/replicas.*got string, want null or integer"),
     ({"node.rollingUpdate.maxSurge": 0}, r"/node/rollingUpdate/maxSurge"),
     ({"node.podDisruptionBudget.maxUnavailable": 0}, r"/node/podDisruptionBudget/maxUnavailable"),
     (
@@ -84,6 +91,50 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (
         {"node.autoscaling.enabled": True, "node.maxConnections": 10000},
         r"targetConnections 10000 is not less than node\.maxConnections 10000",
+    ),
+    ({"node.podDisruptionBudget.maxUnavailable": 2}, r"node\.podDisruptionBudget\.maxUnavailable 2 .* all 2 pods"),
+    (
+        {"router.autoscaling.enabled": True, "router.autoscaling.minReplicas": 20},
+        r"router\.autoscaling\.minReplicas 20 is more than router\.autoscaling\.maxReplicas 10",
+    ),
+    (
+        {"router.autoscaling.enabled": True, "router.resources.requests": {"cpu": None}},
+        r"router\.resources\.requests\.cpu is not set",
+    ),
+    (
+        {"router.autoscaling.enabled": True, "router.resources.requests": {"cpu": 2}},
+        r"targetCPUUtilizationPercentage 70 of router\.resources\.requests\.cpu 2 is 1400m, .* one core at most",
+    ),
+    (
+        {"router.autoscaling": {"enabled": True, "targetCPUUtilizationPercentage": 200}},
+        r"targetCPUUtilizationPercentage 200 of router\.resources\.requests\.cpu 500m is 1000m",
+    ),
+    ({"router.autoscaling": {"targetConnections": 1}}, r"'targetConnections' not allowed"),
+    ({"router.autoscaling": {"scaleDownWindowSeconds": 10}}, r"minimum: got 10, want 300"),
+    # volumes
+    ({"node.extraVolumes": [{"name": "a"}]}, r"/node/extraVolumes/0.*minProperties"),
+    ({"node.extraVolumes": [{"name": "Private CA", "emptyDir": {}}]}, r"/node/extraVolumes/0/name"),
+    ({"router.extraVolumes": [{"name": "redis-ca", "emptyDir": {}}]}, r"volume redis-ca, and the chart has one"),
+    ({"node.extraVolumes": [SCRATCH, SCRATCH]}, r"node\.extraVolumes has two volumes scratch"),
+    ({"node.extraVolumeMounts": [at("/srv")]}, r"mounts scratch at /srv, and node\.extraVolumes has no volume"),
+    ({"node.extraVolumeMounts": [at("srv")]}, r"/node/extraVolumeMounts/0/mountPath"),
+    *(
+        (
+            {"node.extraVolumes": [SCRATCH], "node.extraVolumeMounts": [at(path)]},
+            rf"mounts at {shown}, where .* is ours",
+        )
+        for path, shown in (
+            ("/", "/"),
+            ("/etc", "/etc"),
+            ("/etc/redis-ca/", "/etc/redis-ca"),
+            ("/etc/otlp-ca/more", "/etc/otlp-ca/more"),
+            ("/srv/../app", "/app"),
+            ("/opt/venv/lib", "/opt/venv/lib"),
+        )
+    ),
+    (
+        {"node.extraVolumes": [SCRATCH], "node.extraVolumeMounts": [at("/srv"), at("/srv/")]},
+        r"node\.extraVolumeMounts mounts twice at /srv",
     ),
     # the way in
     ({"ingress.enabled": True}, r"ingress\.hosts is empty: name the host"),

@@ -125,7 +125,7 @@ async def test_a_database_that_hangs_does_not_hold_up_the_nodes_loop(new_cluster
 async def test_services_whose_database_hangs_end_without_waiting_for_it(
     new_cluster: NewCluster, postgres: PostgresServer
 ):
-    """Not for the half minute that each connection of the pool may take to close."""
+    """Not as long as each connection of the pool may take to close."""
     url = await postgres.new_database()
     async with TcpProxy(postgres.port) as proxy:
         here = url.replace(f":{postgres.port}/", f":{proxy.port}/")

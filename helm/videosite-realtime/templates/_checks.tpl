@@ -73,12 +73,12 @@ Every message names the values and what to do.
 {{- if and (ne (toString $node.terminationGracePeriodSeconds) "<nil>") (lt (int $node.terminationGracePeriodSeconds) (int $least)) -}}
   {{- fail (printf "node.terminationGracePeriodSeconds is %d, and a pod would be killed before its clients have left: at least node.preStopSeconds %d + node.drainSeconds %d + 10 = %d, or null" (int $node.terminationGracePeriodSeconds) (int $node.preStopSeconds) (int $node.drainSeconds) (int $least)) -}}
 {{- end -}}
-{{- if and $node.autoscaling.enabled (gt (int $node.autoscaling.minReplicas) (int $node.autoscaling.maxReplicas)) -}}
-  {{- fail (printf "node.autoscaling.minReplicas %d is more than node.autoscaling.maxReplicas %d" (int $node.autoscaling.minReplicas) (int $node.autoscaling.maxReplicas)) -}}
-{{- end -}}
 {{- if and $node.maxConnections $node.autoscaling.enabled (ge (int $node.autoscaling.targetConnections) (int $node.maxConnections)) -}}
   {{- fail (printf "node.autoscaling.targetConnections %d is not less than node.maxConnections %d: pods would be full before one is added" (int $node.autoscaling.targetConnections) (int $node.maxConnections)) -}}
 {{- end -}}
+
+{{- include "vsrt.checkNumbers" . -}}
+{{- include "vsrt.checkVolumes" . -}}
 
 {{- if and .Values.metrics.monitor.enabled (eq .Values.metrics.monitor.kind "ServiceMonitor") (ne $node.service.type "ClusterIP") -}}
   {{- fail (printf "metrics.monitor.kind ServiceMonitor would open the management port to wherever node.service.type %s leads: choose PodMonitor" $node.service.type) -}}

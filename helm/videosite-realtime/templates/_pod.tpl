@@ -142,41 +142,48 @@ capabilities:
 {{- end }}
 {{- end -}}
 
+{{/* Our mounts and volumes, and those of one's own. Take {root, values}. */}}
 {{- define "vsrt.volumeMounts" -}}
-{{- include "vsrt.databaseMounts" . }}
-{{- if .Values.redis.tls.caSecret }}
+{{- include "vsrt.databaseMounts" .root }}
+{{- if .root.Values.redis.tls.caSecret }}
 - name: redis-ca
   mountPath: /etc/redis-ca
   readOnly: true
 {{- end }}
-{{- if .Values.redis.tls.clientSecret }}
+{{- if .root.Values.redis.tls.clientSecret }}
 - name: redis-client
   mountPath: /etc/redis-client
   readOnly: true
 {{- end }}
-{{- if .Values.telemetry.caSecret }}
+{{- if .root.Values.telemetry.caSecret }}
 - name: otlp-ca
   mountPath: /etc/otlp-ca
   readOnly: true
 {{- end }}
+{{- with .values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
 
 {{- define "vsrt.volumes" -}}
-{{- include "vsrt.databaseVolumes" . }}
-{{- if .Values.redis.tls.caSecret }}
+{{- include "vsrt.databaseVolumes" .root }}
+{{- if .root.Values.redis.tls.caSecret }}
 - name: redis-ca
   secret:
-    secretName: {{ .Values.redis.tls.caSecret }}
+    secretName: {{ .root.Values.redis.tls.caSecret }}
 {{- end }}
-{{- if .Values.redis.tls.clientSecret }}
+{{- if .root.Values.redis.tls.clientSecret }}
 - name: redis-client
   secret:
-    secretName: {{ .Values.redis.tls.clientSecret }}
+    secretName: {{ .root.Values.redis.tls.clientSecret }}
 {{- end }}
-{{- if .Values.telemetry.caSecret }}
+{{- if .root.Values.telemetry.caSecret }}
 - name: otlp-ca
   secret:
-    secretName: {{ .Values.telemetry.caSecret }}
+    secretName: {{ .root.Values.telemetry.caSecret }}
+{{- end }}
+{{- with .values.extraVolumes }}
+{{ toYaml . }}
 {{- end }}
 {{- end -}}
 
@@ -223,4 +230,18 @@ checksum/secret: {{ printf "%s/%s" $auth.existingSecret $auth.existingSecretRevi
 {{- else }}
 checksum/secret: {{ include (print .root.Template.BasePath "/secret.yaml") .root | sha256sum }}
 {{- end }}
+{{- end -}}
+
+{{/* Up at once; down one at a time, and only when it lasts. Takes the values of an autoscaler. */}}
+{{- define "vsrt.scalingBehavior" -}}
+scaleUp:
+  stabilizationWindowSeconds: 0
+  policies:
+    - {type: Percent, value: 100, periodSeconds: 60}
+    - {type: Pods, value: 4, periodSeconds: 60}
+  selectPolicy: Max
+scaleDown:
+  stabilizationWindowSeconds: {{ .scaleDownWindowSeconds }}
+  policies:
+    - {type: Pods, value: 1, periodSeconds: 60}
 {{- end -}}
