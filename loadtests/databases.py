@@ -9,9 +9,7 @@ from collections.abc import AsyncIterator
 from loadtests.stage import SERVER_CORE, on_core
 from tests.support.postgres import PostgresServer
 
-HELP = "sqlite: a file of its own; postgresql: Debian's, started for it, with fsync; or the address of an empty database"
-    "sqlite: a file of its own; postgresql: Debian's, started for it, syncing to disk; or the address of an empty one"
-)
+HELP = "sqlite: a file; postgresql: Debian's, started for it, with fsync; or the address of an empty database"
 
 
 @contextlib.asynccontextmanager

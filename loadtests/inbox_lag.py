@@ -4,7 +4,8 @@
         [--rate 2000] [--seconds 20]
 
 One router on core 0 takes batches of 50 for 1,000 users; nobody is connected. The lag is how old the newest event in
-the database is, looked at fifty times a second while publishing goes on. With `off` there is only the cost, to compare with.
+the database is, looked at fifty times a second while publishing goes on. With `off` there
+is only the cost, to compare with.
 """
 
 from __future__ import annotations
