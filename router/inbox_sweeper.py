@@ -40,6 +40,7 @@ class InboxSweeper:
                 except (RedisError, DatabaseError) as exc:
                     logger.debug("the sweeper waits", extra={"error": str(exc)})
                     more = False
+                    await self._turn.give_back()  # another router may reach the database
                 await asyncio.sleep(_BREATH if more else _INTERVAL)
         finally:
             await self._turn.give_back()
