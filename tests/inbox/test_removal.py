@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import redis.asyncio
 from sqlalchemy import text
 
+import router.archive_store
 from node.inbox_count import count
 from node.inbox_marks import mark_read, read_up_to
 from router.archive_store import ArchiveStore
@@ -109,6 +111,26 @@ async def test_what_waits_for_the_database_is_erased_with_its_user(database: Dat
     assert await erase_user(database, "bob", at(6)) == 3
     written = await store.write(events("user:bob", range(1, 9)))
     assert (written.archived, await rows(database, "user:bob")) == (2, [at(7), at(8)])
+
+
+async def test_what_is_being_written_while_its_user_is_erased_does_not_stay(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    """The archiver has looked whether its events may be added, and has not committed them yet."""
+    has_looked, may_commit = asyncio.Event(), asyncio.Event()
+
+    async def slowly(*_: Any) -> None:
+        has_looked.set()
+        await may_commit.wait()
+
+    monkeypatch.setattr(router.archive_store, "_sum_up", slowly)
+    writing = asyncio.create_task(ArchiveStore(database).write(events("user:bob", range(1, 4))))
+    await has_looked.wait()
+    erasing = asyncio.create_task(erase_user(database, "bob", at(3)))
+    await asyncio.wait((erasing,), timeout=0.5)  # as far as it gets
+    may_commit.set()
+    await asyncio.gather(writing, erasing)
+    assert await rows(database, "user:bob") == []
 
 
 async def test_old_notifications_go_by_themselves(new_cluster: Any, database_url: str):
