@@ -34,4 +34,4 @@ class Turn:
         """Let another have it at once; without it, nothing happens."""
         with contextlib.suppress(RedisError):
             if await self._link.send("GET", self._key) == self._me:
-                await self._link.send("DEL", self._key)
+                await self._link.send("PEXPIRE", self._key, 0)

@@ -106,6 +106,7 @@ SUITES: dict[str, Suite] = {
         "tests/integration/test_forgetful_redis.py",
         "tests/integration/test_states.py",
         "tests/integration/test_redis_user.py",
+        "tests/integration/test_queue.py",
         needs=(REDIS,),
         TEST_REDIS="redis-server",
     ),
