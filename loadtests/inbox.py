@@ -1,6 +1,7 @@
 """What the inbox costs with a million rows: latencies of list and count with their plans, archive throughput and lag.
 
-    .venv/bin/python loadtests/inbox.py [sqlite | postgresql://user@host:port/database] [--rows 1000000] [--plans]
+    .venv/bin/python -m loadtests.inbox [sqlite | postgresql | postgresql://user@host/database]
+        [--rows 1000000] [--plans]
 
 Fills a third of the rows into one user's inbox, a third into everybody's and a third into 10,000 other users', through
 the archiver's own store; its throughput is the first figure. Then, in the same process, the median and the slowest of
@@ -13,7 +14,6 @@ import argparse
 import json
 import random
 import statistics
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
@@ -21,6 +21,7 @@ from typing import Any
 import uvloop
 from sqlalchemy import event, text
 
+from loadtests.databases import HELP, database_url
 from node import inbox_marks
 from node.inbox_count import count
 from node.inbox_list import Wanted, list_page
@@ -132,8 +133,8 @@ async def show_plans(database: Database) -> None:
             print("\n".join(f"    {row[-1]}" for row in rows))
 
 
-async def run(options: argparse.Namespace, url: str) -> None:
-    async with Database(url, name="loadtest", timeout=60) as database:
+async def run(options: argparse.Namespace) -> None:
+    async with database_url(options.database) as url, Database(url, name="loadtest", timeout=60) as database:
         await migrate(database)
         await fill(database, options.rows)
         if not database.is_sqlite:
@@ -148,13 +149,10 @@ async def run(options: argparse.Namespace, url: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("database", nargs="?", default="sqlite")
+    parser.add_argument("database", nargs="?", default="sqlite", help=HELP)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--plans", action="store_true", help="print the plans of list and count")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as directory:
-        url = f"sqlite:///{directory}/inbox.db" if options.database == "sqlite" else options.database
-        uvloop.run(run(options, url))
+    uvloop.run(run(parser.parse_args()))
 
 
 if __name__ == "__main__":

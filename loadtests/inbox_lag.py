@@ -1,10 +1,11 @@
 """How far the inbox is behind at a steady rate, and what archiving costs router and Redis.
 
-    .venv/bin/python -m loadtests.inbox_lag [sqlite | off | postgresql://user@host/db] [--rate 2000] [--seconds 20]
+    .venv/bin/python -m loadtests.inbox_lag [sqlite | off | postgresql | postgresql://user@host/database]
+        [--rate 2000] [--seconds 20]
 
 One router on core 0 takes batches of 50 for 1,000 users; nobody is connected. The lag is how old the newest event in
-the database is, looked at fifty times a second while publishing goes on. PostgreSQL's schema is made if need be. With
-`off` there is only the cost, to compare with.
+the database is, looked at fifty times a second while publishing goes on. With `off` there
+is only the cost, to compare with.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ import asyncio
 import json
 import random
 import statistics
-import tempfile
 import time
 
 from sqlalchemy import func, select
 
 from loadtests.batches import cpu_seconds
+from loadtests.databases import HELP, database_url
 from loadtests.stage import stage
 from shared.database import Database
 from shared.inbox_tables import Notification
@@ -86,21 +87,19 @@ async def measure(cluster: Cluster, database: Database | None, options: argparse
 
 
 async def run(options: argparse.Namespace) -> None:
-    with tempfile.TemporaryDirectory() as directory:
-        url = f"sqlite:///{directory}/inbox.db" if options.database == "sqlite" else options.database
-        if url == "off":
-            async with stage(persistent=False, nodes=0) as cluster:
-                await measure(cluster, None, options)
-            return
-        async with Database(url, name="loadtest", timeout=30) as database:
-            await migrate(database)
-            async with stage(persistent=False, nodes=0, DATABASE_URL=url) as cluster:
-                await measure(cluster, database, options)
+    if options.database == "off":
+        async with stage(persistent=False, nodes=0) as cluster:
+            await measure(cluster, None, options)
+        return
+    async with database_url(options.database) as url, Database(url, name="loadtest", timeout=30) as database:
+        await migrate(database)
+        async with stage(persistent=False, nodes=0, DATABASE_URL=url) as cluster:
+            await measure(cluster, database, options)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("database", nargs="?", default="sqlite")
+    parser.add_argument("database", nargs="?", default="sqlite", help=f"off; {HELP}")
     parser.add_argument("--rate", type=float, default=2000)
     parser.add_argument("--seconds", type=float, default=20)
     asyncio.run(run(parser.parse_args()))

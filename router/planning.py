@@ -46,9 +46,19 @@ class Planner:
         self._many: TypeAdapter[Any] = TypeAdapter(many)
         self._publisher, self._message_max = publisher, message_max_bytes
 
-    def read_one(self, body: bytes) -> Plan:
-        """Raises ``ValidationError`` or ``InvalidMessage``."""
-        return self._plan(self._one.validate_python(parse(body)))
+    def read_one(self, body: bytes, sent_at: int | None = None) -> Plan:
+        """Return the plan of a call's one message.
+
+        Args:
+            sent_at: the producer's time if the call does not tell it, µs since the Unix epoch.
+
+        Raises:
+            ValidationError, InvalidMessage: it is no such call.
+        """
+        request = self._one.validate_python(parse(body))
+        if sent_at is not None:
+            _set_time(request, sent_at)
+        return self._plan(request)
 
     def read_many(self, body: bytes) -> tuple[list[Any], list[Plan | Exception]]:
         """Return the items as they came, and a plan for each, or what is wrong with it.
@@ -61,20 +71,21 @@ class Planner:
             requests: list[Any] = self._many.validate_python(parsed).items
         except ValidationError:
             items = _BATCH.validate_python(parsed).items
-            return items, [self._try(item, self._one.validate_python) for item in items]
-        return parsed["items"], [self._try(request) for request in requests]
+            return items, [self._try(item) for item in items]
+        return parsed["items"], [self._plan(request) for request in requests]
 
-    def _try(self, item: Any, validate: Any = None) -> Plan | Exception:
+    def _try(self, item: Any) -> Plan | Exception:
         try:
-            return self._plan(item if validate is None else validate(item))
+            return self._plan(self._one.validate_python(item))
         except (ValidationError, InvalidMessage) as exc:
             return exc
 
     def _plan(self, request: Any) -> Plan:
-        if isinstance(request, bodies.MessageRequest):
-            targets = self._targets(request.audience)
-            owner = targets[0].where if len(targets) == 1 and isinstance(request.audience, dict) else ""
-        elif isinstance(request, bodies.SystemNotification):
+        if isinstance(request, dict):  # a bodies.MessageRequest
+            targets = self._targets(request["audience"])
+            owner = targets[0].where if len(targets) == 1 and not targets[0].shared else ""
+            return Plan(request, targets, owner, request.get("idempotency_key"))
+        if isinstance(request, bodies.SystemNotification):
             targets, owner = self._targets(request.target), ""
         else:
             owner = request.user_id or ""
@@ -93,19 +104,31 @@ class Planner:
             InvalidMessage: names the field.
             MessageTooLarge: in JSON it has more bytes than a message may have.
         """
-        message = _make(plan.request, now_us)
+        request = plan.request
+        message = _custom(request, now_us) if isinstance(request, dict) else _typed(request, now_us)
         size = len(message.payload) + 1  # its closing brace
         if size > self._message_max:
             raise MessageTooLarge(size, self._message_max)
         return message
 
 
-def _make(request: Any, now_us: int) -> Message:
-    if isinstance(request, bodies.MessageRequest):
-        try:
-            return prepare(request.message, now_us=now_us, sent_at=request.sent_at, expires_at=request.expires_at)
-        except InvalidMessage as exc:
-            raise InvalidMessage(f"message.{exc.field}", exc.reason) from exc
+def _set_time(request: Any, sent_at: int) -> None:
+    """Give a request that may have its producer's time, and has none, this one."""
+    if isinstance(request, dict):
+        request["sent_at"] = sent_at if request.get("sent_at") is None else request["sent_at"]
+    elif not isinstance(request, bodies.SystemNotification) and request.sent_at is None:
+        request.sent_at = sent_at
+
+
+def _custom(request: dict[str, Any], now_us: int) -> Message:
+    sent_at, expires_at = request.get("sent_at"), request.get("expires_at")
+    try:
+        return prepare(request["message"], now_us=now_us, sent_at=sent_at, expires_at=expires_at)
+    except InvalidMessage as exc:
+        raise InvalidMessage(f"message.{exc.field}", exc.reason) from exc
+
+
+def _typed(request: Any, now_us: int) -> Message:
     sent_at = None if isinstance(request, bodies.SystemNotification) else request.sent_at
     return stamp(request, now_us=now_us, sent_at=sent_at, ends=expiry_ms(request.expires_at))
 

@@ -75,9 +75,9 @@ class PublishApi:
         if isinstance(outcome, KeyReused):
             raise outcome
         if sending is not None:
-            sending.sent([draft.order], [outcome], batch=False)
-        self._log.published(call, caller, draft.order, outcome)
-        return 202, to_json(_answer(outcome, draft.order))
+            sending.sent([draft], [outcome], batch=False)
+        self._log.published(call, caller, draft, outcome)
+        return 202, to_json(_answer(outcome, draft))
 
     def _unavailable(self, operation: Operation, exc: RedisError) -> PublishUnavailable:
         refused = isinstance(exc, RedisRefused)
@@ -101,13 +101,15 @@ class PublishApi:
                 try:
                     if isinstance(plan, Exception):
                         raise plan
-                    origin = Origin(base.traceparent, base.now_us + index)
-                    message = planner.make(plan, origin.now_us)
-                    operation, name = whole, str(index)
+                    message, own = planner.make(plan, base.now_us + index), plan.key is not None
+                    operation, origin, name = whole, base, str(index)
                     if plan.key is not None:
                         operation, name = item_operation(caller, call.path, plan.key, items[index]), "0"
-                    order = Order(message, plan.targets, operation, origin, plan.owner, name)
-                    drafts[index] = Draft(order, plan, planner, claims=operation is not whole)
+                        origin = Origin(base.traceparent, base.now_us + index)
+                    drafts[index] = Draft(
+                        message, plan.targets, operation, origin, plan.owner, name,
+                        plan=plan, planner=planner, claims=own,
+                    )  # fmt: skip
                 except (ValidationError, InvalidMessage) as exc:
                     results[index] = {"status": 422, "detail": explain(exc)}
                 except MessageTooLarge as exc:
@@ -116,14 +118,14 @@ class PublishApi:
         except RedisError as exc:
             raise self._unavailable(whole, exc) from exc
         if sending is not None:
-            sending.sent([draft.order for draft in drafts.values()], outcomes, batch=True)
+            sending.sent(list(drafts.values()), outcomes, batch=True)
         published = []
         for (index, draft), outcome in zip(drafts.items(), outcomes, strict=True):
             if isinstance(outcome, KeyReused):
                 results[index] = _REUSED
             else:
-                results[index] = {"status": 202, **_answer(outcome, draft.order)}
-                published.append(draft.order)
+                results[index] = {"status": 202, **_answer(outcome, draft)}
+                published.append(draft)
         self._counts.add_results(results, len(published))
         self._log.batch_published(call, caller, len(items), base.trace_id, published)
         return 200, to_json({"results": results})

@@ -85,21 +85,21 @@ class PublishCall:
         """Add a message; ``recorded`` are the tags and operations of which there may be a record by then."""
         if order.operation is not self._operation:
             self._begin(target.tag, order, recorded)
-        message = order.message
+        _, payload, is_event, state, expires_at = order.message
         self.args[self._count_at] += 1  # type: ignore[operator]  # a number, put there by _begin
         self.keys.append(target.history)
         self.args += (
-            "e" if message.state is None else "b" if message.is_event else "s",
+            "e" if state is None else "b" if is_event else "s",
             order.name,
             target.stream,
             target.where,
-            message.payload,
-            "-" if message.expires_at is None else message.expires_at,
+            payload,
+            "-" if expires_at is None else expires_at,
         )
-        if message.state is not None:
+        if state is not None:
             self._add_state(target, order)
         self.items.append((index, target, order))
-        self.room -= 1 + (len(message.payload) >> _WEIGHT_SHIFT)
+        self.room -= 1 + (len(payload) >> _WEIGHT_SHIFT)
 
     def _begin(self, tag: str, order: Order, recorded: set[tuple[str, int]]) -> None:
         """Begin the messages of another operation."""

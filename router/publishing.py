@@ -22,7 +22,7 @@ from router.operations import KeyReused, Operation, Origin, claim, digest_of, ke
 from router.planning import Plan, Planner
 from router.publish_counts import PublishCounts
 from router.publisher import Order, Outcome, Publisher
-from shared.errors import RealtimeError, RedisRefused
+from shared.errors import RealtimeError, RedisError, RedisRefused
 from shared.keys import Keys
 from shared.redis_link import RedisLink
 
@@ -43,15 +43,14 @@ class VolumeTooLarge(RealtimeError):
         )
 
 
-@dataclass(slots=True)
-class Draft:
-    """An order, and what it is made of: an earlier call with its key may have fixed another time for it.
+@dataclass(slots=True, kw_only=True)
+class Draft(Order):
+    """An order that knows what it is made of: an earlier call with its key may have fixed another time for it.
 
     Attributes:
         claims: whether its key has to be claimed before it is published.
     """
 
-    order: Order
     plan: Plan
     planner: Planner
     claims: bool
@@ -59,12 +58,12 @@ class Draft:
     @property
     def volume(self) -> int:
         """Its bytes, counted for each audience it goes to: every one has a history of its own."""
-        return len(self.order.message.payload) * len(self.order.targets)
+        return len(self.message.payload) * len(self.targets)
 
     def begin_as(self, origin: Origin) -> None:
         """Be what the first call with this key was."""
-        if origin != self.order.origin:
-            self.order.origin, self.order.message = origin, self.planner.make(self.plan, origin.now_us)
+        if origin != self.origin:
+            self.origin, self.message = origin, self.planner.make(self.plan, origin.now_us)
 
 
 class Publishing:
@@ -89,8 +88,9 @@ class Publishing:
             InvalidMessage, MessageTooLarge: the message is not one that may be sent.
         """
         origin = Origin(traceparent, self.rising_us())
-        order = Order(planner.make(plan, origin.now_us), plan.targets, operation, origin, plan.owner)
-        return Draft(order, plan, planner, operation.explicit)
+        message = planner.make(plan, origin.now_us)
+        claims = operation.explicit
+        return Draft(message, plan.targets, operation, origin, plan.owner, plan=plan, planner=planner, claims=claims)
 
     async def place(self, drafts: Sequence[Draft]) -> list[Outcome | KeyReused]:
         """Publish, and return what became of each draft; what was accepted is counted.
@@ -101,7 +101,7 @@ class Publishing:
         """
         _check_volume(drafts)
         reused = await self._claim(drafts)
-        orders = [draft.order for index, draft in enumerate(drafts) if index not in reused]
+        orders = [draft for index, draft in enumerate(drafts) if index not in reused] if reused else drafts
         outcomes = await self._publish(orders)
         self._counts.add(
             order for order, outcome in zip(orders, outcomes, strict=True) if not isinstance(outcome, KeyReused)
@@ -150,27 +150,26 @@ class Publishing:
 
     async def _claim_one(self, draft: Draft) -> KeyReused | None:
         try:
-            draft.begin_as(await self.first_origin(draft.order.operation, draft.order.origin))
+            draft.begin_as(await self.first_origin(draft.operation, draft.origin))
         except KeyReused as exc:
             return exc
         return None
 
-    async def _publish(self, orders: list[Order]) -> list[Outcome | KeyReused]:
-        began_at, error = perf_counter(), "away"
+    async def _publish(self, orders: Sequence[Order]) -> list[Outcome | KeyReused]:
+        began_at = perf_counter()
         try:
             outcomes = await self._publisher.publish(orders)
-            error = ""
-        except RedisRefused:
-            error = "refused"
+        except RedisError as exc:
+            why = "refused" if isinstance(exc, RedisRefused) else "away"
+            self._counts.calls[why].add(perf_counter() - began_at)
             raise
-        finally:
-            self._counts.calls[error].add(perf_counter() - began_at)
+        self._counts.calls[""].add(perf_counter() - began_at)
         return outcomes
 
 
 def _check_volume(drafts: Iterable[Draft]) -> None:
     """Refuse a call whose messages would be kept in too many copies."""
-    volume = sum([len(draft.order.message.payload) * len(draft.order.targets) for draft in drafts])
+    volume = sum([len(draft.message.payload) * len(draft.targets) for draft in drafts])
     if volume > VOLUME_MAX:
         raise VolumeTooLarge(volume)
 

@@ -144,10 +144,8 @@ class QueueCalls:
     def _draft(self, entry: Entry, call: Call, trace: QueueTrace) -> Draft:
         kind = call.path.rpartition("/")[2]
         planner = self._publishing.notifications if kind == "notifications" else self._publishing.messages
-        plan = planner.read_one(call.body)
-        if getattr(plan.request, "sent_at", 0) is None:
-            # However long it waits here: a state is as old as its entry.
-            plan.request.sent_at = entry.appended_us
+        # However long it waits here: a state is as old as its entry.
+        plan = planner.read_one(call.body, sent_at=entry.appended_us)
         draft = self._publishing.draft(plan, planner, operation_for(entry, call, plan.key), trace.traceparent)
         if draft.volume > VOLUME_MAX:
             raise VolumeTooLarge(draft.volume)
@@ -185,8 +183,8 @@ class QueueCalls:
         for each, outcome in zip(ready, outcomes, strict=True):
             if isinstance(outcome, Outcome):
                 verdict.done.append(each.entry.id)
-                each.trace.published(each.draft.order, outcome)
-                self._log.published(each.call, QUEUE, each.draft.order, outcome)
+                each.trace.published(each.draft, outcome)
+                self._log.published(each.call, QUEUE, each.draft, outcome)
             else:
                 verdict.aside.append(self._refuse(each.entry, each.call, outcome, each.trace))
         return verdict

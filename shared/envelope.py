@@ -54,15 +54,16 @@ def read(data: bytes) -> Iterator[Envelope]:
     """
     start = 0
     while start < len(data):
-        end = data.find(b"\n", start)
-        fields = data[start:end].split(b" ")
-        readable = end >= 0 and len(fields) >= 9 and fields[0] == VERSION and fields[2].isdigit()
-        if not readable or end + 1 + int(fields[2]) > len(data):
+        line_end = data.find(b"\n", start)
+        fields = data[start:line_end].split(b" ")
+        readable = line_end >= 0 and len(fields) >= 9 and fields[0] == VERSION and fields[2].isdigit()
+        end = line_end + 1 + int(fields[2]) if readable else 0
+        if not readable or end > len(data):
             version = fields[0].decode() if fields[0].isdigit() else "?"  # and no more of it: it is somebody's message
             raise UnreadableEnvelope(f"no envelope of version {VERSION.decode()}: version {version[:9]}, byte {start}")
-        start = end + 1 + int(fields[2])
-        _, kind, _, stream, position, published_at, trace, expires_at, state = fields[:9]
-        yield Envelope(kind, stream, position, published_at, trace, expires_at, state, data[end + 1 : start])
+        # As Envelope(…), at half its cost: a node makes one per message.
+        yield tuple.__new__(Envelope, (fields[1], *fields[3:9], data[line_end + 1 : end]))
+        start = end
 
 
 def control(payload: bytes, traceparent: str = "") -> bytes:

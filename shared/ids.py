@@ -36,8 +36,8 @@ class Position(NamedTuple):
     @classmethod
     def parse(cls, text: str | bytes) -> Position:
         """Read ``<epoch>-<n>`` as our own scripts write it; raises ``ValueError`` for anything else."""
-        epoch, _, n = (text.decode() if isinstance(text, bytes) else text).partition("-")
-        return cls(int(epoch), int(n))
+        epoch, _, n = text.partition(b"-") if isinstance(text, bytes) else text.partition("-")
+        return tuple.__new__(cls, (int(epoch), int(n)))  # as cls(…), at half its cost: nodes make one per message
 
 
 BEGINNING = Position(0, 0)

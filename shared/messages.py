@@ -18,6 +18,7 @@ from shared.errors import InvalidMessage
 NODE_TYPES: Final = frozenset({"connected", "stats", "error", "reconnect", "refreshed", "resync", "inbox"})
 FINAL_STATE_TTL: Final = 24 * 3600  # s for which polling still shows how a transcode ended
 _YEAR_10000: Final = 253402300800  # s since 1970
+_CAPITAL_I, _CAPITAL_N = b"IN"
 _LARGEST_EXACT: Final = 2**53 - 1  # beyond it JavaScript rounds
 
 VideoId = Annotated[int, Field(strict=True, ge=-_LARGEST_EXACT, le=_LARGEST_EXACT, examples=[123])]
@@ -114,11 +115,11 @@ def prepare(fields: dict[str, Any], *, now_us: int, sent_at: int | None = None, 
         raise InvalidMessage("type", f"{kind!r} is the nodes' own")
     if "id" in fields:
         raise InvalidMessage("id", "is given by the cluster; a message may not bring its own")
-    ends = expiry_ms(fields.get("expires_at") if expires_at is None and kind not in TYPED else expires_at)
     model = TYPED.get(kind)
     if model is None:
-        return Message(kind, _encode(fields), is_event=True, expires_at=ends)
-    return _prepare_typed(model, fields, now_us, sent_at, ends)
+        ends = expiry_ms(fields.get("expires_at") if expires_at is None else expires_at)
+        return Message(kind, _encode(fields), True, None, ends)
+    return _prepare_typed(model, fields, now_us, sent_at, expiry_ms(expires_at))
 
 
 def _prepare_typed(
@@ -154,8 +155,8 @@ def _encode(fields: dict[str, Any]) -> bytes:
         payload = to_json(fields, inf_nan_mode="strings")
     except (PydanticSerializationError, ValueError) as exc:
         raise InvalidMessage("message", f"cannot be written as UTF-8 JSON: {exc}") from exc
-    # What became of 1e999, or somebody's text. A single letter is found a hundred times faster than a word.
-    if (b"I" in payload and b'Infinity"' in payload) or (b"N" in payload and b'"NaN"' in payload):
+    # What became of 1e999, or somebody's text. A number is looked for as a byte, ten times faster than a word.
+    if (_CAPITAL_I in payload and b'Infinity"' in payload) or (_CAPITAL_N in payload and b'"NaN"' in payload):
         for field in _not_finite(fields):
             raise InvalidMessage(field, "Input should be a finite number")
     return payload[:-1]

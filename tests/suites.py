@@ -86,17 +86,19 @@ class Suite:
         return subprocess.run([*self.command, *ends], cwd=self.where, env=env, check=False).returncode
 
 
-def pytest(*paths: str, needs: tuple[Package, ...] = (), **env: str) -> Suite:
-    return Suite([sys.executable, "-m", "pytest", "-q", *paths, "--junitxml"], env, needs=needs)
+def pytest(*paths: str, workers: int = 1, needs: tuple[Package, ...] = (), **env: str) -> Suite:
+    """Return a suite of pytest's; several workers are for one that mostly waits. The tests of a file stay together."""
+    spread = ["-n", str(workers), "--dist", "loadfile"] if workers > 1 else []
+    return Suite([sys.executable, "-m", "pytest", "-q", *spread, *paths, "--junitxml"], env, needs=needs)
 
 
 SUITES: dict[str, Suite] = {
-    "unit": pytest("tests/shared", "tests/node", "tests/router", "tests/docs", "tests/test_architecture.py"),
+    "unit": pytest("tests/shared", "tests/node", "tests/router", "tests/docs", "tests/test_architecture.py", workers=2),
     "sdk": pytest("tests/sdk"),
     "cli": pytest("tests/cli"),
-    "integration": pytest("tests/integration"),
+    "integration": pytest("tests/integration", workers=3),
     "chart": pytest("tests/chart"),
-    "inbox": pytest("tests/inbox", needs=(POSTGRES,)),
+    "inbox": pytest("tests/inbox", workers=2, needs=(POSTGRES,)),
     "monitoring": pytest("tests/monitoring", needs=(PROMETHEUS,)),
     "faults": pytest("tests/faults"),
     "load": pytest("tests/load"),
@@ -107,6 +109,7 @@ SUITES: dict[str, Suite] = {
         "tests/integration/test_states.py",
         "tests/integration/test_redis_user.py",
         "tests/integration/test_queue.py",
+        workers=2,
         needs=(REDIS,),
         TEST_REDIS="redis-server",
     ),

@@ -54,6 +54,7 @@ class Conductor:
         self.tally: Counter[str] = Counter()
         self._tops = Tops()
         self._waiting: set[str] = set()
+        self._met: set[str] = set()  # processes that have played users in this test
         self._all_there = Event()
         self._ticked = 0.0
         self._closing = False
@@ -87,6 +88,7 @@ class Conductor:
     def tick(self, at: float) -> tuple[int, float] | None:
         """Do what is due; return how many users there should be, or None when the test is over."""
         parsed = self._parsed
+        self._met |= self._members()
         if self._shape is None:
             self._shape = options.shape(parsed)
         for order in self._shape.due(self._ticked, at):
@@ -132,6 +134,9 @@ class Conductor:
 
     def _close(self) -> None:
         members = self._members()
+        if gone := self._met - members:
+            # What its clients had got, and what its producers were answered, went with it.
+            self._failed("processes that ended before the test did", len(gone))
         self._gather("quiet", None, members, _ANSWERS)
         self._gather("tops", self._tops.packed(), members, self._parsed.patience + _MARGIN)
         if self._parsed.shape == "restart":

@@ -105,6 +105,12 @@ def test_nginx_has_the_shipped_configuration_and_finds_the_nodes_by_its_names() 
     assert named == [(name, "8000") for name in OURS if name.startswith("node")]
 
 
+def test_nginx_writes_its_logs_where_its_image_shows_them() -> None:
+    """A file of another name would grow inside the container until the disk is full."""
+    logs = re.findall(r"^ +(?:access|error)_log +(\S+) ", (ROOT / "docs/proxies/nginx.conf").read_text(), re.MULTILINE)
+    assert logs == ["/var/log/nginx/access.log", "/var/log/nginx/error.log"]
+
+
 def test_nodes_believe_what_nginx_says_of_a_clients_address() -> None:
     (network,) = FILE["networks"]["default"]["ipam"]["config"]
     for name in OURS:

@@ -62,6 +62,8 @@ def test_the_metric_that_scales_is_one_that_nodes_have() -> None:
     (trigger,) = keda.one("ScaledObject")["spec"]["triggers"]
     pods = re.search(rf'sum\({name}{{namespace="videosite",pod=~"(.+)"}}\)', trigger["metadata"]["query"])
     assert pods
+    # With nothing found KEDA would reckon with 0, and send everybody away, one pod a minute.
+    assert trigger["metadata"]["ignoreNullValues"] == "false"
     for component in COMPONENTS:
         pod = f"{keda.one('Deployment', component)['metadata']['name']}-7d9c6b-x2xk4"
         assert bool(re.fullmatch(pods[1], pod)) == (component == "node")

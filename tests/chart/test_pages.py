@@ -16,7 +16,7 @@ from tests.support.process import ROOT
 PAGES = [
     ROOT / "docs" / name for name in ("kubernetes.md", "operations.md", "proxies.md", "alerts.md", "troubleshooting.md")
 ]
-_TOP = "image|auth|redis|node|router|httpRoute|ingress|networkPolicy|metrics|serviceAccount|tests"
+_TOP = "image|auth|redis|database|telemetry|node|router|httpRoute|ingress|networkPolicy|metrics|serviceAccount|tests"
 _FILES = re.compile(r"\.(md|py|yaml|conf|lua|log)$")
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from docs import generate
 from node.settings import NodeSettings
 from router.settings import RouterSettings
-from tests.chart.looking import SECRETS, container, each, environment, services
+from tests.chart.looking import SECRETS, container, each, environment, read_by, services
 from tests.chart.recipe import exec_form, stages
 from tests.chart.rendering import (
     COMPONENTS,
@@ -52,9 +51,8 @@ def test_one_kind_of_pods_may_be_of_another_version_while_the_order_of_an_upgrad
 @each
 def test_every_setting_is_one_that_the_service_reads(chart: Rendered) -> None:
     for component in COMPONENTS:
-        read = {s.name for _, settings in generate.groups() for s in settings if component in s.readers}
         further = {"TZ"}  # extraEnv of a value set
-        assert environment(chart, component).keys() - further <= read
+        assert environment(chart, component).keys() - further <= read_by(component)
 
 
 @each
@@ -103,8 +101,7 @@ def test_no_secret_stands_in_a_config_map_or_a_pod(chart: Rendered) -> None:
 @each
 def test_a_pod_is_given_no_secret_that_it_does_not_read(chart: Rendered) -> None:
     for component, pod in services(chart):
-        read = {s.name for _, settings in generate.groups() for s in settings if component in s.readers}
-        assert SECRETS & {variable["name"] for variable in container(pod)["env"]} <= read
+        assert SECRETS & {variable["name"] for variable in container(pod)["env"]} <= read_by(component)
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -121,7 +118,7 @@ def test_secrets_are_made_from_values_or_are_ones_own_never_both(name: str) -> N
     else:
         made = chart.one("Secret")
         assert set(wanted) == {made["metadata"]["name"]}
-        assert made["stringData"].keys() <= SECRETS
+        assert made["data"].keys() <= SECRETS
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -129,7 +126,7 @@ def test_a_secret_that_must_be_there_is_there(name: str) -> None:
     chart = rendered(name)
     if not chart.all("Secret"):
         return
-    there = chart.one("Secret")["stringData"]
+    there = chart.one("Secret")["data"]
     for _, pod in chart.pods():
         for variable in container(pod)["env"]:
             reference = variable.get("valueFrom", {}).get("secretKeyRef")

@@ -49,7 +49,19 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"database.enabled": True, "database.url": "sqlite:////srv/inbox.db"}, r"/database/url.*does not match"),
     ({"database.url": "postgresql://a:b@c/d"}, r"database\.url is set, and database\.enabled is false"),
     ({"database.tls.caSecret": "ca"}, r"database\.tls is set, and database\.enabled is false"),
+    (
+        {"database.enabled": True, "database.url": "postgresql://a:b@c:5433/d?sslrootcert=/e:1/f"},
+        r"database\.url leads to port 5433, and database\.port is 5432",
+    ),
     ({"node.settings": {"DATABASE_URL": "postgresql://a:b@c/d"}}, r"invalid propertyName 'DATABASE_URL'"),
+    # telemetry
+    ({"telemetry.endpoint": "collector:4317"}, r"/telemetry/endpoint.*does not match"),
+    ({"telemetry.endpoint": "http://user:secret@collector"}, r"/telemetry/endpoint.*does not match"),
+    ({"telemetry.headers": "authorization=Bearer x"}, r"telemetry\.endpoint is empty: name the collector"),
+    ({"telemetry.endpoint": "http://c:4318", "telemetry.caSecret": "ca"}, r"does not begin with https://"),
+    ({"telemetry.traces": {"ratio": 5}}, r"/telemetry/traces/ratio.*maximum: got 5, want 1"),
+    ({"telemetry.traces": {"sampler": "all"}}, r"/telemetry/traces/sampler.*'always_on'"),
+    ({"telemetry.resourceAttributes": {"a": "b,c=d"}}, r"/telemetry/resourceAttributes/a.*does not match"),
     # how long and how many
     (
         {"node.drainSeconds": 60, "node.terminationGracePeriodSeconds": 60},
@@ -89,7 +101,20 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         },
         r"would open the management port .*choose PodMonitor",
     ),
+    (
+        {
+            "node.topologySpreadConstraints": [
+                {"topologyKey": "zone", "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule", "labelSelector": {}}
+            ]
+        },
+        r"/node/topologySpreadConstraints/0.*'labelSelector' not allowed",
+    ),
+    ({"networkPolicy.dns": []}, r"/networkPolicy/dns.*minItems"),
     # names
+    ({"fullnameOverride": "real.time"}, r"real\.time cannot begin the name of a Service.*: set fullnameOverride"),
+    ({"fullnameOverride": "2nd"}, r"2nd cannot begin the name of a Service"),
+    ({"commonLabels": {"app.kubernetes.io/name": "x"}}, r"commonLabels sets app\.kubernetes\.io/name.*leave it out"),
+    ({"router.podLabels": {"app.kubernetes.io/component": "x"}}, r"router\.podLabels sets app\.kubernetes\.io/comp"),
     ({"image.tag": "latest"}, r"image\.tag, .* is latest"),
     ({"router.imageTag": "latest"}, r"router\.imageTag is latest"),
     ({"image.digest": "sha256:abc"}, r"/image/digest"),

@@ -12,7 +12,9 @@ from tests.chart.rendering import (
     COMPONENTS,
     SETS,
     Rendered,
+    changed,
     containers_of,
+    render,
     rendered,
     selects,
     values_of,
@@ -97,4 +99,44 @@ def test_who_may_reach_whom_is_what_the_values_say() -> None:
 def test_sentinels_fetched_keys_and_collectors_can_be_reached() -> None:
     for component in COMPONENTS:
         out = {port["port"] for rule in policy_of(rendered("sentinel"), component)["egress"] for port in rule["ports"]}
-        assert {6379, 26379, 26380, 8443, 4318} <= out
+        assert {6379, 26379, 26380, 8443, 4318, 8080} <= out
+
+
+def test_the_user_check_can_be_reached_by_nodes_which_ask_it() -> None:
+    values = changed(values_of("least"), "node.settings", {"USER_CHECK_URL": "http://platform.videosite:8088/users"})
+    chart = Rendered("checked", render(values))
+    for component, asks in (("node", True), ("router", False)):
+        out = {port["port"] for rule in policy_of(chart, component)["egress"] for port in rule["ports"]}
+        assert (8088 in out) is asks
+
+
+@pytest.mark.parametrize("component", ["node", "router", "test", "migration"])
+def test_names_are_looked_up_where_clusters_have_it(component: str) -> None:
+    """In the cluster's DNS, or in a cache on the pod's own machine, which is no pod that a selector could name."""
+    everything = rendered("everything")
+    (names,) = [rule for rule in policy_of(everything, component)["egress"] if rule["ports"][0]["port"] == 53]
+    assert {port["protocol"] for port in names["ports"]} == {"UDP", "TCP"}
+    (selector,) = [peer["podSelector"]["matchExpressions"] for peer in names["to"] if "podSelector" in peer]
+    assert set(selector[0]["values"]) == {"kube-dns", "node-local-dns"}
+    blocks = {peer["ipBlock"]["cidr"] for peer in names["to"] if "ipBlock" in peer}
+    assert blocks == {"169.254.20.10/32", "169.254.169.254/32"}
+    for service in COMPONENTS:
+        (own,) = [r for r in policy_of(rendered("sentinel"), service)["egress"] if r["ports"][0]["port"] == 53]
+        assert own["to"] == values_of("sentinel")["networkPolicy"]["dns"]
+
+
+def test_helms_test_reaches_both_services_where_everything_else_is_forbidden() -> None:
+    chart = rendered("everything")
+    pod = chart.one("Pod")
+    policy = policy_of(chart, "test")
+    assert selects(policy["podSelector"]["matchLabels"], pod)
+    for component, target in services(chart):
+        (to,) = [
+            r
+            for r in policy["egress"]
+            if selects(r["to"][0].get("podSelector", {}).get("matchLabels", {"no": "one"}), target)
+        ]
+        ports = {port["name"]: port["containerPort"] for port in container(target)["ports"]}
+        assert [port["port"] for port in to["ports"]] == [ports["http"]], component
+    without = rendered("sentinel")
+    assert [found for found in without.all("NetworkPolicy") if found["metadata"]["name"].endswith("-test")] == []

@@ -134,7 +134,7 @@ def test_a_gateway_does_not_end_a_socket_that_is_one_long_request() -> None:
 # --- the inbox's database
 
 
-def test_a_migration_runs_once_per_image_and_database_with_nothing_but_its_address() -> None:
+def test_a_migration_is_given_nothing_but_the_databases_address() -> None:
     (job,) = rendered("everything").all("Job")
     pod = job["spec"]["template"]["spec"]
     assert pod["containers"][0]["command"] == ["python", "-m", "router.migrate"]

@@ -133,6 +133,11 @@ def test_keys_are_kept_for_a_day():
     assert keys == 100 * 24 * 3600 * (150 + 200)
 
 
+def test_a_batch_remembers_half_as_much():
+    keys = planned(rate=100, batched=1).memory_parts["idempotency keys of a day"]
+    assert keys == 100 * model.key_bytes(COSTS, batched=True) == 100 * 24 * 3600 * 150
+
+
 def test_rare_messages_make_a_stream_of_one_event_each():
     # 100 in 900 s, to 100,000 users: hardly anybody gets two.
     assert planned(rate=100 / 900).memory_parts["history"] == pytest.approx(100 * 4000, rel=0.01)
@@ -199,6 +204,14 @@ def test_it_says_how_much_and_what_breaks_first(command):
     assert costs.measured().measured in shown.output
 
 
+def test_it_says_of_what_redis_memory_is_made_and_what_a_key_costs(command):
+    shown = " ".join(command("plan", "--users", "100000", "--rate", "1000", "--videos", "0").output.split())
+    gib = 1000 * model.key_bytes(costs.measured()) / GIB
+    assert f"Redis's memory: idempotency keys of a day {gib:.1f} GiB, " in shown
+    mib = model.key_bytes(costs.measured()) / MIB
+    assert f"A message per second that bears a key costs {mib:.1f} MiB of it" in shown
+
+
 def test_what_one_redis_cannot_do_is_said(command):
     shown = command("plan", "--users", "10000000", "--rate", "50000")
     assert shown.exit_code == 0
@@ -245,6 +258,13 @@ def test_the_page_shows_the_costs_that_were_measured():
     for name, size in document["memory"].items():
         assert shown[name] == [f"{size:,.0f}"], name
     assert document["measured"] in page
+
+
+def test_the_page_says_what_a_key_costs():
+    page = (Path(__file__).parents[2] / "docs" / "capacity.md").read_text(encoding="utf-8")
+    unit = costs.measured()
+    assert f"costs Redis {model.key_bytes(unit) / 1e6:.1f} MB" in page
+    assert f"in a batch {model.key_bytes(unit, batched=True) / 1e6:.1f} MB" in page
 
 
 def _rows(page: str) -> list[list[str]]:

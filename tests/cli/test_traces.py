@@ -104,9 +104,9 @@ def trace_id(span) -> str:
     return f"{span.get_span_context().trace_id:032x}"
 
 
-def message(span: Producer, begins: float = 0.0) -> str:
+def message(span: Producer, begins: float = 0.0, **of_nodes: str) -> str:
     """Export the spans of one message that came to two nodes; return the trace's id."""
-    ours = {"vsrt__sockets__failed": 0, "vsrt__sockets__behind": 0}
+    ours = {"vsrt__sockets__failed": 0, "vsrt__sockets__behind": 0, **of_nodes}
     call = span("demo", "send notifications", begins, 9, kind="PRODUCER")
     post = span(
         "router-1",
@@ -164,6 +164,23 @@ def test_a_trace_is_a_waterfall_of_its_hops(command, span, local):
     assert "2 socket(s) written" in shown.output
     assert "failed" not in shown.output, "what did not happen is not told"
     assert "linked" not in shown.output, "a link to the parent is shown as the parent"
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100])
+def test_a_narrow_terminal_cuts_names_short_and_never_times_or_bars(command, span, local, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    shown = command("trace", message(span, vsrt__endpoint="an endpoint of which there is a lot to be told " * 3)).output
+    assert max(map(len, shown.splitlines()[1:])) <= columns
+    rows = [line for line in shown.splitlines() if line.startswith(("demo", "router", "node"))]
+    assert len(rows) == 5
+    for row, takes in zip(rows, ("9.00", "7.00", "5.00", "0.50", "0.50"), strict=True):
+        assert f"{takes} ms" in row
+        assert "━" in row
+
+
+def test_a_process_that_nobody_named_is_called_by_its_service():
+    made = Span("a", "b", "", "send", "producer", 0, 1, "transcoder", "068411b0-62a4-4119-80e3-0123456789ab")
+    assert made.process == "transcoder"
 
 
 def test_an_id_may_be_cut_short(command, span, local):

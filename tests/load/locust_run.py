@@ -6,7 +6,7 @@ import asyncio
 import csv
 import sys
 from asyncio.subprocess import PIPE, STDOUT
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,16 +44,29 @@ class Run:
             return list(csv.DictReader(file))
 
 
-async def run(command: Sequence[str], directory: Path, *, env: Mapping[str, str]) -> Run:
-    """Run to the end; HTML report and CSV files are wanted too."""
+async def _nothing(_: int) -> None: ...
+
+
+async def run(
+    command: Sequence[str],
+    directory: Path,
+    *,
+    env: Mapping[str, str],
+    meanwhile: Callable[[int], Awaitable[None]] = _nothing,
+) -> Run:
+    """Run to the end; HTML report and CSV files are wanted too.
+
+    Args:
+        meanwhile: what is done to the process of this id while it runs.
+    """
     reports = ("--only-summary", "--html", str(directory / "report.html"), "--csv", str(directory / "load"))
     process = await asyncio.create_subprocess_exec(
         *command, *reports, cwd=ROOT, env=dict(env), stdout=PIPE, stderr=STDOUT
     )
     try:
-        output = (await process.communicate())[0].decode()
+        (output, _), _ = await asyncio.gather(process.communicate(), meanwhile(process.pid))
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    return Run(process.returncode or 0, output, directory)
+    return Run(process.returncode or 0, output.decode(), directory)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tests.conftest import NewCluster
 from tests.load.frame_proxy import FrameProxy
 from tests.load.locust_run import LOCAL, LOCUST, Run, run
 from tests.support.redis_proxy import Fate
+from tests.support.waiting import until
 
 _ENV = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
 
@@ -78,6 +80,26 @@ async def test_what_a_node_must_never_do_is_found_to_the_message(new_cluster: Ne
     }, ended.output
     assert proxy.met[Fate.LOSE] > 2 + 4
     assert ended.samples["CHECK", "has everything"] == 22 - 2 - 4
+
+
+async def test_a_process_that_ends_in_the_middle_is_no_success(new_cluster: NewCluster, tmp_path: Path):
+    """Others play its users on; but what its clients lacked by then, nobody knows any more."""
+    cluster = await new_cluster()
+
+    async def all_are_there() -> bool:
+        return (await cluster.node.get("/api/v1/ws/stats")).json()["total_connections"] == 20
+
+    async def kill_one(pid: int) -> None:
+        await until(all_are_there)
+        workers = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        os.kill(int(workers[0]), signal.SIGKILL)
+
+    env = {"NODE_URL": cluster.node.url, "ROUTER_URL": cluster.router.url, "JWT_SECRET": cluster.tokens.secret}
+    options = ("-u", "22", "-r", "100", "-t", "9s", "--processes", "2")
+    ended = await run((*LOCUST, *options), tmp_path, env=_ENV | env, meanwhile=kill_one)
+    assert ended.status != 0
+    why = "processes that ended before the test did"
+    assert ended.failures["CHECK", why, why] == 1, ended.output
 
 
 async def test_storm_and_peak_beside_each_other_on_one_cluster(new_cluster: NewCluster, tmp_path: Path):

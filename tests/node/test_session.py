@@ -251,6 +251,22 @@ def test_a_fragmented_message_larger_than_a_frame_may_be_ends_the_session(house:
         (from_client(Opcode.CLOSE, struct.pack("!H", 1005)), 1002),
         (from_client(Opcode.CLOSE, struct.pack("!H", 1000) + b"\xff"), 1007),
     ],
+    ids=[
+        "binary",
+        "binary begun",
+        "no UTF-8",
+        "a surrogate",
+        "a character cut short",
+        "too long",
+        "a continuation of nothing",
+        "text within text",
+        "unmasked",
+        "reserved bits",
+        "HTTP",
+        "half a close code",
+        "a close code for nobody",
+        "a reason that is no UTF-8",
+    ],
 )
 def test_a_violation_closes_with_its_code_and_nothing_after_it_counts(house: House, data: bytes, code: int) -> None:
     session, transport = live(house)

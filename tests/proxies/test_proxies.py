@@ -60,7 +60,7 @@ async def test_the_admin_endpoint_the_api_and_the_page_are_behind_the_same_addre
         assert (await client.receive("system_message"))["message"] == "维护"
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/%6detrics", "/%68ealthz?a=b"])
 async def test_probes_and_metrics_are_not_published(cluster: Cluster, proxy: Proxy, path: str) -> None:
     assert (await cluster.node.get(path)).status_code == 200
     async with cluster.node.http(proxy.url) as http:

@@ -185,10 +185,10 @@ async def test_an_entry_on_which_the_router_fails_is_set_aside_and_holds_up_no_o
 ) -> None:
     read_one = Planner.read_one
 
-    def fails(self: Planner, body: bytes) -> Any:
+    def fails(self: Planner, body: bytes, sent_at: int | None = None) -> Any:
         if b"cursed" in body:
             raise ZeroDivisionError
-        return read_one(self, body)
+        return read_one(self, body, sent_at)
 
     monkeypatch.setattr(Planner, "read_one", fails)
     await queue.append("messages", {**CUSTOM, "message": {"type": "cursed"}})

@@ -35,9 +35,13 @@ def _as_its_user() -> list[str]:
 
 
 class PostgresServer(Process):
-    """A server that finds its data again when it is started again; nothing is synced to the disk, for speed."""
+    """A server that finds its data again when it is started again.
 
-    def __init__(self) -> None:
+    Args:
+        durable: what is committed is synced to the disk, as in production; tests do without, for speed.
+    """
+
+    def __init__(self, *, durable: bool = False) -> None:
         self.port = free_port()
         self._directory = Path(tempfile.mkdtemp(prefix="vsrt-postgres-"))
         self._numbers = itertools.count(1)
@@ -48,7 +52,7 @@ class PostgresServer(Process):
             "port": self.port,
             "listen_addresses": LOOPBACK,
             "unix_socket_directories": self._directory,
-            "fsync": "off",
+            "fsync": "on" if durable else "off",
             "max_connections": 200,
         }
         command = [*_as_its_user(), str(programs() / "postgres"), "-D", str(self._directory / "data")]

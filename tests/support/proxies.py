@@ -78,8 +78,8 @@ def nginx(nodes: Sequence[Node], directory: Path, **changes: str) -> Proxy:
         server,
         **{
             "listen 8000;": f"listen {LOOPBACK}:{port};",
-            "/var/log/nginx/realtime.log": str(access),
-            "/var/log/nginx/realtime-error.log": str(errors),
+            "/var/log/nginx/access.log": str(access),
+            "/var/log/nginx/error.log": str(errors),
         },
         **changes,
     )

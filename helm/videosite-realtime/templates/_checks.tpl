@@ -4,6 +4,17 @@ Every message names the values and what to do.
 */}}
 {{- define "vsrt.checks" -}}
 {{- if has "latest" (list .Values.image.tag .Values.node.imageTag .Values.router.imageTag) -}}{{- fail "image.tag, node.imageTag or router.imageTag is latest, which says nothing of what runs: name a version, or a digest" -}}{{- end -}}
+{{- $full := include "vsrt.fullname" . -}}
+{{- if not (regexMatch "^[a-z]([a-z0-9-]*[a-z0-9])?$" $full) -}}
+  {{- fail (printf "%s cannot begin the name of a Service, which has a letter first and no dots: set fullnameOverride" $full) -}}
+{{- end -}}
+{{- range $where, $labels := dict "commonLabels" .Values.commonLabels "node.podLabels" .Values.node.podLabels "router.podLabels" .Values.router.podLabels -}}
+  {{- range $name := keys $labels | sortAlpha -}}
+    {{- if regexMatch "^(app\\.kubernetes\\.io/(name|instance|component|version|managed-by)|helm\\.sh/chart)$" $name -}}
+      {{- fail (printf "%s sets %s, which the chart sets itself: leave it out" $where $name) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
 {{- $auth := .Values.auth -}}
 {{- $jwt := $auth.jwt -}}
 {{- if eq $jwt.type "jwks" -}}
@@ -16,8 +27,8 @@ Every message names the values and what to do.
     {{- fail "auth.jwt.type is publicKey: set auth.jwt.publicKey, or auth.existingSecret to a Secret with the key JWT_PUBLIC_KEY" -}}
   {{- end -}}
 {{- end -}}
-{{- if and $auth.existingSecret (or $jwt.secret $jwt.publicKey $auth.routerApiKeys .Values.redis.password .Values.redis.sentinel.password .Values.database.url) -}}
-  {{- fail "auth.existingSecret is set, and so is a secret value (auth.jwt.secret, auth.jwt.publicKey, auth.routerApiKeys, redis.password, redis.sentinel.password or database.url): all of them belong into that Secret" -}}
+{{- if and $auth.existingSecret (or $jwt.secret $jwt.publicKey $auth.routerApiKeys .Values.redis.password .Values.redis.sentinel.password .Values.database.url .Values.telemetry.headers) -}}
+  {{- fail "auth.existingSecret is set, and so is a secret value (auth.jwt.secret, auth.jwt.publicKey, auth.routerApiKeys, redis.password, redis.sentinel.password, database.url or telemetry.headers): all of them belong into that Secret" -}}
 {{- end -}}
 {{- if and $jwt.secret (ne $jwt.type "secret") -}}{{- fail (printf "auth.jwt.secret is set, and auth.jwt.type is %s: choose one" $jwt.type) -}}{{- end -}}
 {{- if and $jwt.publicKey (ne $jwt.type "publicKey") -}}{{- fail (printf "auth.jwt.publicKey is set, and auth.jwt.type is %s: choose one" $jwt.type) -}}{{- end -}}
@@ -44,6 +55,18 @@ Every message names the values and what to do.
 {{- end -}}
 {{- if and $database.url (not $database.enabled) -}}{{- fail "database.url is set, and database.enabled is false" -}}{{- end -}}
 {{- if and $database.tls.caSecret (not $database.enabled) -}}{{- fail "database.tls is set, and database.enabled is false" -}}{{- end -}}
+{{- $port := regexFind ":[0-9]+/[^/@]*$" (splitList "?" $database.url | first) | trimPrefix ":" | splitList "/" | first | default "5432" -}}
+{{- if and $database.url (ne $port (toString $database.port)) -}}
+  {{- fail (printf "database.url leads to port %s, and database.port is %d: the network policy would let nobody through" $port (int $database.port)) -}}
+{{- end -}}
+
+{{- $telemetry := .Values.telemetry -}}
+{{- if and (or $telemetry.headers $telemetry.caSecret) (not $telemetry.endpoint) -}}
+  {{- fail "telemetry.headers or telemetry.caSecret is set, and telemetry.endpoint is empty: name the collector" -}}
+{{- end -}}
+{{- if and $telemetry.caSecret (not (hasPrefix "https://" $telemetry.endpoint)) -}}
+  {{- fail "telemetry.caSecret is set, and telemetry.endpoint does not begin with https://: without it there is no TLS" -}}
+{{- end -}}
 
 {{- $node := .Values.node -}}
 {{- $least := add $node.preStopSeconds $node.drainSeconds 10 -}}

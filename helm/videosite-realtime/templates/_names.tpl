@@ -47,14 +47,24 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
-{{/* Takes {root, component}. */}}
+{{/* Takes {root, component, more}: labels of one's own, of which those in `more` count more than those for everything. */}}
 {{- define "vsrt.labels" -}}
+{{- $own := merge (dict) (.more | default dict) .root.Values.commonLabels -}}
 {{ include "vsrt.selector" . }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-app.kubernetes.io/part-of: videosite
+app.kubernetes.io/part-of: {{ get $own "app.kubernetes.io/part-of" | default "videosite" | quote }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
-{{- with .root.Values.commonLabels }}
+{{- with omit $own "app.kubernetes.io/part-of" }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* Labels of pods. Takes {root, component, values}. */}}
+{{- define "vsrt.podLabels" -}}
+{{ include "vsrt.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+{{- with merge (dict) .values.podLabels .root.Values.commonLabels }}
 {{ toYaml . }}
 {{- end }}
 {{- end -}}

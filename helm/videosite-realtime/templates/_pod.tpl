@@ -16,6 +16,9 @@ REDIS_CA_FILE: /etc/redis-ca/{{ .Values.redis.tls.caKey }}
 REDIS_CERT_FILE: /etc/redis-client/tls.crt
 REDIS_KEY_FILE: /etc/redis-client/tls.key
 {{- end }}
+{{- with include "vsrt.telemetrySettings" . | trim }}
+{{ . }}
+{{- end }}
 {{- with include "vsrt.jwtSettings" . | trim }}
 {{ . }}
 {{- end }}
@@ -24,9 +27,12 @@ DATABASE_URL: "off"
 {{- end }}
 {{- end -}}
 
-{{/* Settings by name, as values give them. */}}
+{{/* Settings by name, as values give them. Helm reads every number as a float, which from a million on shows as 1e+06. */}}
 {{- define "vsrt.furtherSettings" -}}
 {{- range $name, $value := merge (deepCopy .settings) (dict "LOG_FORMAT" "json") }}
+{{- if and (kindIs "float64" $value) (eq $value (floor $value)) }}
+{{- $value = int64 $value }}
+{{- end }}
 {{ $name }}: {{ $value | toString | quote }}
 {{- end }}
 {{- end -}}
@@ -45,6 +51,34 @@ JWT_ISSUER: {{ . | quote }}
 {{- with .audience -}}
 JWT_AUDIENCE: {{ . | quote }}
 {{ end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* OpenTelemetry's own variables. */}}
+{{- define "vsrt.telemetrySettings" -}}
+{{- with .Values.telemetry -}}
+{{- if .endpoint -}}
+OTEL_EXPORTER_OTLP_ENDPOINT: {{ .endpoint | quote }}
+{{- if .caSecret }}
+OTEL_EXPORTER_OTLP_CERTIFICATE: /etc/otlp-ca/ca.crt
+{{- end }}
+{{- if .traces.enabled }}
+OTEL_TRACES_SAMPLER: {{ .traces.sampler }}
+OTEL_TRACES_SAMPLER_ARG: {{ .traces.ratio | toString | quote }}
+{{- else }}
+OTEL_TRACES_EXPORTER: none
+{{- end }}
+{{- if .metrics.enabled }}
+OTEL_METRIC_EXPORT_INTERVAL: {{ mul .metrics.intervalSeconds 1000 | quote }}
+{{- else }}
+OTEL_METRICS_EXPORTER: none
+{{- end }}
+{{- $attributes := list }}
+{{- range $name, $value := merge (dict) .resourceAttributes (dict "k8s.namespace.name" $.Release.Namespace) }}
+{{- $attributes = append $attributes (printf "%s=%s" $name $value) }}
+{{- end }}
+OTEL_RESOURCE_ATTRIBUTES: {{ join "," $attributes | quote }}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
@@ -71,6 +105,9 @@ JWT_AUDIENCE: {{ . | quote }}
 {{ include "vsrt.fromSecret" (dict "root" . "name" "REDIS_PASSWORD" "needed" (ne .Values.redis.username "")) }}
 {{- if eq .Values.redis.mode "sentinel" }}
 {{ include "vsrt.fromSecret" (dict "root" . "name" "REDIS_SENTINEL_PASSWORD" "needed" false) }}
+{{- end }}
+{{- if .Values.telemetry.endpoint }}
+{{ include "vsrt.fromSecret" (dict "root" . "name" "OTEL_EXPORTER_OTLP_HEADERS" "needed" false) }}
 {{- end }}
 {{- end -}}
 
@@ -117,6 +154,11 @@ capabilities:
   mountPath: /etc/redis-client
   readOnly: true
 {{- end }}
+{{- if .Values.telemetry.caSecret }}
+- name: otlp-ca
+  mountPath: /etc/otlp-ca
+  readOnly: true
+{{- end }}
 {{- end -}}
 
 {{- define "vsrt.volumes" -}}
@@ -130,6 +172,23 @@ capabilities:
 - name: redis-client
   secret:
     secretName: {{ .Values.redis.tls.clientSecret }}
+{{- end }}
+{{- if .Values.telemetry.caSecret }}
+- name: otlp-ca
+  secret:
+    secretName: {{ .Values.telemetry.caSecret }}
+{{- end }}
+{{- end -}}
+
+{{/* Which machines pods may run on. Takes a component's values. */}}
+{{- define "vsrt.machines" -}}
+{{- with .nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
 
@@ -145,14 +204,7 @@ topologySpreadConstraints:
     {{- toYaml . | nindent 4 }}
   {{- end }}
 {{- end }}
-{{- with .values.nodeSelector }}
-nodeSelector:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .values.tolerations }}
-tolerations:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
+{{- include "vsrt.machines" .values }}
 {{- with .values.affinity }}
 affinity:
   {{- toYaml . | nindent 2 }}

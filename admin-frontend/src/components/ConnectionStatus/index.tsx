@@ -13,8 +13,11 @@ import styles from './ConnectionStatus.module.css';
 /** States in which only a person can bring the connection back, or can bring it back sooner. */
 const RETRIABLE = new Set<ConnectionState>(['waiting', 'offline', 'stopped']);
 
-/** The connection's state as a word, with the seconds to the next attempt, and a way to try now. */
-export function ConnectionStatus() {
+/**
+ * The connection's state as a word, with the seconds to the next attempt, and a way to try now; `mayRetry` is false
+ * where an attempt would come to nothing, for want of a new token for example.
+ */
+export function ConnectionStatus({ mayRetry = true }: { mayRetry?: boolean }) {
   const messages = useMessages();
   const variables = useThemeVariables();
   const { snapshot, retry } = useConnection();
@@ -30,7 +33,7 @@ export function ConnectionStatus() {
           <span className={styles['attempt']}>{messages.connection.attempt(attempt)}</span>
         ) : null}
       </span>
-      {RETRIABLE.has(state) ? (
+      {mayRetry && RETRIABLE.has(state) ? (
         <Button size="small" className={styles['retry'] ?? ''} icon={<ReloadOutlined aria-hidden />} onClick={retry}>
           <span className={styles['retryText']}>{messages.connection.retryNow}</span>
         </Button>

@@ -8,6 +8,7 @@ import { useNow } from '../../hooks/useNow';
 import { type Messages, useMessages } from '../../i18n';
 import { CloseCode, type ConnectionSnapshot } from '../../realtime';
 import styles from './AdminPage.module.css';
+import { lacksToken } from './useNewToken';
 
 const SOON = 5 * 60_000; // ms before a token ends
 const PATIENCE = 1500; // ms; a connection that is back by then was hardly gone
@@ -21,7 +22,7 @@ export function Banner({ claims, onChangeToken }: { claims: Claims | null; onCha
   if (text === null) return <ExpiresSoon claims={claims} onChangeToken={onChangeToken} />;
   if (patient) return null;
   const { state, lastClose } = snapshot;
-  const needsToken = lastClose?.code === CloseCode.UNAUTHENTICATED;
+  const needsToken = lacksToken(snapshot);
   const detail =
     state !== 'paused' && lastClose ? messages.connection.lastClose(lastClose.code, lastClose.reason) : null;
   return (
@@ -35,7 +36,7 @@ export function Banner({ claims, onChangeToken }: { claims: Claims | null; onCha
           {messages.page.changeToken}
         </Button>
       ) : null}
-      {state === 'offline' ? (
+      {state === 'offline' && !needsToken ? (
         <Button type="primary" onClick={retry}>
           {messages.connection.retryNow}
         </Button>
@@ -60,8 +61,9 @@ function ExpiresSoon({ claims, onChangeToken }: { claims: Claims | null; onChang
   );
 }
 
-function explain({ state, attempt, lastClose }: ConnectionSnapshot, { connection }: Messages): string | null {
-  if (lastClose?.code === CloseCode.UNAUTHENTICATED && state !== 'open') return connection.explain.unauthenticated;
+function explain(snapshot: ConnectionSnapshot, { connection }: Messages): string | null {
+  const { state, attempt, lastClose } = snapshot;
+  if (lacksToken(snapshot)) return connection.explain.unauthenticated;
   switch (state) {
     case 'waiting':
     case 'paused':

@@ -6,9 +6,11 @@ import type { Preferences } from '../../app/preferences';
 import { ConnectionStatus } from '../../components/ConnectionStatus';
 import { Logo } from '../../components/Logo';
 import NotificationBadge from '../../components/NotificationBadge';
+import { useConnection } from '../../hooks/useConnection';
 import { useMessages } from '../../i18n';
 import { AccountMenu } from './AccountMenu';
 import styles from './Header.module.css';
+import { lacksToken } from './useNewToken';
 
 interface Props {
   claims: Claims | null;
@@ -22,6 +24,7 @@ interface Props {
 /** Who and where one is, how the connection stands, and what can be done from everywhere. */
 export function Header({ claims, preferences, onCompose, onViewAll, onChangeToken, onSignOut }: Props) {
   const { page } = useMessages();
+  const { snapshot } = useConnection();
   const maySend = claims?.scopes.has('publish') ?? false;
   return (
     <header className={styles['header']}>
@@ -34,7 +37,7 @@ export function Header({ claims, preferences, onCompose, onViewAll, onChangeToke
           </span>
           <h1 className={styles['title']}>{page.title}</h1>
         </div>
-        <ConnectionStatus />
+        <ConnectionStatus mayRetry={!lacksToken(snapshot)} />
         <div className={styles['actions']}>
           <Tooltip title={maySend ? '' : page.composeNeedsScope}>
             {/* Not `disabled`: whoever may not send shall be able to reach it and learn why. */}

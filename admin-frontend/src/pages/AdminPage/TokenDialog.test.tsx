@@ -7,6 +7,7 @@ import { CloseCode } from '../../realtime';
 import { jwt } from '../../test/jwt';
 import { openPage } from '../../test/page';
 import { StandInCluster } from '../../test/StandInCluster';
+import { Banner } from './Banner';
 import { TokenDialog } from './TokenDialog';
 import { useNewToken } from './useNewToken';
 
@@ -102,6 +103,19 @@ test('put off, it is not asked for again, and one that another tab was given is 
   // That was another time: the next is asked about again.
   refuseLast();
   await screen.findByRole('dialog', { name: NEEDED });
+});
+
+test('while one is lacking, a new one is offered and no attempt with the old', async () => {
+  const offered = <Banner claims={null} onChangeToken={() => undefined} />;
+  openPage(cluster, offered, { toasts: false, getToken: storedToken, maxReconnectAttempts: 0 });
+  await visited([OLD]);
+  cluster.visits.at(-1)!.close(CloseCode.SERVICE_RESTART, 'restarts');
+  await screen.findByRole('button', { name: 'Reconnect now' });
+  await userEvent.click(screen.getByRole('button', { name: 'Reconnect now' }));
+  await visited([OLD, OLD]);
+  refuseLast();
+  await screen.findByRole('button', { name: 'Change token' });
+  expect(screen.queryByRole('button', { name: 'Reconnect now' })).not.toBeInTheDocument();
 });
 
 test('whoever wants another one while all is well keeps the connection', async () => {

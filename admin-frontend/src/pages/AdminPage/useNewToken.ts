@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from 'react';
 
 import { storeToken, useToken } from '../../app/token';
 import { useConnection } from '../../hooks/useConnection';
-import { CloseCode } from '../../realtime';
+import { CloseCode, type ConnectionSnapshot } from '../../realtime';
 
 export interface NewToken {
   /** Whether the person is asked for one. */
@@ -19,6 +19,10 @@ export interface NewToken {
   give: (token: string) => void;
 }
 
+/** Whether the page stands still for want of a token that the cluster takes: with the old one no attempt helps. */
+export const lacksToken = ({ state, lastClose }: ConnectionSnapshot): boolean =>
+  lastClose?.code === CloseCode.UNAUTHENTICATED && state !== 'open';
+
 type Answer = 'none' | 'putOff' | 'given';
 
 /**
@@ -30,7 +34,7 @@ export function useNewToken(): NewToken {
   const [wished, setWished] = useState(false);
   const [answer, setAnswer] = useState<Answer>('none');
   const isOpen = snapshot.state === 'open';
-  const isNeeded = snapshot.lastClose?.code === CloseCode.UNAUTHENTICATED && !isOpen;
+  const isNeeded = lacksToken(snapshot);
   const isTried = answer === 'given' && snapshot.state === 'connecting';
   if (isOpen && answer !== 'none') setAnswer('none');
 

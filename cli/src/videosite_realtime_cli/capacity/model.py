@@ -224,18 +224,23 @@ def _nodes_for(demand: Demand, supply: Supply, costs: UnitCosts, work: float, pe
     }
 
 
+def key_bytes(costs: UnitCosts, *, batched: bool = False) -> float:
+    """Return what a message per second takes of Redis's memory for its key, once a day of them is remembered."""
+    memory = costs.memory
+    return (memory.redis_operation + (0 if batched else memory.redis_claim)) * KEY_SECONDS
+
+
 def _redis_memory(demand: Demand, costs: UnitCosts) -> dict[str, float]:
     """Return what Redis keeps, in bytes."""
     memory = costs.memory
     rate = demand.rate + demand.videos
     keyed_alone = demand.rate * (1 - demand.batched) + demand.videos * (1 + demand.updates) + demand.broadcasts
-    keys = keyed_alone * (memory.redis_operation + memory.redis_claim)
-    keys += demand.rate * demand.batched * memory.redis_operation
+    keys = keyed_alone * key_bytes(costs) + demand.rate * demand.batched * key_bytes(costs, batched=True)
     return {
         "who is connected where": demand.users * demand.tabs * memory.redis_user,
         "positions of all accounts": demand.accounts * memory.redis_known_user,
         "history": _history(rate, demand, costs),
-        "idempotency keys of a day": keys * KEY_SECONDS,
+        "idempotency keys of a day": keys,
         "transcodes of a day": demand.videos * ENDED_SECONDS * memory.redis_state,
     }
 

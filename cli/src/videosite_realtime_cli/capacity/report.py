@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from videosite_realtime_cli.capacity.costs import UnitCosts
-from videosite_realtime_cli.capacity.model import SPARE, Cluster, Demand, Limit
+from videosite_realtime_cli.capacity.model import SPARE, Cluster, Demand, Limit, key_bytes
 
 _UNITS = {"bytes": "", "bytes/s": "/s"}
 
@@ -19,6 +19,8 @@ def report(demand: Demand, cluster: Cluster, costs: UnitCosts) -> RenderableType
         _parts(demand, cluster),
         Text(),
         _redis(cluster),
+        Text(),
+        _memory(cluster, costs),
         Text(),
         _verdict(cluster),
         Text(f"Unit costs measured on {costs.measured} ({costs.conditions}): {costs.command}", "dim"),
@@ -66,6 +68,17 @@ def _redis(cluster: Cluster) -> Table:
         )  # fmt: skip
     table.add_row("commands/s", f"{cluster.commands:,.0f}", "", "", "")
     return table
+
+
+def _memory(cluster: Cluster, costs: UnitCosts) -> Text:
+    """Say of what Redis's memory is made, and what the keys cost, which nobody expects."""
+    parts = sorted(cluster.memory_parts.items(), key=lambda part: -part[1])
+    made = ", ".join(f"{name} {_bytes(size)}" for name, size in parts if size >= 1)
+    alone, batched = _bytes(key_bytes(costs)), _bytes(key_bytes(costs, batched=True))
+    return Text(
+        f"Redis's memory: {made}. A message per second that bears a key costs {alone} of it, in a batch {batched}: "
+        "keys are kept for 24 hours. Reckoned as if the peak lasted a day."
+    )
 
 
 def _verdict(cluster: Cluster) -> Text:

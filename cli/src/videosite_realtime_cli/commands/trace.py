@@ -20,7 +20,7 @@ from videosite_realtime_cli.options import JsonOutput
 from videosite_realtime_cli.terminal import legible
 from videosite_realtime_cli.traces.archive import Archive, Trace
 from videosite_realtime_cli.traces.hops import HOPS, TOTAL, Journey, journeys, percentile
-from videosite_realtime_cli.traces.waterfall import duration, header, is_of_a_message, root_of, waterfall
+from videosite_realtime_cli.traces.waterfall import Waterfall, duration, header, is_of_a_message, root_of
 
 _ROWS = 60
 _LOOKED_THROUGH = 1000  # traces
@@ -108,7 +108,7 @@ def _show(found: Trace, limit: int | None, *, as_json: bool) -> None:
         return
     console = terminal.output()
     console.print(header(found), soft_wrap=True)
-    console.print(waterfall(found, limit if limit is not None else len(found)))
+    console.print(Waterfall(found, limit if limit is not None else len(found)))
 
 
 def _show_list(traces: Sequence[Trace], *, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,8 @@ Attributes = Mapping[str, Any]
 
 KINDS = ("unspecified", "internal", "server", "client", "producer", "consumer")
 STATUSES = ("unset", "ok", "error")
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # what SDKs name a process that nobody has named
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +58,8 @@ class Span:
 
     @property
     def process(self) -> str:
-        """Return which process it is of, as a person knows it."""
-        return self.instance or self.service or "?"
+        """Return which process it is of, as a person knows it: an instance that is a UUID says nothing to anybody."""
+        return (self.service if _UUID.fullmatch(self.instance) else self.instance) or self.service or "?"
 
 
 def from_json(value: Mapping[str, Any]) -> Span:

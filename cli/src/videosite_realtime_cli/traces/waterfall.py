@@ -11,13 +11,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-from rich.table import Table
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from videosite_realtime_cli.terminal import counted, legible
 from videosite_realtime_cli.traces.span import Span
 
 BAR_WIDTH = 32
+_BAR_MIN = 12
+_NAME_MIN = 12
+_PROCESS_WIDTH = 16
+_GAP = "  "
+_HEADINGS = (
+    Text("process", "dim"),
+    Text("span", "dim"),
+    Text("begins", "dim", justify="right"),
+    Text("takes", "dim", justify="right"),
+    Text(),
+)
 _COLOURS = {"producer": "yellow", "server": "blue", "client": "blue", "consumer": "green", "internal": "cyan"}
 _OURS = "vsrt."
 _TOLD = {
@@ -56,29 +67,58 @@ def header(trace: Sequence[Span]) -> Text:
     )
 
 
-def waterfall(trace: Sequence[Span], limit: int) -> Table:
-    """Return the spans as a tree over time, ``limit`` of them at most."""
-    begun, ended = _extent(trace)
-    table = Table(box=None, pad_edge=False, header_style="dim", show_edge=False)
-    table.add_column("process", style="dim", no_wrap=True)
-    table.add_column("span", no_wrap=True)
-    table.add_column("begins", justify="right", no_wrap=True)
-    table.add_column("takes", justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True, width=BAR_WIDTH)
-    rows = list(_tree(trace))
-    for span, branch, below in rows[:limit]:
-        table.add_row(
-            Text(legible(span.process)),
-            Text.assemble((branch, "dim"), (legible(span.name), "bold red" if span.status == "error" else "")),
-            duration(span.start_ns - begun),
-            duration(span.duration_ns),
-            _bar(span, begun, ended - begun),
+class Waterfall:
+    """The spans as a tree over time, ``limit`` of them at most, in whatever width there is.
+
+    Times and bars are what one came for: where it is narrow, names are cut short. What a span tells has a line of its
+    own, and may be as wide as the terminal.
+    """
+
+    def __init__(self, trace: Sequence[Span], limit: int) -> None:
+        self._rows = list(_tree(trace))
+        self._limit = limit
+        self._begun, self._ended = _extent(trace)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        shown = self._rows[: self._limit]
+        cells = [self._cells(span, branch) for span, branch, _ in shown]
+        names, widths = _fit(cells, options.max_width)
+        yield _line(_HEADINGS, widths)
+        for (span, _, below), row in zip(shown, cells, strict=True):
+            yield _line((*row, _bar(span, self._begun, self._ended - self._begun, widths[-1])), widths)
+            if told := _told(span):
+                yield Text(f"{' ' * names}{below}{told}", "dim", no_wrap=True, overflow="ellipsis")
+        if len(self._rows) > self._limit:
+            yield Text(f"{' ' * names}… {len(self._rows) - self._limit} more; --all shows them", "dim")
+
+    def _cells(self, span: Span, branch: str) -> tuple[Text, Text, Text, Text]:
+        colour = "bold red" if span.status == "error" else ""
+        return (
+            Text(legible(span.process), "dim"),
+            Text.assemble((branch, "dim"), (legible(span.name), colour)),
+            Text(duration(span.start_ns - self._begun), justify="right"),
+            Text(duration(span.duration_ns), justify="right"),
         )
-        if told := _told(span):
-            table.add_row("", Text(f"{below}{told}", "dim", overflow="ellipsis"))
-    if len(rows) > limit:
-        table.add_row("", Text(f"… {len(rows) - limit} more; --all shows them", "dim"))
-    return table
+
+
+def _fit(rows: Sequence[Sequence[Text]], width: int) -> tuple[int, tuple[int, ...]]:
+    """Return where names begin, and the columns' widths, the bar's among them."""
+    natural = [max(row[column].cell_len for row in (*rows, _HEADINGS)) for column in range(4)]
+    process, name, begins, takes = min(natural[0], _PROCESS_WIDTH), *natural[1:]
+    left = max(width - process - begins - takes - 4 * len(_GAP), _NAME_MIN + _BAR_MIN)
+    bar = min(BAR_WIDTH, max(_BAR_MIN, left - name))
+    return process + len(_GAP), (process, min(name, left - bar), begins, takes, bar)
+
+
+def _line(cells: Sequence[Text], widths: Sequence[int]) -> Text:
+    return Text(_GAP, no_wrap=True, end="\n").join(_cut(cell, width) for cell, width in zip(cells, widths, strict=True))
+
+
+def _cut(text: Text, width: int) -> Text:
+    fitting = text.copy()
+    fitting.truncate(width, overflow="ellipsis")
+    fitting.align("right" if text.justify == "right" else "left", width)
+    return fitting
 
 
 def duration(ns: float) -> str:
@@ -118,12 +158,12 @@ def _tree(trace: Sequence[Span]) -> Iterator[tuple[Span, str, str]]:
             waiting.append((child, f"{trunk}{'└─ ' if last else '├─ '}", trunk + ("   " if last else "│  ")))
 
 
-def _bar(span: Span, begun: int, whole: int) -> Text:
+def _bar(span: Span, begun: int, whole: int, width: int) -> Text:
     if whole <= 0:
-        return Text("━" * BAR_WIDTH, _COLOURS.get(span.kind, ""))
-    first = min(int((span.start_ns - begun) / whole * BAR_WIDTH), BAR_WIDTH - 1)
-    length = max(round(span.duration_ns / whole * BAR_WIDTH), 1)
-    return Text.assemble(" " * first, ("━" * min(length, BAR_WIDTH - first), _COLOURS.get(span.kind, "")))
+        return Text("━" * width, _COLOURS.get(span.kind, ""))
+    first = min(int((span.start_ns - begun) / whole * width), width - 1)
+    length = max(round(span.duration_ns / whole * width), 1)
+    return Text.assemble(" " * first, ("━" * min(length, width - first), _COLOURS.get(span.kind, "")))
 
 
 def _told(span: Span) -> str:
