@@ -29,4 +29,5 @@ async def inbox(
     """
     await prepare_schema(settings)
     async with Database.from_settings(settings, "vsrt-node") as database:
-        yield InboxApi(InboxService(database, link, keys, history), callers).routes()
+        service = InboxService(database, link, keys, history)
+        yield InboxApi(service, callers, per_second=settings.commands_per_second).routes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from node.inbox_count import Tally
 from node.inbox_list import Item, Wanted
 from node.inbox_service import InboxService, NotYet, Outcome
 from node.inbox_view import UnknownNotification, View, view_of
+from node.limits import CommandLimiter
 from shared.asgi import BEARER
 from shared.errors import DatabaseError, InvalidMessage
 
@@ -39,8 +41,9 @@ Unread = Annotated[bool, Query(description="Only what is not read.")]
 class InboxApi:
     """Routes under ``/api/v1/notifications``; one instance per node process."""
 
-    def __init__(self, service: InboxService, callers: Callers) -> None:
+    def __init__(self, service: InboxService, callers: Callers, *, per_second: int) -> None:
         self._service, self._callers = service, callers
+        self._limiter = CommandLimiter(per_second)
 
     def routes(self) -> APIRouter:
         routes = APIRouter(
@@ -57,7 +60,11 @@ class InboxApi:
         return routes
 
     async def _identify(self, request: Request) -> None:
-        request.state.principal = await self._callers.anybody(request)
+        principal = await self._callers.anybody(request)
+        # The database's connections are few: one user is not to have them all.
+        if not self._limiter.allow(principal.user_id, time.monotonic()):
+            raise HTTPException(429, "too many calls", {"Retry-After": "1"})
+        request.state.principal = principal
 
     async def notifications(
         self,
@@ -170,6 +177,7 @@ _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
     401: {"model": bodies.Refusal, "description": "No or a wrong token"},
     403: {"model": bodies.Refusal, "description": "The user is unknown or blocked"},
     422: {"model": bodies.Refusal, "description": "Invalid; names the field"},
+    429: {"model": bodies.Refusal, "description": "More than COMMANDS_PER_SECOND calls of a user"},
     503: {
         "model": bodies.Refusal,
         "description": "The database does not answer, or has not got it yet; try again after Retry-After seconds",

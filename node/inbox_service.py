@@ -73,7 +73,7 @@ class InboxService:
             if last or not on_their_way:
                 break
         read = _names(view, changed)
-        tally = await self._tell(view, {"read": read} if changed else {})
+        tally = await self._tell(view, {"read": read} if any(changed.values()) else {})
         if on_their_way:
             raise NotYet
         return Outcome(tally, _flat(read), [*strangers, *_flat(_names(view, left))])

@@ -53,7 +53,9 @@ class NodeSettings(CommonSettings):
         30, gt=0, description="Seconds between heartbeats, as clients are told; shorter than the timeout."
     )
     max_connections_per_user: int = Field(20, ge=1, description="Connections of one user, over all nodes.")
-    commands_per_second: int = Field(20, ge=1, description="Commands of one user per second.")
+    commands_per_second: int = Field(
+        20, ge=1, description="Commands of one user per second; of its polls, and of its calls of the inbox, as many."
+    )
     frame_max_bytes: int = Field(4096, ge=128, description="Largest frame a client may send.")
     slow_client_timeout: float = Field(
         30, gt=0, description="Seconds for which a client may read nothing before it is cut off."

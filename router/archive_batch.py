@@ -71,7 +71,8 @@ def _event(entry: EntryId, text: bytes, message: Envelope) -> Event:
 def _row(message: Envelope) -> dict[str, Any]:
     stream, position = message.stream.decode(), Position.parse(message.position)
     content = b'%s,"id":"%s"}' % (message.payload, event_id(stream, position).encode())
-    kind = from_json(content)["type"]
+    said = from_json(content)
+    kind = said.get("type") if isinstance(said, dict) else None
     if not isinstance(kind, str):
         raise TypeError("its type is no text")
     numbers = {"published_at": int(message.published_at), "epoch": position.epoch, "n": position.n}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
@@ -16,8 +16,9 @@ class ArchiveCounts:
         given_up: events that the bound of the archive cost.
         removed: notifications whose time was over, or that were old.
         failures: batches that the database did not take.
-        lag: seconds from publish to commit, of the last batch's oldest event.
-        away: whether the database is away.
+        lags: by tag, for how many seconds the oldest event of the last batch has waited; of tags that have any, and
+            that this router archives.
+        refused_for: tags of this router whose events the database did not take when it was last asked.
     """
 
     archived: int = 0
@@ -26,5 +27,19 @@ class ArchiveCounts:
     given_up: int = 0
     removed: int = 0
     failures: int = 0
-    lag: float = 0.0
-    away: bool = False
+    lags: dict[str, float] = field(default_factory=dict)
+    refused_for: set[str] = field(default_factory=set)
+
+    @property
+    def lag(self) -> float:
+        return max(self.lags.values(), default=0.0)
+
+    @property
+    def away(self) -> bool:
+        """Whether the database does not take what waits for it."""
+        return bool(self.refused_for)
+
+    def nothing_waits(self, tag: str) -> None:
+        """Take note that nothing of a tag waits for this router: there is nothing, or another one archives it."""
+        self.lags.pop(tag, None)
+        self.refused_for.discard(tag)

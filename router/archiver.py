@@ -14,6 +14,7 @@ it spares the others the work.
 | what happens | what becomes of it |
 | --- | --- |
 | the database is away | events wait in Redis, publishers notice nothing; asked again with growing pauses |
+| it is away for this router alone | the turn is given back at every failure, and another router takes it |
 | more than ``ARCHIVE_MAX_BYTES`` wait | the script gives up the oldest; seen by the gap in the ids, counted, logged |
 | it will not have an event, or nobody can read it | set aside with its reason, in a stream of its own |
 | this process dies after the commit | the next one writes the same again, which changes nothing |
@@ -56,6 +57,7 @@ class Archiver:
         self._link, self._scripts, self._keys = link, scripts, keys
         self._store, self.counts = store, counts
         self._turns = {tag: Turn(link, keys.archive_turn(tag)) for tag in TAGS}
+        self._told_of_failure = False
 
     async def run(self) -> None:
         """Archive until cancelled."""
@@ -71,6 +73,7 @@ class Archiver:
         while True:
             try:
                 if not await self._turns[tag].take():
+                    self.counts.nothing_waits(tag)
                     await asyncio.sleep(TURN_MS / 5000)
                     continue
                 more = await self._archive(tag)
@@ -79,7 +82,8 @@ class Archiver:
                 await asyncio.sleep(_PAUSES[0])
                 continue
             except DatabaseUnavailable as exc:
-                self._note_failure(exc)
+                self._note_failure(tag, exc)
+                await self._turns[tag].give_back()  # another router may reach it
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _PAUSES[1])
                 continue
@@ -90,16 +94,20 @@ class Archiver:
     async def _archive(self, tag: str) -> bool:
         """Archive what waits, one batch at most; return whether there is more."""
         entries = await self._read(tag)
+        counts = self.counts
         if not entries:
+            counts.nothing_waits(tag)
             return False
         events = [event for entry, text in entries for event in events_of(entry, text)]
-        written = await self._store.write(events)
+        try:
+            written = await self._store.write(events)
+        finally:
+            counts.lags[tag] = _age(events[0])
         await self._set_aside(tag, written.refused)
         await self._take_off(tag, entries[-1][0])
-        counts = self.counts
         counts.archived += written.archived
         counts.repeated += written.repeated
-        self._note_success(events[0])
+        self._note_success(tag)
         size = entries[-1][0].size - entries[0][0].size
         return len(events) >= _BATCH_EVENTS or len(entries) > _BATCH_ENTRIES or size > _BATCH_BYTES // 2
 
@@ -117,10 +125,13 @@ class Archiver:
         # Ids tell bytes: so a range of them is a bound in bytes.
         raw = await self._link.send("XRANGE", key, f"({first}", str(first.size + _BATCH_BYTES), "COUNT", _BATCH_ENTRIES)
         entries = [(first, text)]
-        for item in raw:
-            if entries[-1][0].events - first.events >= _BATCH_EVENTS:
+        for entry, envelopes in map(_entry, raw):
+            last = entries[-1][0]
+            if last.events - first.events >= _BATCH_EVENTS:
                 break
-            entries.append(_entry(item))
+            if entry.size - len(envelopes) - ENTRY_BYTES > last.size:
+                break  # what stood between was given up since the first look: counted when the next one finds the gap
+            entries.append((entry, envelopes))
         return entries
 
     async def _note_gap(self, tag: str, first: EntryId, text: bytes, done: bytes | None) -> None:
@@ -147,18 +158,23 @@ class Archiver:
         names = (self._keys.archive(tag), self._keys.archive_done(tag))
         await self._scripts.run(self._link, TAKE_OFF, names, last)
 
-    def _note_failure(self, exc: DatabaseUnavailable) -> None:
+    def _note_failure(self, tag: str, exc: DatabaseUnavailable) -> None:
         self.counts.failures += 1
-        if not self.counts.away:
-            self.counts.away = True
+        self.counts.refused_for.add(tag)
+        if not self._told_of_failure:
+            self._told_of_failure = True
             logger.error("the inbox's database is away; events wait in redis", extra={"error": exc.reason})
 
-    def _note_success(self, oldest: Event) -> None:
-        if self.counts.away:
-            self.counts.away = False
+    def _note_success(self, tag: str) -> None:
+        self.counts.refused_for.discard(tag)
+        if self._told_of_failure:
+            self._told_of_failure = False
             logger.warning("the inbox's database is back")
-        if oldest.row is not None:
-            self.counts.lag = max(0.0, time.time() - oldest.row["published_at"] / 1e6)
+
+
+def _age(oldest: Event) -> float:
+    """Return for how many seconds an event has waited; 0 if it cannot be read."""
+    return max(0.0, time.time() - oldest.row["published_at"] / 1e6) if oldest.row is not None else 0.0
 
 
 def _entry(item: Any) -> tuple[EntryId, bytes]:

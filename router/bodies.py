@@ -211,7 +211,13 @@ class Erased(BaseModel):
     inbox_rows: int = Field(description="Notifications, and marks on those of everybody.")
     events: int = Field(description="Events that were kept for clients that come back.")
     transcodes: int = Field(description="States of the user's transcodes that admins were shown.")
-    set_aside: int = Field(description="Events that the inbox's database would not have.")
+    set_aside: int = Field(
+        description="Events that the inbox's database would not have, messages of the queue that cannot be published."
+    )
+    queued: int = Field(
+        description="Messages that wait in the queue and name the user. They are still published, as calls would be "
+        "that come now: if it is not 0, erase again once the queue has been read."
+    )
 
 
 class Transcodes(BaseModel):

@@ -1,14 +1,19 @@
 """``DELETE /api/v1/users/{id}/data``: everything that is kept of a user, removed by one call.
 
 It takes away the notifications, what the user has read and deleted, events of its stream that are kept for returning
-clients, wait for the inbox or were set aside, and the states of its transcodes. Doing it again does no harm and
-completes what a fault cut off. docs/inbox.md says what it does not reach.
+clients, wait for the inbox or were set aside, what was set aside of the queue, and the states of its transcodes. Doing
+it again does no harm and completes what a fault cut off. docs/inbox.md says what it does not reach.
+
+What waits in the queue is only counted. It is a call that has not been made yet: a router may have it in its hands just
+now, it may be meant for others too, and what it will publish can be erased once it is published.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import Any, Final
+
+from pydantic_core import from_json
 
 from shared import envelope
 from shared.ids import BEGINNING, Position, user_stream
@@ -16,10 +21,13 @@ from shared.keys import Keys, StateKeys, bucket
 from shared.redis_link import RedisLink
 from shared.scripts import FORGET_STATES, Scripts
 from shared.states import changed_since
+from shared.tasks import all_of
 
 EraseRows = Callable[[str, Position], Awaitable[int]]
+Concerns = Callable[[Sequence[bytes]], bool]
 
 _DEAD_PAGE: Final = 500  # entries
+_QUEUE_PAGE: Final = 20  # each may have a MB
 
 
 class Erasure:
@@ -38,14 +46,19 @@ class Erasure:
         top = await self._link.send("HGET", self._keys.seq(tag), stream)
         history = self._keys.stream(tag, stream)
         events = await self._link.send("XLEN", history)
-        await self._link.send("UNLINK", history)
+        await self._remove(history)
         own, everybodys = self._keys.user_states(user), self._keys.all_states
         states = await self._forget_states(everybodys, user)
-        await self._link.send("UNLINK", own.table, own.revisions, own.expiries)
-        dead = await self._forget_dead(tag, stream)
+        await self._remove(own.table, own.revisions, own.expiries)
+        queued, dead = await self._look_through_the_queue(user)
+        dead += await self._forget_dead(tag, stream)
         position = BEGINNING if top is None else Position.parse(top)
         rows = 0 if self._erase_rows is None else await self._erase_rows(user, position)
-        return {"inbox_rows": rows, "events": events, "transcodes": states, "set_aside": dead}
+        return {"inbox_rows": rows, "events": events, "transcodes": states, "set_aside": dead, "queued": queued}
+
+    async def _remove(self, *names: str) -> None:
+        """Remove keys; the user as whom we speak to Redis need not have DEL for it."""
+        await all_of(*(self._link.send("PEXPIRE", name, 0) for name in names))
 
     async def _forget_states(self, keys: StateKeys, user: str) -> int:
         removed = 0
@@ -61,18 +74,55 @@ class Erasure:
 
     async def _forget_dead(self, tag: str, stream: str) -> int:
         """Remove what was set aside of a stream; what cannot even be read names nobody."""
-        key, after, removed = self._keys.archive_dead(tag), "-", 0
-        while entries := await self._link.send("XRANGE", key, after, "+", "COUNT", _DEAD_PAGE):
-            names = [entry for entry, fields in entries if _stream_of(fields) == stream]
-            if names:
-                removed += await self._link.send("XDEL", key, *names)
-            after = f"({entries[-1][0].decode()}"
+        return await self._forget(self._keys.archive_dead(tag), _DEAD_PAGE, lambda fields: _stream_of(fields) == stream)
+
+    async def _look_through_the_queue(self, user: str) -> tuple[int, int]:
+        """Count what waits in the queue and names a user, and remove what was set aside of it; return both numbers."""
+
+        def concerns(fields: Sequence[bytes]) -> bool:
+            return user in _users_of(fields)
+
+        # In this order: what is set aside meanwhile has been counted.
+        queued = [len(names) async for names in self._entries(self._keys.queue, _QUEUE_PAGE, concerns)]
+        return sum(queued), await self._forget(self._keys.queue_dead, _QUEUE_PAGE, concerns)
+
+    async def _forget(self, key: str, page: int, concerns: Concerns) -> int:
+        removed = 0
+        async for names in self._entries(key, page, concerns):
+            removed += await self._link.send("XDEL", key, *names)
         return removed
 
+    async def _entries(self, key: str, page: int, concerns: Concerns) -> AsyncIterator[list[bytes]]:
+        """Yield, page by page, the ids of those entries of a stream whose fields concern somebody."""
+        after = "-"
+        while entries := await self._link.send("XRANGE", key, after, "+", "COUNT", page):
+            if names := [entry for entry, fields in entries if concerns(fields)]:
+                yield names
+            after = f"({entries[-1][0].decode()}"
 
-def _stream_of(fields: list[bytes]) -> str | None:
+
+def _stream_of(fields: Sequence[bytes]) -> str | None:
     values = dict(zip(fields[::2], fields[1::2], strict=True))
     try:
         return next(envelope.read(values.get(b"e", b""))).stream.decode()
     except (StopIteration, ValueError):
         return None
+
+
+def _users_of(fields: Sequence[bytes]) -> set[str]:
+    """Return whom an entry of the queue names: as `user_id`, or among `users`, wherever in its body."""
+    values = dict(zip(fields[::2], fields[1::2], strict=True))
+    try:
+        # What was set aside may have been cut.
+        return {str(name) for name in _named(from_json(values.get(b"body", b""), allow_partial=True))}
+    except ValueError:
+        return set()
+
+
+def _named(said: Any) -> Iterator[Any]:
+    if isinstance(said, dict):
+        yield said.get("user_id")
+        users = said.get("users")
+        yield from users if isinstance(users, list) else ()
+    for part in said.values() if isinstance(said, dict) else said if isinstance(said, list) else ():
+        yield from _named(part)

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection
 from typing import Any, Final
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.database import Database
@@ -48,10 +48,23 @@ async def erase_user(database: Database, user: str, top: Position) -> int:
         await close(connection, {audience: top})
         await connection.execute(delete(Span).where(Span.audience == audience))
         await connection.execute(delete(Reader).where(Reader.user_id == user))
+    await _let_writers_end(database)
     rows = 0
     for table, condition in ((Mark, Mark.user_id == user), (Notification, Notification.audience == audience)):
         rows += await _erase(database, audience, table, condition)
     return rows
+
+
+async def _let_writers_end(database: Database) -> None:
+    """Return once nobody writes any more who has not seen what was committed before.
+
+    Whoever adds events looks, after it has added them, up to where their audience is closed. One that looked a moment
+    too early would commit its rows when all the others have been removed already.
+    """
+    if database.is_sqlite:
+        return  # writers come one after another
+    async with database.writing() as connection:
+        await connection.execute(text(f"LOCK TABLE {Notification.__tablename__} IN SHARE MODE"))
 
 
 async def _erase(database: Database, audience: str, table: Any, condition: Any) -> int:

@@ -1,4 +1,4 @@
-"""Removes in the background what is over and what is old, one router at a time."""
+"""Removes in the background what is over and what is old, and what was set aside long ago; one router at a time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from router.inbox_removal import CHUNK, remove_expired, remove_older
 from router.turn import Turn
 from shared.database import Database
 from shared.errors import DatabaseError, RedisError
-from shared.keys import Keys
+from shared.keys import TAGS, Keys
 from shared.redis_link import RedisLink
 
 logger = logging.getLogger(__name__)
@@ -28,6 +28,7 @@ class InboxSweeper:
         self, database: Database, link: RedisLink, keys: Keys, counts: ArchiveCounts, *, retention_days: float
     ) -> None:
         self._database, self._counts = database, counts
+        self._link, self._keys = link, keys
         self._turn = Turn(link, keys.inbox_turn)
         self._retention = retention_days * 24 * 3600
 
@@ -40,6 +41,7 @@ class InboxSweeper:
                 except (RedisError, DatabaseError) as exc:
                     logger.debug("the sweeper waits", extra={"error": str(exc)})
                     more = False
+                    await self._turn.give_back()  # another router may reach the database
                 await asyncio.sleep(_BREATH if more else _INTERVAL)
         finally:
             await self._turn.give_back()
@@ -50,4 +52,7 @@ class InboxSweeper:
         expired = await remove_expired(self._database, int(now * 1000))
         old = await remove_older(self._database, int((now - self._retention) * 1_000_000))
         self._counts.removed += expired + old
+        too_old = int((now - self._retention) * 1000)
+        for tag in TAGS:
+            await self._link.send("XTRIM", self._keys.archive_dead(tag), "MINID", max(too_old, 0))
         return max(expired, old) >= CHUNK

@@ -96,7 +96,7 @@ class RouterMetrics(ServiceMetrics):
         archive = self._archive
         return {name: getattr(archive, name) for name in ("archived", "repeated", "set_aside", "given_up")}
 
-    @gauge("vsrt.inbox.lag", "s", "From publish to commit, of the oldest event of the last batch written here.")
+    @gauge("vsrt.inbox.lag", "s", "For how long the oldest event that waits for the database has waited.")
     def inbox_lag(self) -> Values:
         return self._archive.lag
 

@@ -12,6 +12,9 @@ Nothing is lost: an entry is taken off only when its message can no longer be lo
 routers doing the same work, but it is each entry's idempotency key that makes doing it again harmless. A router that
 was paused with a batch in its hands publishes nothing anew when it goes on.
 
+How often an entry was taken tells what ends routers. So a taking that Redis alone brought to nothing, because it was
+away or refused to write, is not counted; one without an answer is, for it may be the entry that Redis cannot bear.
+
 Waiting is done on a connection of its own, for Redis answers nothing else there meanwhile, and in pieces shorter than
 the time after which a connection counts as hung.
 """
@@ -32,7 +35,7 @@ from router.queue_counts import QueueCounts
 from router.queue_entry import Entry
 from router.settings import RouterSettings
 from router.turn import GIVE_BACK
-from shared.errors import RedisError, RedisRefused
+from shared.errors import OutcomeUnknown, RedisError, RedisRefused
 from shared.keys import Keys
 from shared.redis_address import RedisAddress
 from shared.redis_link import RedisLink
@@ -46,6 +49,7 @@ BATCH_MAX: Final = 200  # entries
 _BATCH_BYTES: Final = 512 * 1024
 _TAKEN_ALONE: Final = 3  # takings after which an entry is taken without others: it may be what ends routers
 _DEAD_MAX: Final = 1000  # entries that are kept aside, about
+_DEAD_DAYS: Final = 30  # for which they are: they may be about people
 _DEAD_VALUE_MAX: Final = 64 * 1024  # bytes of a value that are kept aside
 _DEAD_FIELDS_MAX: Final = 16
 _TURN_INTERVAL: Final = 0.5  # s between asking whether it is our turn
@@ -92,6 +96,7 @@ class QueueReader:
         self._me = f"{name}.{secrets.token_hex(4)}"
         self._block_ms = int(min(_BLOCK_MS, bell.timeout * 1000 / 3))
         self._failures = 0  # in a row
+        self._refused = False  # the last one was Redis's doing alone
 
     async def run(self) -> None:
         """Read the queue until cancelled."""
@@ -111,7 +116,7 @@ class QueueReader:
         if taken.entries:
             await self._publish(taken)
         if self._failures:
-            self._failures = 0
+            self._failures, self._refused = 0, False
             logger.info("the queue is read again")
         if not taken.mine:
             await asyncio.sleep(_TURN_INTERVAL)
@@ -131,6 +136,7 @@ class QueueReader:
         if self._failures == 0:
             logger.warning("the queue waits for redis", extra={"error": str(exc)})
         self._failures += 1
+        self._refused = not isinstance(exc, OutcomeUnknown)
         pause = min(_PAUSES[0] * 2.0 ** min(self._failures - 1, 10), _PAUSES[1])
         await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311
 
@@ -140,7 +146,7 @@ class QueueReader:
         reply = await self._scripts.run(
             self._link,
             QUEUE_TAKE,
-            (self._keys.queue, self._keys.queue_turn),
+            (self._keys.queue, self._keys.queue_turn, self._keys.queue_dead),
             (
                 self._me,
                 turn_ms,
@@ -151,6 +157,8 @@ class QueueReader:
                 self._body_max,
                 _TAKEN_ALONE,
                 self._max_length,
+                _DEAD_DAYS * 24 * 3600 * 1000,
+                int(self._refused),
             ),
         )
         return self._read(*reply)

@@ -6,7 +6,7 @@
 | not one that may be published: 422, 413, 409 by HTTP | set aside with that answer's detail |
 | refused by Redis for what it is (a key of another type) | tried alone; refused again: set aside |
 | taken many times by routers that did not come to an end | set aside: it may be what ends them |
-| Redis away, full, read-only | stays where it is, with all that follow it |
+| Redis away, full, read-only, or we have not the rights | stays where it is, with all that follow it |
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 TAKINGS_MAX: Final = 10  # of an entry; a router that dies or loses its turn with it leaves it to the next
 _DETAIL_MAX: Final = 1000  # characters, or things that are wrong
+# What a script is told that may not call a command or publish to a channel, by Valkey and Redis since 7.2, and by 7.0.
+_WITHOUT_RIGHTS: Final = ("ERR ACL failure in script", "ERR The user executing the script")
 
 _REASONS: Final[dict[int, Reason]] = {409: "key reused", 413: "too large", 422: "invalid"}
 
@@ -217,6 +219,8 @@ def _within_volume(ready: Iterable[_Ready]) -> Iterator[list[_Ready]]:
 def _is_its_own(exc: RedisRefused) -> bool:
     """Whether Redis refuses a message for what it is, or where it goes: not because it can do nothing just now."""
     text = str(exc)
+    if text.startswith(_WITHOUT_RIGHTS):
+        return False
     return text.startswith("WRONGTYPE") or (text.startswith("ERR ") and "user_script" in text)
 
 

@@ -108,6 +108,7 @@ SUITES: dict[str, Suite] = {
         "tests/integration/test_forgetful_redis.py",
         "tests/integration/test_states.py",
         "tests/integration/test_redis_user.py",
+        "tests/integration/test_queue.py",
         workers=2,
         needs=(REDIS,),
         TEST_REDIS="redis-server",

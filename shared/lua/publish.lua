@@ -248,6 +248,15 @@ end
 -- see how many events were given up. Should somebody have meddled with seq or the archive, it goes on from what is there.
 local archive_limit, to_archive = tonumber(ARGV[6]), {}
 local TRIM_EVERY = 65536  -- bytes; an XADD that trims costs as much as three that do not
+local function last_archived()
+  local info = redis.pcall('XINFO', 'STREAM', KEYS[4])  -- its last id, even if there is nothing in it any more
+  for i = 1, #info, 2 do
+    if info[i] == 'last-generated-id' then
+      return info[i + 1]
+    end
+  end
+  return '0-0'
+end
 local function archive()
   local text = table.concat(to_archive)
   local bytes, events = match(archive_top or '0-0', '^(%d+)%-(%d+)$')
@@ -264,8 +273,7 @@ local function archive()
     if type(added) == 'string' then
       return id
     end
-    local last = redis.pcall('XREVRANGE', KEYS[4], '+', '-', 'COUNT', 1)
-    bytes, events = match(last[1] and last[1][1] or '0-0', '^(%d+)%-(%d+)$')
+    bytes, events = match(last_archived(), '^(%d+)%-(%d+)$')
   end
 end
 

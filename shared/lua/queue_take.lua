@@ -4,20 +4,22 @@
 -- after those which another one has taken meanwhile. Entries that were taken and not settled come first, in their order,
 -- whoever took them: whoever has the turn now does what its predecessor left.
 --
--- KEYS  queue:{c}, queue:{c}:turn
+-- KEYS  queue:{c}, queue:{c}:turn, queue:{c}:dead
 -- ARGV  1 who asks     2 for how long its turn is kept, ms; 0: it gives it back and takes nothing
 --       3 the consumer group     4 the consumer     5 entries to take at most     6 bytes after which no more are added
 --       7 bytes above which an entry comes without its fields     8 takings from which on an entry is taken alone
 --       9 entries that the queue may have: beyond, the oldest are given up
+--       10 for how long what was set aside is kept, ms
+--       11 "1" if the asker has come through what stopped it: what is taken again is not counted as a taking
 --
 -- Returns {1 if it is its turn else 0, entries, how often the first of them was taken before, entries given up,
 --   entries in the queue, those of them that are taken, id of the oldest or "", the newest id there ever was or ""};
 --   an entry is {id, {field, value, …}, bytes}
 
-local queue, turn = KEYS[1], KEYS[2]
+local queue, turn, dead = KEYS[1], KEYS[2], KEYS[3]
 local me, turn_ms, group, consumer = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
 local most, enough, too_large = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local alone, max_length = tonumber(ARGV[8]), tonumber(ARGV[9])
+local alone, max_length, keep_ms, uncounted = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11] == '1'
 
 local holder = redis.call('GET', turn)
 local mine = turn_ms > 0 and (not holder or holder == me)
@@ -45,8 +47,25 @@ local function add(entry)
   entries[#entries + 1] = {entry[1], size > too_large and {} or entry[2], size}
 end
 
+-- Entries that were taken before, from a cursor on; the next cursor.
+local function take_again(cursor)
+  if not uncounted then
+    local claimed = redis.call('XAUTOCLAIM', queue, group, consumer, 0, cursor, 'COUNT', 1)
+    for _, entry in ipairs(claimed[2]) do
+      add(entry)
+    end
+    return claimed[1]
+  end
+  local claimed = redis.call('XAUTOCLAIM', queue, group, consumer, 0, cursor, 'COUNT', 1, 'JUSTID')  -- which counts not
+  for _, id in ipairs(claimed[2]) do
+    add(redis.call('XRANGE', queue, id, id)[1])
+  end
+  return claimed[1]
+end
+
 if mine then
   redis.call('SET', turn, me, 'PX', turn_ms)
+  redis.pcall('XTRIM', dead, 'MINID', string.format('%d', redis.call('TIME')[1] * 1000 - keep_ms))
   if redis.call('XLEN', queue) > max_length then
     given_up = redis.call('XTRIM', queue, 'MAXLEN', '~', max_length)
   end
@@ -57,11 +76,7 @@ if mine then
     end
     local cursor = '0-0'
     repeat
-      local claimed = redis.call('XAUTOCLAIM', queue, group, consumer, 0, cursor, 'COUNT', 1)
-      cursor = claimed[1]
-      for _, entry in ipairs(claimed[2]) do
-        add(entry)
-      end
+      cursor = take_again(cursor)
     until cursor == '0-0' or #entries >= most or bytes >= enough
   end
   if #entries == 0 then

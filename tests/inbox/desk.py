@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -17,7 +18,12 @@ class Desk:
         self.cluster, self.token = cluster, token
 
     async def call(self, method: str, path: str = "", *, node: Node | None = None, **request: Any) -> httpx.Response:
-        return await (node or self.cluster.node).call(method, PATH + path, bearer=self.token, **request)
+        """Make a call; a device that is told that it calls too often calls again."""
+        while True:
+            answer = await (node or self.cluster.node).call(method, PATH + path, bearer=self.token, **request)
+            if answer.status_code != 429:
+                return answer
+            await asyncio.sleep(0.1)
 
     async def get(self, path: str = "", **query: Any) -> Any:
         answer = await self.call("GET", path, params=query)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from docs.node_messages import NODES_OWN
@@ -189,7 +191,9 @@ async def test_the_badge_of_every_device_changes_at_once(cluster: Cluster):
             for frame in (first, second, third):
                 NODES_OWN["inbox"].model_validate(frame)
         await own.mark(all=True)
-        await cluster.nobody_hears(stranger)
+        await own.mark(ids=[ids[0]])
+        for client in (here, there, stranger):
+            await cluster.nobody_hears(client)
 
 
 async def test_an_admins_sockets_hear_of_the_admins_and_its_user_sockets_do_not(cluster: Cluster):
@@ -258,17 +262,38 @@ async def test_what_is_wrong_is_refused_and_named(cluster, method, path, request
     assert field in [problem["loc"] for problem in answer.json()["detail"]], answer.text
 
 
+CALLS = [("GET", ""), ("GET", "/unread-count"), ("POST", "/read"), ("POST", "/all.1-1/read"), ("DELETE", "/all.1-1")]
+
+
 async def test_every_call_wants_a_token(cluster: Cluster):
-    for method, path in (
-        ("GET", ""),
-        ("GET", "/unread-count"),
-        ("POST", "/read"),
-        ("POST", "/all.1-1/read"),
-        ("DELETE", "/all.1-1"),
-    ):
+    for method, path in CALLS:
         for bearer in (None, "nonsense", cluster.tokens.user(1, exp=in_seconds(-60))):
             answer = await cluster.node.call(method, PATH + path, bearer=bearer)
             assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer"), (method, path)
+
+
+async def test_a_blocked_user_reads_and_changes_nothing(cluster: Cluster):
+    user, ann = cluster.number(), cluster.number()
+    (kept,) = await publish(cluster, user, 1)
+    own = desk(cluster, user)
+    await own.settled(1, audience="user")
+    for who in (user, ann):
+        await cluster.router.delete(f"users/{who}/connections", params={"block_seconds": 60})
+    for who in (own, desk(cluster, ann, admin=True)):
+        for method, path in CALLS:
+            answer = await who.call(method, path, json={"all": True})
+            assert (answer.status_code, answer.json()) == (403, {"detail": "user blocked"}), (method, path)
+    await cluster.router.delete(f"users/{user}/block")
+    assert await own.ids(audience="user", unread=True) == [kept]
+
+
+async def test_too_many_calls_of_one_user_are_refused_and_nobody_elses(cluster: Cluster):
+    node = await cluster.start_node(COMMANDS_PER_SECOND="1")
+    eager, other = [cluster.tokens.user(cluster.number()) for _ in range(2)]
+    answers = await asyncio.gather(*(node.get(f"{PATH}/unread-count", bearer=eager) for _ in range(40)))
+    assert {answer.status_code for answer in answers} == {200, 429}
+    assert {answer.headers["retry-after"] for answer in answers if answer.status_code == 429} == {"1"}
+    assert (await node.get(f"{PATH}/unread-count", bearer=other)).status_code == 200
 
 
 async def test_ids_that_name_nothing_are_unknown(cluster: Cluster):

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any, cast
 
 import pytest
 
@@ -21,6 +22,7 @@ from shared.scripts import Scripts
 from shared.tasks import running
 from tests.inbox.shelf import locked, rows
 from tests.shared.press import Item, Press
+from tests.support.ports import LOOPBACK, free_port
 from tests.support.postgres import PostgresServer
 from tests.support.waiting import until, until_equal
 
@@ -81,16 +83,17 @@ async def test_an_entry_that_nobody_can_read_is_set_aside_and_the_others_go_on(
     good = b"1 e 11 all 5-1 7 - - -\n" + b'{"type":"x"'
     bad = b"1 e 9 all 5-2 7 - - -\n" + b'{"type":x'
     strange = b"1 e 11 u.! 5-3 7 - - -\n" + b'{"type":"x"'
-    await link.send("XADD", key, "1-1", "e", good + bad + strange + good.replace(b"5-1", b"5-4"))
+    typeless = b"1 e 9 all 5-5 7 - - -\n" + b'{"typo":1'
+    await link.send("XADD", key, "1-1", "e", good + bad + strange + typeless + good.replace(b"5-1", b"5-4"))
     await link.send("XADD", key, "2-2", "e", b"\xff\xfe no envelope")
     await link.send("XADD", key, "3-3", "somebody", "else's")
     await press.event("all")
     async with archiving(link, keys, database) as counts:
-        await until_equal(lambda: (counts.archived, counts.set_aside), (3, 4))
+        await until_equal(lambda: (counts.archived, counts.set_aside), (3, 5))
     dead = await link.send("XRANGE", keys.archive_dead(SHARED_TAG), "-", "+")
     found = [dict(zip(fields[::2], fields[1::2], strict=True)) for _, fields in dead]
-    assert [entry[b"e"] for entry in found] == [bad, strange, b"\xff\xfe no envelope", b"somebody else's"]
-    assert [entry[b"entry"] for entry in found] == [b"1-1", b"1-1", b"2-2", b"3-3"]
+    assert [entry[b"e"] for entry in found] == [bad, strange, typeless, b"\xff\xfe no envelope", b"somebody else's"]
+    assert [entry[b"entry"] for entry in found] == [b"1-1", b"1-1", b"1-1", b"2-2", b"3-3"]
     assert all(entry[b"reason"] for entry in found)
 
 
@@ -111,6 +114,34 @@ async def test_events_that_were_given_up_are_counted_and_told(
     assert counts.given_up == 300 - left > 150
     (told,) = [record for record in caplog.records if record.msg.startswith("events are lost to the inbox")]
     assert (told.levelno, told.events, told.tag) == (logging.ERROR, 300 - left, SHARED_TAG)  # type: ignore[attr-defined]
+
+
+class Overflowing:
+    """A link to a Redis whose archive is trimmed between an archiver's first look and its second."""
+
+    def __init__(self, link: RedisLink, until: str) -> None:
+        self._link, self._until = link, until
+
+    def send(self, *args: Any) -> Any:
+        if args[0] == "XRANGE" and str(args[2]).startswith("(") and self._until:
+            self._link.send("XTRIM", args[1], "MINID", self._until)
+            self._until = ""
+        return self._link.send(*args)
+
+
+async def test_events_that_are_given_up_while_others_are_read_are_counted_too(
+    database: Database, link: RedisLink, keys: Keys, press: Press
+):
+    await press.event("all")
+    async with archiving(link, keys, database) as counts:
+        await until_equal(lambda: counts.archived, 1)
+    for _ in range(10):
+        await press.event("all")
+    sixth = (await link.send("XRANGE", keys.archive(SHARED_TAG), "-", "+"))[5][0].decode()
+    async with archiving(cast(RedisLink, Overflowing(link, sixth)), keys, database) as counts:
+        await until_equal(lambda: counts.archived, 1 + 5)
+        await until_equal(lambda: waiting(link, keys), 0)
+    assert counts.given_up == 4
 
 
 async def test_two_routers_share_the_work_and_when_one_leaves_the_other_goes_on_at_once(
@@ -239,3 +270,31 @@ async def test_a_database_that_does_not_let_us_write_is_given_up_and_asked_again
             await until(lambda: counts.failures > 1)
         await until_equal(lambda: counts.archived + counts.repeated, 2)
         assert len(await rows(database, "user:bob")) == 2
+
+
+async def test_a_router_that_alone_cannot_reach_the_database_leaves_the_work_to_others(
+    database: Database, link: RedisLink, keys: Keys, press: Press
+):
+    nowhere = f"postgresql://nobody@{LOOPBACK}:{free_port()}/nothing"
+    await press.event("bob")
+    async with Database(nowhere, name="tests", timeout=1) as unreachable, archiving(link, keys, unreachable) as cut_off:
+        await until(lambda: cut_off.failures > 1)
+        assert (cut_off.away, cut_off.lag > 0) == (True, True)
+        async with archiving(link, keys, database) as other:
+            await until_equal(lambda: other.archived, 1)
+            await press.event("bob")
+            await until_equal(lambda: other.archived, 2)
+            # What it cannot do is done: it has nothing to complain about.
+            await until_equal(lambda: (cut_off.away, cut_off.lag), (False, 0))
+
+
+async def test_the_lag_grows_while_the_database_takes_nothing_and_is_gone_with_what_waited(
+    database_url: str, link: RedisLink, keys: Keys, press: Press
+):
+    async with Database(database_url, name="tests", timeout=0.2) as database, archiving(link, keys, database) as counts:
+        async with locked(database_url):
+            await press.event("bob")
+            await until(lambda: counts.lag > 0)
+            before = counts.lag
+            await until(lambda: counts.lag > before)
+        await until_equal(lambda: (counts.lag, counts.away), (0, False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -9,17 +10,20 @@ import pytest
 import redis.asyncio
 from sqlalchemy import text
 
+import router.archive_store
 from node.inbox_count import count
 from node.inbox_marks import mark_read, read_up_to
 from router.archive_store import ArchiveStore
 from router.inbox_removal import CHUNK, erase_user, remove_expired, remove_older
 from shared.database import Database
 from shared.ids import user_stream
-from shared.keys import bucket
+from shared.keys import SHARED_TAG, Keys, bucket
 from tests.inbox.desk import Desk
 from tests.inbox.shelf import BOB, EVE, at, event, events, rows, spans
 from tests.support.cluster import Cluster
-from tests.support.waiting import until
+from tests.support.waiting import until, until_equal
+
+NO_MORE = {"set_aside": 0, "queued": 0}
 
 
 async def test_what_is_old_is_removed_in_chunks_the_oldest_first(database: Database):
@@ -75,14 +79,14 @@ async def test_a_users_data_is_erased_by_one_call(cluster: Cluster):
     await others.settled(3, audience="user")
     await own.mark(ids=[ids[0], everybodys])
     answer = await cluster.router.delete(f"users/{user}/data")
-    assert answer.json() == {"user_id": user, "inbox_rows": 4, "events": 3, "transcodes": 1, "set_aside": 0}
+    assert answer.json() == {"user_id": user, "inbox_rows": 4, "events": 3, "transcodes": 1, **NO_MORE}
     assert await own.ids(audience="user") == []
     (seen,) = [item for item in (await own.get(type="sale", limit=100))["notifications"] if item["id"] == everybodys]
     assert seen["read"] is False, "what it had read is forgotten too"
     assert await others.unread(audience="user") == 3
     assert (await cluster.router.get(f"transcodes/{video}")).status_code == 404
     again = await cluster.router.delete(f"users/{user}/data")
-    assert again.json() == {"user_id": user, "inbox_rows": 0, "events": 0, "transcodes": 0, "set_aside": 0}
+    assert again.json() == {"user_id": user, "inbox_rows": 0, "events": 0, "transcodes": 0, **NO_MORE}
     history = f"{cluster.prefix}:stream:{{{bucket(str(user))}}}:{user_stream(str(user))}"
     assert history not in await keys_of(cluster)
     fresh = (await cluster.router.send({"users": [user]}, {"type": "note"}))["id"]
@@ -111,12 +115,36 @@ async def test_what_waits_for_the_database_is_erased_with_its_user(database: Dat
     assert (written.archived, await rows(database, "user:bob")) == (2, [at(7), at(8)])
 
 
+async def test_what_is_being_written_while_its_user_is_erased_does_not_stay(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    """The archiver has looked whether its events may be added, and has not committed them yet."""
+    has_looked, may_commit = asyncio.Event(), asyncio.Event()
+
+    async def slowly(*_: Any) -> None:
+        has_looked.set()
+        await may_commit.wait()
+
+    monkeypatch.setattr(router.archive_store, "_sum_up", slowly)
+    writing = asyncio.create_task(ArchiveStore(database).write(events("user:bob", range(1, 4))))
+    await has_looked.wait()
+    erasing = asyncio.create_task(erase_user(database, "bob", at(3)))
+    await asyncio.wait((erasing,), timeout=0.5)  # as far as it gets
+    may_commit.set()
+    await asyncio.gather(writing, erasing)
+    assert await rows(database, "user:bob") == []
+
+
 async def test_old_notifications_go_by_themselves(new_cluster: Any, database_url: str):
     cluster = await new_cluster(nodes=1, DATABASE_URL=database_url, INBOX_RETENTION_DAYS=str(2 / 86400))
     desk = Desk(cluster, cluster.tokens.user(7))
-    await cluster.router.send({"users": [7]}, {"type": "note"})
-    await desk.settled(1)
-    await until(lambda: _empty(desk))
+    async with redis.asyncio.Redis.from_url(cluster.redis.url) as client:
+        dead = Keys(cluster.prefix).archive_dead(SHARED_TAG)
+        await client.xadd(dead, {"e": "set aside long ago"}, id="5-0")
+        await cluster.router.send({"users": [7]}, {"type": "note"})
+        await desk.settled(1)
+        await until(lambda: _empty(desk))
+        await until_equal(lambda: client.xlen(dead), 0)
 
 
 async def _empty(desk: Desk) -> bool:

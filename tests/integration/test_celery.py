@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,7 +25,13 @@ import os
 from celery import Celery
 
 app = Celery("videosite", broker=os.environ["BROKER"], include=["videosite_realtime.celery"])
+# What a killed worker had in its hands comes back after this time; it is an hour unless somebody says otherwise.
+seconds = int(os.environ.get("VISIBILITY_TIMEOUT", 3600))
+app.conf.broker_transport_options = {
+    "visibility_timeout": seconds, "unacked_restore_interval": 1, "unacked_restore_throttle": 1
+}
 """
+ORDER = ("order_paid", {"audience": {"users": [7]}, "message": {"order": 1}})
 
 
 @asynccontextmanager
@@ -115,7 +123,7 @@ async def test_a_router_that_is_away_costs_a_retry_and_no_message(new_cluster: N
     cluster = await new_cluster()
     async with working(cluster, tmp_path) as worker, cluster.user(7) as user:
         await cluster.router.kill()
-        await order(cluster, ("order_paid", {"audience": {"users": [7]}, "message": {"order": 1}}))
+        await order(cluster, ORDER)
         await until(lambda: "Retry in" in worker.log(), timeout=60)
         await cluster.router.start()
         assert (await user.receive("order_paid", timeout=60))["order"] == 1
@@ -129,10 +137,88 @@ async def test_a_worker_that_stops_before_the_message_is_sent_leaves_it_to_the_n
     async with cluster.user(7) as user:
         cluster.router.pause()
         async with working(cluster, tmp_path, "first") as first:
-            await order(cluster, ("order_paid", {"audience": {"users": [7]}, "message": {"order": 1}}))
+            await order(cluster, ORDER)
             await until(lambda: "received" in first.log(), timeout=60)
             await first.terminate(60)
         cluster.router.resume()
         async with working(cluster, tmp_path, "second"):
             assert (await user.receive("order_paid", timeout=60))["order"] == 1
             await user.nothing_else()
+
+
+# --- workers that are killed
+
+
+def children(process: Process) -> list[int]:
+    """Return the processes that a process has started."""
+    return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+
+
+def kill_all(process: Process) -> None:
+    """End a worker and its children at once, as a power cut would."""
+    theirs = children(process)
+    process.signal(signal.SIGKILL)
+    for pid in theirs:
+        os.kill(pid, signal.SIGKILL)
+
+
+def has_unread_bytes(port: int) -> bool:
+    """Whether somebody has sent something to a port of this host that has not been read yet."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(
+        int(local.rpartition(":")[2], 16) == port and int(queues.partition(":")[2], 16) > 0
+        for _, local, _, state, queues, *_ in lines
+        if state == "01"  # established
+    )
+
+
+async def test_a_worker_that_is_killed_before_it_could_send_leaves_the_message_to_the_next(
+    new_cluster: NewCluster, tmp_path: Path
+) -> None:
+    cluster = await new_cluster()
+    await cluster.router.kill()
+    async with working(cluster, tmp_path, "first", VISIBILITY_TIMEOUT="3") as first:
+        await order(cluster, ORDER)
+        await until(lambda: "received" in first.log(), timeout=60)
+        kill_all(first)
+        await first.exit_status()
+        assert "Retry in" not in first.log(), "it was killed too late: it had handed the message back itself"
+    await cluster.router.start()
+    async with cluster.user(7) as user, working(cluster, tmp_path, "second", VISIBILITY_TIMEOUT="3"):
+        assert (await user.receive("order_paid", timeout=60))["order"] == 1
+        await user.nothing_else()
+
+
+async def test_a_worker_that_is_killed_after_it_has_sent_doubles_nothing(
+    new_cluster: NewCluster, tmp_path: Path
+) -> None:
+    """It has not been told yet that the message was published, and so nobody else has."""
+    cluster = await new_cluster()
+    async with cluster.user(7) as user:
+        async with working(cluster, tmp_path, "first", VISIBILITY_TIMEOUT="3") as first:
+            cluster.router.pause()
+            await order(cluster, ORDER)
+            await until(lambda: has_unread_bytes(cluster.router.port), timeout=60)
+            kill_all(first)
+            await first.exit_status()
+        cluster.router.resume()
+        await user.receive("order_paid", timeout=60)
+        async with working(cluster, tmp_path, "second", VISIBILITY_TIMEOUT="3") as second:
+            await until(lambda: "succeeded in" in second.log(), timeout=60)
+            await user.nothing_else()
+
+
+async def test_a_workers_child_that_is_killed_is_followed_by_another_at_once(
+    new_cluster: NewCluster, tmp_path: Path
+) -> None:
+    cluster = await new_cluster()
+    async with cluster.user(7) as user, working(cluster, tmp_path) as worker:
+        cluster.router.pause()
+        await order(cluster, ORDER)
+        await until(lambda: has_unread_bytes(cluster.router.port), timeout=60)
+        for pid in children(worker):
+            os.kill(pid, signal.SIGKILL)
+        cluster.router.resume()
+        await until(lambda: "succeeded in" in worker.log(), timeout=60)
+        await user.receive("order_paid", timeout=60)
+        await user.nothing_else()

@@ -14,7 +14,6 @@ from tests.support.waiting import until
 from tests.support.wanderer import Wanderer
 
 USERS = [f"w{index}" for index in range(4)]
-WAYS = ("socket", "stream", "poll", "long poll")
 
 
 def by_dice(cluster: Cluster, dice: random.Random) -> Callable[[], Node]:
@@ -45,6 +44,6 @@ async def test_who_changes_its_way_loses_nothing_and_gets_nothing_twice(new_clus
                 await (node.kill() if how == "killed" else node.terminate())
                 await traffic.more(80)
                 await node.start()
-            await until(lambda: all(client.ways[way] >= 3 for client in clients for way in WAYS), timeout=60)
+            await until(lambda: all(client.has_gone_every_way(3) for client in clients), timeout=60)
         await assert_nothing_lost_or_doubled(traffic, clients)
     assert sum(client.misplaced for client in clients) == 0

@@ -125,6 +125,43 @@ async def test_a_sampled_entry_is_one_trace_from_its_producer_to_the_socket(new_
     assert {span.status for span in trace} == {"unset"}
 
 
+# --- what is kept of a user
+
+
+async def test_what_was_set_aside_about_a_user_goes_with_its_data(cluster: Cluster, queue: Queue) -> None:
+    user, other = cluster.number(), cluster.number()
+    large = "x" * 70_000  # cut, where it is set aside
+    bad = [
+        ("messages", {"audience": {"users": [other, user]}, "message": {"no": "type"}}),
+        ("notifications", {"type": "transcode_failed", "video_id": "none", "user_id": str(user)}),
+        ("notifications", {"type": "system_message", "target": {"users": [user]}, "message": 5}),
+        ("messages", {"audience": "nobody", "message": {"type": "x", "about": [{"user_id": user}]}}),
+        ("messages", {"audience": {"users": [user]}, "message": {"type": 5, "text": large}}),
+        ("messages", {"audience": {"users": [other]}, "message": {"no": "type", "text": str(user)}}),
+        ("messages", '{"audience": {"users": [' + str(user) + "]}, what is this"),
+    ]
+    entries = [await queue.append(kind, body) for kind, body in bad]
+    await until(queue.is_empty)
+    erased = (await cluster.router.delete(f"users/{user}/data")).json()
+    assert (erased["set_aside"], erased["queued"]) == (5, 0)
+    left = [dead["entry"] for dead in await queue.dead() if dead["entry"] in entries]
+    assert left == entries[5:], "another user's, and one that cannot be read"
+    assert (await cluster.router.delete(f"users/{user}/data")).json()["set_aside"] == 0
+
+
+async def test_what_waits_in_the_queue_is_told_to_who_erases_a_user(new_cluster: NewCluster) -> None:
+    cluster = await new_cluster(QUEUE_ENABLED="false")
+    async with Queue.of(cluster) as queue:
+        await queue.append_numbered(7, range(3))
+        await queue.append_numbered(8, range(50))
+        assert (await cluster.router.delete("users/7/data")).json()["queued"] == 3
+        assert await queue.waiting() == 53
+        await cluster.start_router(QUEUE_ENABLED="true")
+        await until(queue.is_empty)
+        erased = (await cluster.router.delete("users/7/data")).json()
+        assert (erased["events"], erased["queued"]) == (3, 0)
+
+
 # --- routers that come and go
 
 
@@ -210,6 +247,26 @@ async def test_a_restart_of_redis_in_the_middle_loses_doubles_and_swaps_nothing(
         async with Queue.of(cluster) as queue:
             await queue.append_numbered("a", range(COUNT, COUNT + 100))
         await assert_all_arrive(client, COUNT + 100)
+
+
+async def test_routers_without_the_rights_to_publish_set_nothing_aside(
+    new_cluster: NewCluster, own_redis: RedisServer
+) -> None:
+    """However often they try: it is not the entries' fault, and they are published once the rights are there."""
+    cluster = await new_cluster(redis=own_redis)
+    async with Queue.of(cluster) as queue, cluster.user("a") as client:
+        await queue.may_publish(False)
+        await queue.append_numbered("a", range(20))
+        await until(lambda: _failures(cluster, 12), timeout=40)
+        assert (await queue.dead(), await queue.waiting()) == ([], 20)
+        await queue.may_publish(True)
+        await assert_all_arrive(client, 20)
+
+
+async def _failures(cluster: Cluster, wanted: int) -> bool:
+    lines = (await cluster.router.health("/metrics")).text.splitlines()
+    counted = next(line for line in lines if line.startswith('vsrt_router_queue_failures_total{reason="refused"'))
+    return float(counted.rpartition(" ")[2]) >= wanted
 
 
 # --- a queue that nobody reads

@@ -14,7 +14,7 @@ from shared.keys import Keys
 from tests.support.access_list import PREFIX, USER, granted, write_access_list
 from tests.support.cluster import Cluster
 from tests.support.redis_server import RedisServer
-from tests.support.waiting import until
+from tests.support.waiting import until, until_equal
 
 GONE_WITHIN = 15.0  # s, as promised
 OTHER_ADDRESSES = {"select", "role"}  # needed by those with a database number, and by Sentinels'
@@ -39,11 +39,13 @@ async def speaking_as(server: RedisServer, **user: str) -> AsyncIterator[redis.R
 
 
 async def test_everything_works_as_the_shipped_user_and_nothing_it_may_do_is_left_unused(
-    new_cluster, guarded_redis
+    new_cluster, guarded_redis, tmp_path: Path
 ) -> None:
     server, settings = guarded_redis
-    cluster: Cluster = await new_cluster(nodes=2, routers=2, redis=server, **settings)
+    inbox = {"DATABASE_URL": f"sqlite:///{tmp_path}/inbox.db"}
+    cluster: Cluster = await new_cluster(nodes=2, routers=2, redis=server, **settings, **inbox)
     await messages_arrive(cluster)
+    await the_inbox_is_written_and_a_user_erased(cluster)
     await blocks_hold(cluster)
     await a_drained_node_loses_nothing(cluster)
     await a_killed_node_is_cleared_away(cluster)
@@ -94,6 +96,21 @@ async def messages_arrive(cluster: Cluster) -> None:
     assert len(await cluster.router.read("nodes")) > 0
     assert (await cluster.router.read("transcodes"))["transcodes"]
     assert (await cluster.node.get("/api/v1/transcodes/1", bearer=cluster.tokens.user(7))).status_code == 200
+
+
+async def the_inbox_is_written_and_a_user_erased(cluster: Cluster) -> None:
+    token = cluster.tokens.user("6")
+    await cluster.router.send({"users": ["6"]}, {"type": "kept"})
+
+    async def unread() -> int:
+        answer = await cluster.node.get("/api/v1/notifications/unread-count", bearer=token)
+        return answer.json()["by_audience"]["user"]
+
+    await until_equal(unread, 1)
+    answer = await cluster.node.call("POST", "/api/v1/notifications/read", bearer=token, json={"all": True})
+    assert answer.status_code == 200
+    erased = await cluster.router.delete("users/6/data")
+    assert (erased.status_code, erased.json()["inbox_rows"], erased.json()["events"]) == (200, 1, 1)
 
 
 async def blocks_hold(cluster: Cluster) -> None:

@@ -1,4 +1,4 @@
-"""Two nodes and a router behind both proxies; and, from the start of the file on, sockets on which nothing is said."""
+"""Two nodes and a router behind both proxies; and, from the start on, who stays there though nothing is said."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+import httpx
 import pytest
 import pytest_asyncio
 
 from tests.support.client import Client
 from tests.support.cluster import Cluster
+from tests.support.event_stream import EventStream, events_path
 from tests.support.proxies import Proxy, haproxy, nginx
 from tests.support.redis_server import RedisServer
 
@@ -20,9 +22,12 @@ PROXY_ADDRESS = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class Silent:
-    """A client that says nothing, and when it began to."""
+    """A user's socket, event stream and longest poll, on which nothing is said, and since when."""
 
-    client: Client
+    user: str
+    socket: Client
+    stream: EventStream
+    poll: asyncio.Task[httpx.Response]
     since: float
 
 
@@ -54,15 +59,26 @@ async def proxies(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session", autouse=True)
 async def silent(cluster: Cluster, proxies: dict[str, Proxy]) -> AsyncIterator[dict[str, Silent]]:
-    """A user's socket through each proxy, opened before all else."""
+    """A user's socket and stream through each proxy, and another's poll, begun before all else."""
     async with AsyncExitStack() as stack:
-        sockets = {}
+        found = {}
         for name, proxy in proxies.items():
-            url = proxy.socket_url(token=cluster.tokens.user(f"silent-{name}"))
-            client = await stack.enter_async_context(await Client.open(url))
-            await client.receive("connected")
-            sockets[name] = Silent(client, asyncio.get_running_loop().time())
-        yield sockets
+            user = f"silent-{name}"
+            token = cluster.tokens.user(user)
+            socket = await stack.enter_async_context(await Client.open(proxy.socket_url(token=token)))
+            await socket.receive("connected")
+            stream = await stack.enter_async_context(EventStream.welcomed(proxy, token))
+            poll = asyncio.create_task(longest_poll(proxy, cluster.tokens.user(f"patient-{name}")))
+            stack.callback(poll.cancel)
+            found[name] = Silent(user, socket, stream, poll, asyncio.get_running_loop().time())
+        yield found
+
+
+async def longest_poll(proxy: Proxy, token: str) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {token}"}
+    async with proxy.http(timeout=60) as http:
+        since = (await http.get(events_path(), headers=headers)).json()["cursor"]
+        return await http.get(events_path(), headers=headers, params={"since": since, "wait": 25})
 
 
 @pytest.fixture(params=["nginx", "haproxy"])

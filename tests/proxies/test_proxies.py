@@ -152,7 +152,7 @@ async def test_no_token_is_logged_even_where_no_node_answers(
     await proxy.start()
     token = cluster.tokens.user("canary")
     try:
-        for path in ("/api/v1/ws", "/api/v1/ws/admin", "/api/v1/transcodes", "/"):
+        for path in ("/api/v1/ws", "/api/v1/ws/admin", "/api/v1/events", "/api/v1/transcodes", "/"):
             async with node.http(proxy.url) as http:
                 assert (await http.get(f"{path}?token={token}")).status_code in {502, 503, 504}
         with pytest.raises(InvalidStatus):
@@ -166,23 +166,30 @@ async def test_no_token_is_logged_even_where_no_node_answers(
 
 
 async def test_no_token_was_logged_of_all_that_passed(cluster: Cluster, proxy: Proxy) -> None:
-    async with await welcomed(proxy.socket_url(token=cluster.tokens.user("logged"))):
-        pass
-    await until(lambda: "/api/v1/ws" in proxy.written().replace("\\/", "/"))
+    token = cluster.tokens.user("logged")
+    async with await welcomed(proxy.socket_url(token=token)), proxy.http() as http:
+        accept = {"Accept": "text/event-stream"}
+        async with http.stream("GET", "/api/v1/events", params={"token": token}, headers=accept) as answer:
+            assert answer.status_code == 200
+    await until(lambda: "/api/v1/events" in proxy.written().replace("\\/", "/"))
     assert "token=" not in proxy.written()
     assert "eyJ" not in proxy.written()
 
 
-async def test_a_socket_outlives_the_default_timeout_without_a_word(
-    cluster: Cluster, proxies: dict[str, Proxy], silent: dict[str, Silent]
+async def test_who_hears_nothing_for_longer_than_the_default_timeout_stays(
+    cluster: Cluster, silent: dict[str, Silent]
 ) -> None:
-    """Opened before all other tests; the last test waits for what is left."""
+    """Begun before all other tests; this one waits for what is left."""
     now = asyncio.get_running_loop().time
-    for name, socket_ in silent.items():
-        await asyncio.sleep(max(0, socket_.since + DEFAULT_TIMEOUT + 3 - now()))
-        assert socket_.client.is_open, f"{name} cut it off"
-        await cluster.router.send({"users": [f"silent-{name}"]}, {"type": "after_silence"})
-        await socket_.client.receive("after_silence")
+    for name, one in silent.items():
+        answer = await one.poll
+        assert (answer.status_code, answer.json()["events"]) == (200, [])
+        await asyncio.sleep(max(0, one.since + DEFAULT_TIMEOUT + 3 - now()))
+        assert one.socket.is_open, f"{name} cut it off"
+        await cluster.router.send({"users": [one.user]}, {"type": "after_silence"})
+        await one.socket.receive("after_silence")
+        await one.stream.receive("after_silence")
+        assert one.stream.comments >= 3
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,16 @@ async def test_an_archive_whose_counter_was_lost_goes_on(press: Press, link: Red
     assert await link.send("HGET", keys.seq(SHARED_TAG), "#archive") == second.encode()
 
 
+async def test_one_that_is_empty_besides_goes_on_too(press: Press, link: RedisLink, keys: Keys):
+    """All was archived, and then the counter was lost: what comes must not be refused for its id."""
+    await press(Item(), Item())
+    await link.send("XTRIM", keys.archive(SHARED_TAG), "MAXLEN", 0)
+    await link.send("HDEL", keys.seq(SHARED_TAG), "#archive")
+    await press.event()
+    ((entry, _),) = await press.archive()
+    assert entry.partition("-")[2] == "3"
+
+
 async def test_an_archive_that_is_none_does_not_stop_a_publish(press: Press, link: RedisLink, keys: Keys):
     await link.send("SET", keys.archive(SHARED_TAG), "somebody's")
     assert (await press.event()).status == "new"

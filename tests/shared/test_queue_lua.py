@@ -44,9 +44,11 @@ class Queue:
         enough: int = 10**6,
         too_large: int = 10**6,
         max_length: int = 10**6,
+        keep_ms: int = 10**6,
+        uncounted: bool = False,
     ) -> Taken:
-        names = (self.keys.queue, self.keys.queue_turn)
-        bounds = (most, enough, too_large, 3, max_length)
+        names = (self.keys.queue, self.keys.queue_turn, self.keys.queue_dead)
+        bounds = (most, enough, too_large, 3, max_length, keep_ms, int(uncounted))
         reply = await self.scripts.run(self.link, QUEUE_TAKE, names, (who, turn_ms, "g", "g", *bounds))
         mine, entries, before, given_up, waiting, taken, oldest, newest = reply
         ids = [entry[0].decode() for entry in entries]
@@ -135,6 +137,17 @@ async def test_an_entry_that_was_taken_again_and_again_is_taken_alone(queue: Que
     assert (await queue.take()).ids == ids[1:2], "these had been taken as often"
 
 
+async def test_takings_that_redis_alone_brought_to_nothing_are_not_counted(queue: Queue) -> None:
+    ids = await queue.append(3)
+    await queue.take()
+    await queue.link.send("XDEL", queue.keys.queue, ids[1])
+    for _ in range(5):
+        again = await queue.take(uncounted=True)
+        assert (again.ids, again.before) == ([ids[0], ids[2]], 1)
+        assert again.entries[0][1] == [b"body", b"{}"]
+    assert (await queue.take()).before == 1
+
+
 async def test_no_more_bytes_are_taken_than_needed_but_always_one(queue: Queue) -> None:
     ids = await queue.append(4, body="x" * 100)
     assert (await queue.take(enough=150)).ids == ids[:2]
@@ -192,6 +205,15 @@ async def test_what_is_set_aside_is_cut_to_what_may_be_kept(queue: Queue) -> Non
     kept = {name: value for name, value in dead.items() if name.startswith(b"f")}
     assert kept == {b"f0": b"x" * 100, b"f1": b"x" * 100, b"f2": b"x" * 100}
     assert int(dead[b"cut"]) == 10 * 202
+
+
+async def test_what_is_set_aside_is_not_kept_for_ever(queue: Queue) -> None:
+    await queue.link.send("XADD", queue.keys.queue_dead, "5-0", "entry", "of long ago")
+    (new,) = await queue.append()
+    await queue.take()
+    await queue.settle(aside=(new,))
+    await queue.take(keep_ms=3_600_000)
+    assert [dead[b"entry"].decode() for dead in await queue.dead()] == [new]
 
 
 async def test_a_key_of_another_type_is_an_error_and_no_crash(queue: Queue) -> None:

@@ -6,13 +6,17 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import httpx
 
-from tests.support.cluster import Node
-
 Message = dict[str, Any]
+
+
+class Place(Protocol):
+    """A node, or what stands in front of nodes."""
+
+    def http(self, *, timeout: float) -> httpx.AsyncClient: ...
 
 
 def events_path(*, admin: bool = False) -> str:
@@ -47,7 +51,7 @@ class EventStream:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, node: Node, token: str, *, admin: bool = False, since: str | None = None, last_event_id: str | None = None
+        cls, node: Place, token: str, *, admin: bool = False, since: str | None = None, last_event_id: str | None = None
     ) -> AsyncIterator[Self]:
         """Ask for a stream; its status is not looked at."""
         headers = {"Authorization": f"Bearer {token}", "Accept": "text/event-stream"}

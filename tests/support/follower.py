@@ -57,7 +57,13 @@ class Follower:
     async def stop(self) -> None:
         assert self._running is not None
         self._running.cancel()
-        await asyncio.gather(self._running, return_exceptions=True)
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._running
+
+    def check(self) -> None:
+        """Raise what ended it, if anything did: who waits for what it hears would wait in vain."""
+        if self._running is not None and self._running.done():
+            raise RuntimeError(f"{self.user} has ended") from self._running.exception()
 
     @property
     def streams(self) -> list[str]:

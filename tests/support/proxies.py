@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import httpx
+
 from tests.support.cluster import Node, socket_path
 from tests.support.ports import LOOPBACK, free_port
 from tests.support.process import ROOT, Process
@@ -30,6 +32,9 @@ class Proxy(Process):
 
     def socket_url(self, *, admin: bool = False, **query: str) -> str:
         return f"ws://{LOOPBACK}:{self.port}{socket_path(admin=admin, **query)}"
+
+    def http(self, *, timeout: float = 15) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=timeout)
 
     async def start(self) -> None:
         self.launch()

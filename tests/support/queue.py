@@ -49,6 +49,10 @@ class Queue:
     async def is_empty(self) -> bool:
         return await self.waiting() == 0
 
+    async def may_publish(self, may: bool) -> None:
+        """Give everybody on this server the right to publish to channels, or take it away."""
+        await self._client.execute_command("ACL", "SETUSER", "default", "allchannels" if may else "resetchannels")
+
     async def dead(self) -> list[dict[str, str]]:
         return [fields for _, fields in await self._client.xrange(self._keys.queue_dead)]
 

@@ -100,6 +100,8 @@ async def assert_nothing_lost_or_doubled(traffic: Traffic, clients: Sequence[Fol
     sent = traffic.sent
 
     def all_arrived() -> bool:
+        for client in clients:
+            client.check()
         return all(
             len(client.ids[stream]) >= len(sent.get(stream, ())) for client in clients for stream in client.streams
         )

@@ -17,6 +17,7 @@ from tests.support.cluster import Cluster, Node
 from tests.support.event_stream import events_path
 from tests.support.follower import Follower
 
+WAYS = ("socket", "stream", "poll", "long poll")
 _STAY = (0.05, 0.6)  # s on one connection, or between polls
 _PAUSE = (0.0, 0.2)  # s before the next way
 _STALE = 0.5  # the share of streams that go on by ``Last-Event-ID`` and an old ``since``, as browsers do
@@ -39,15 +40,21 @@ class Wanderer(Follower):
         self.ways: Counter[str] = Counter()
         self.misplaced = 0
 
+    def has_gone_every_way(self, times: int) -> bool:
+        """Whether it has done so often enough. Raises what ended it."""
+        self.check()
+        return all(self.ways[way] >= times for way in WAYS)
+
     async def _run(self) -> None:
         ways = {"socket": self._socket, "stream": self._stream, "poll": self._poll, "long poll": self._long_poll}
         while True:
-            name = self._dice.choice(list(ways))
-            # Nobody is there, or goes in the middle of it: the next way goes on from what was heard.
-            with contextlib.suppress(OSError, WebSocketException, httpx.TransportError):
-                await ways[name]()
-                self.ways[name] += 1
-            await asyncio.sleep(self._dice.uniform(*_PAUSE))
+            # Each way once in any order: by dice alone, one of many clients is unlucky for longer than a test waits.
+            for name in self._dice.sample(WAYS, len(WAYS)):
+                # Nobody is there, or goes in the middle of it: the next way goes on from what was heard.
+                with contextlib.suppress(OSError, WebSocketException, httpx.TransportError):
+                    await ways[name]()
+                    self.ways[name] += 1
+                await asyncio.sleep(self._dice.uniform(*_PAUSE))
 
     async def _socket(self) -> None:
         url = self._choose().socket_url(admin=self.admin, token=self._token, **self._query())

@@ -14,7 +14,9 @@ Needs the extra ``[celery]``. Workers find the router by ``ROUTER_URL`` and ``RO
 | the router or Redis is away, the queue is full | tried for five seconds, then retried with growing, jittered pauses  |
 | the worker has no or a wrong key, no address   | the same: the fault is the worker's, and somebody will mend it      |
 | the message is not one that may be sent        | the task fails at once: it would fail again                         |
-| the worker is killed                           | the task runs again (``acks_late``)                                 |
+| the worker's child is killed                   | the task runs again at once (``reject_on_worker_lost``)             |
+| the worker is killed                           | the task runs again when the broker gives it out again              |
+|                                                | (``acks_late``): Redis after its ``visibility_timeout``, 1 h        |
 
 However often it runs, it tells a thing once: the idempotency key is the task's id, or ``idempotency_key`` in ``data``.
 The time that orders the states of a video is that of ``delay`` or ``apply_async``, not that of the worker, so that
