@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -101,19 +102,18 @@ class PublishApi:
                 try:
                     if isinstance(plan, Exception):
                         raise plan
-                    message, own = planner.make(plan, base.now_us + index), plan.key is not None
-                    operation, origin, name = whole, base, str(index)
-                    if plan.key is not None:
-                        operation, name = item_operation(caller, call.path, plan.key, items[index]), "0"
-                        origin = Origin(base.traceparent, base.now_us + index)
-                    drafts[index] = Draft(
-                        message, plan.targets, operation, origin, plan.owner, name,
-                        plan=plan, planner=planner, claims=own,
-                    )  # fmt: skip
+                    message, name = planner.make(plan, base.now_us + index), str(index)
+                    if plan.key is None:
+                        drafts[index] = Draft(message, plan.targets, whole, base, plan.owner, name)
+                    else:
+                        operation = item_operation(caller, call.path, plan.key, items[index])
+                        origin, remake = Origin(base.traceparent, base.now_us + index), partial(planner.make, plan)
+                        drafts[index] = Draft(message, plan.targets, operation, origin, plan.owner, remake=remake)
                 except (ValidationError, InvalidMessage) as exc:
                     results[index] = {"status": 422, "detail": explain(exc)}
                 except MessageTooLarge as exc:
                     results[index] = {"status": 413, "detail": str(exc)}
+            del items, plans  # let go now, not when Redis has answered and nothing of them is in the cache any more
             outcomes = await self._publishing.place(list(drafts.values()))
         except RedisError as exc:
             raise self._unavailable(whole, exc) from exc
@@ -127,7 +127,7 @@ class PublishApi:
                 results[index] = {"status": 202, **_answer(outcome, draft)}
                 published.append(draft)
         self._counts.add_results(results, len(published))
-        self._log.batch_published(call, caller, len(items), base.trace_id, published)
+        self._log.batch_published(call, caller, len(results), base.trace_id, published)
         return 200, to_json({"results": results})
 
 

@@ -8,8 +8,9 @@ the queue ──────────┘
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ from router.publish_counts import PublishCounts
 from router.publisher import Order, Outcome, Publisher
 from shared.errors import RealtimeError, RedisError, RedisRefused
 from shared.keys import Keys
+from shared.messages import Message
 from shared.redis_link import RedisLink
 
 VOLUME_MAX: Final = 64 * 1024 * 1024  # bytes; the largest message to the most users that one message may have
@@ -43,17 +45,15 @@ class VolumeTooLarge(RealtimeError):
         )
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Draft(Order):
-    """An order that knows what it is made of: an earlier call with its key may have fixed another time for it.
+    """An order whose key may have to be claimed before: an earlier call with it may have fixed another time.
 
     Attributes:
-        claims: whether its key has to be claimed before it is published.
+        remake: makes its message as of a time, µs since the Unix epoch; None: there is no key to claim.
     """
 
-    plan: Plan
-    planner: Planner
-    claims: bool
+    remake: Callable[[int], Message] | None = None
 
     @property
     def volume(self) -> int:
@@ -62,8 +62,8 @@ class Draft(Order):
 
     def begin_as(self, origin: Origin) -> None:
         """Be what the first call with this key was."""
-        if origin != self.origin:
-            self.origin, self.message = origin, self.planner.make(self.plan, origin.now_us)
+        if origin != self.origin and self.remake is not None:
+            self.origin, self.message = origin, self.remake(origin.now_us)
 
 
 class Publishing:
@@ -89,8 +89,8 @@ class Publishing:
         """
         origin = Origin(traceparent, self.rising_us())
         message = planner.make(plan, origin.now_us)
-        claims = operation.explicit
-        return Draft(message, plan.targets, operation, origin, plan.owner, plan=plan, planner=planner, claims=claims)
+        remake = partial(planner.make, plan) if operation.explicit else None
+        return Draft(message, plan.targets, operation, origin, plan.owner, remake=remake)
 
     async def place(self, drafts: Sequence[Draft]) -> list[Outcome | KeyReused]:
         """Publish, and return what became of each draft; what was accepted is counted.
@@ -136,7 +136,7 @@ class Publishing:
 
     async def _claim(self, drafts: Sequence[Draft]) -> set[int]:
         """Claim the keys that drafts bring; return the drafts whose key came before with another body."""
-        own = [index for index, draft in enumerate(drafts) if draft.claims]
+        own = [index for index, draft in enumerate(drafts) if draft.remake is not None]
         # Without a task for the one that most calls have.
         work = [self._claim_one(drafts[index]) for index in own]
         outcomes = [await work[0]] if len(work) == 1 else await asyncio.gather(*work, return_exceptions=True)
