@@ -16,6 +16,7 @@ from shared.errors import RealtimeError
 from shared.ids import Position
 from shared.keys import SHARED_TAG, Keys, bucket
 from shared.redis_link import RedisLink
+from shared.tasks import all_of
 
 _PATIENCE: Final = 1.0  # s for which an event is waited for that was published but is not in the database yet
 _LOOK: Final = 0.1  # s
@@ -65,11 +66,12 @@ class InboxService:
         left, strangers = _places(view, asked)
         changed: Sets = {}
         async for last in self._looks():
+            waiting = await self._is_anything_waiting(view)
             marked = await inbox_marks.mark_read(self._database, view, left)
             left = {kind: positions for kind, positions in marked.unknown.items() if positions}
             for kind, positions in marked.changed.items():
                 changed.setdefault(kind, set()).update(positions)
-            on_their_way = await self._are_on_their_way(view, left)
+            on_their_way = waiting and await self._are_on_their_way(view, left)
             if last or not on_their_way:
                 break
         read = _names(view, changed)
@@ -99,9 +101,10 @@ class InboxService:
         """
         kind, position = view.find(name)
         async for last in self._looks():
+            waiting = await self._is_anything_waiting(view)
             if await inbox_marks.remove(self._database, view, kind, position):
                 return Outcome(await self._tell(view, {"deleted": {kind: [name]}}), [name], [])
-            if not await self._are_on_their_way(view, {kind: {position}}):
+            if not waiting or not await self._are_on_their_way(view, {kind: {position}}):
                 break
             if last:
                 raise NotYet
@@ -114,6 +117,11 @@ class InboxService:
             await asyncio.sleep(_LOOK)
         yield True
 
+    async def _is_anything_waiting(self, view: View) -> bool:
+        """Whether events wait to be written; if not, what is then looked for and not found will never be there."""
+        tags = {self._tag(view, kind) for kind in view.kinds}
+        return any(await all_of(*(self._link.send("XLEN", self._keys.archive(tag)) for tag in tags)))
+
     async def _are_on_their_way(self, view: View, places: Sets) -> bool:
         """Whether any of these is published and not written yet; what lies before the newest row never will be."""
         if not places:
@@ -125,9 +133,11 @@ class InboxService:
         """Return what has been published: the newest place of every audience."""
         tops: dict[Kind, Position] = {}
         for kind in view.kinds:
-            tag = bucket(view.user_id) if kind == "user" else SHARED_TAG
-            ((tops[kind], _),) = await self._history.tops(tag, [view.stream(kind)])
+            ((tops[kind], _),) = await self._history.tops(self._tag(view, kind), [view.stream(kind)])
         return tops
+
+    def _tag(self, view: View, kind: Kind) -> str:
+        return bucket(view.user_id) if kind == "user" else SHARED_TAG
 
     async def _tell(self, view: View, changes: Mapping[str, Mapping[Kind, list[str]]]) -> Tally:
         """Count anew, and tell the user's devices if something has changed."""

@@ -8,6 +8,7 @@ import pytest
 
 from docs.node_messages import NODES_OWN
 from shared.ids import user_stream
+from tests.conftest import NewCluster
 from tests.inbox.desk import PATH, Desk
 from tests.support.client import Client
 from tests.support.cluster import Cluster
@@ -302,6 +303,17 @@ async def test_ids_that_name_nothing_are_unknown(cluster: Cluster):
         assert (await own.call("POST", f"/{name}/read")).status_code == 404, name
         assert (await own.call("DELETE", f"/{name}")).status_code == 404, name
     assert (await own.mark(ids=["all.1-1", "nonsense"]))["unknown"] == ["nonsense", "all.1-1"]
+
+
+async def test_what_was_published_before_there_was_an_inbox_is_unknown_and_not_on_its_way(
+    new_cluster: NewCluster, database_url: str
+):
+    before = await new_cluster(nodes=0, DATABASE_URL="off")
+    accepted = await before.router.post("messages", {"audience": "all", "message": {"type": "note"}})
+    with_inbox = await new_cluster(REDIS_PREFIX=before.prefix, DATABASE_URL=database_url)
+    own = desk(with_inbox, with_inbox.number())
+    for method, path in (("POST", "/read"), ("DELETE", "")):
+        assert (await own.call(method, f"/{accepted.json()['id']}{path}")).status_code == 404
 
 
 async def test_a_body_beyond_the_limit_is_413(cluster: Cluster):
