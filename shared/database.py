@@ -66,8 +66,9 @@ class Database:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
+        # A file's connections have threads, which outlive nobody's loop; and a disk is not away.
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE):
+            async with asyncio.timeout(None if self.is_sqlite else CLOSE):
                 await self.engine.dispose()
 
     @asynccontextmanager

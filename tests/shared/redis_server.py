@@ -21,7 +21,7 @@ class RedisServer:
     def __init__(self) -> None:
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
-        self._dir = tempfile.TemporaryDirectory(prefix="vsrt-redis-")
+        self._dir = tempfile.TemporaryDirectory(prefix="vsrt-redis-", ignore_cleanup_errors=True)
 
     @property
     def url(self) -> str:
