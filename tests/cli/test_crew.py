@@ -12,6 +12,8 @@ from videosite_realtime_cli.cluster.follow import Follower
 from videosite_realtime_cli.cluster.part import Part, Process
 from videosite_realtime_cli.errors import PartDied, PartNotReady
 
+from tests.support.process import lives
+
 STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
 )
@@ -80,7 +82,7 @@ async def test_what_a_part_has_started_goes_with_it(crew, part, tmp_path):
         await crew.all_ready()
         grandchild = int((tmp_path / "part.log").read_text())
     async with asyncio.timeout(10):
-        while _lives(grandchild):
+        while lives(grandchild):
             await asyncio.sleep(0.02)
 
 
@@ -153,11 +155,3 @@ def test_logs_are_followed_by_whole_lines(tmp_path):
     log.write_text("one\ntwo\n")
     assert follower.news() == [("node-1", "two")]
     assert follower.news() == []
-
-
-def _lives(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as stat:
-            return stat.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False

@@ -15,6 +15,8 @@ import pytest
 from videosite_realtime_cli import identity
 from videosite_realtime_cli.cluster.ports import free_port
 
+from tests.support.process import lives
+
 STAND_IN = """
 import http.server, os, signal, sys, threading
 KIND = __package__ or "node"
@@ -197,7 +199,7 @@ def test_nothing_survives_a_kill_of_up_itself(up):
     assert len(pids) == 3
     assert _answers(redis_url)
     cluster.process.kill()
-    _wait_for(lambda: not any(map(_lives, pids)) and not _answers(redis_url))
+    _wait_for(lambda: not any(map(lives, pids)) and not _answers(redis_url))
 
 
 def test_a_second_ctrl_c_waits_for_nobody(up):
@@ -301,13 +303,6 @@ def _answers(url: str) -> bool:
     port = int(url.rpartition(":")[2].partition("/")[0])
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _lives(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def _wait_for(condition) -> None:

@@ -92,3 +92,11 @@ class Process:
 
     def log_tail(self, lines: int = 60) -> str:
         return "\n".join(self.log().splitlines()[-lines:])
+
+
+def lives(pid: int) -> bool:
+    """Whether a process, perhaps none of ours, is there and has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):  # gone before it was opened, or between that and the reading
+        return False
