@@ -68,7 +68,7 @@ async def working(cluster: Cluster, directory: Path, name: str = "worker", **env
         await until(lambda: " ready." in worker.log(), timeout=60)
         yield worker
     finally:
-        await worker.end()
+        await worker.end(timeout=60)  # Celery takes its time, more of it where others work too
 
 
 def broker(cluster: Cluster) -> str:

@@ -76,13 +76,13 @@ class Process:
         self.signal(signal.SIGTERM)
         return await self.exit_status(timeout)
 
-    async def end(self) -> None:
+    async def end(self, timeout: float = 8) -> None:
         """End it one way or the other."""
         if not self.running:
             return
         self.resume()
         try:
-            await self.terminate(timeout=8)
+            await self.terminate(timeout)
         except AssertionError:
             await self.kill()
             raise
