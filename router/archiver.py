@@ -40,7 +40,8 @@ from shared.scripts import TAKE_OFF, Scripts
 
 logger = logging.getLogger(__name__)
 
-_INTERVAL: Final = 0.1  # s between looks: what comes in between is one batch
+# s between looks: what comes in between is one batch, and a transaction costs as much as a hundred events.
+_INTERVAL: Final = 0.2
 _BATCH_BYTES: Final = 512 * 1024
 _BATCH_ENTRIES: Final = 200
 _BATCH_EVENTS: Final = 500
