@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from shared.inbox_tables import Base
 from shared.schema import REVISIONS, VERSION_TABLE, SchemaTooOld, config, migrate, migrate_down, prepare_schema
 from tests.support.ports import LOOPBACK, free_port
 from tests.support.postgres import PostgresServer
+from tests.support.waiting import until
 
 
 def settings(url: str) -> RouterSettings:
@@ -127,3 +129,5 @@ async def test_a_file_that_cannot_be_used_stops_the_start(tmp_path: Path):
     (tmp_path / "inbox.db").mkdir()
     with pytest.raises(DatabaseUnavailable):
         await prepare_schema(settings(f"sqlite:///{tmp_path}/inbox.db"))
+    # aiosqlite does not wait for the thread of a connection that came to nothing, which still speaks to this test's loop.
+    await until(lambda: not any("_connection_worker" in thread.name for thread in threading.enumerate()))
