@@ -129,5 +129,5 @@ async def test_a_file_that_cannot_be_used_stops_the_start(tmp_path: Path):
     (tmp_path / "inbox.db").mkdir()
     with pytest.raises(DatabaseUnavailable):
         await prepare_schema(settings(f"sqlite:///{tmp_path}/inbox.db"))
-    # aiosqlite does not wait for the thread of a connection that came to nothing, which still speaks to this test's loop.
+    # aiosqlite does not wait for the thread of a connection that came to nothing; it still speaks to this test's loop.
     await until(lambda: not any("_connection_worker" in thread.name for thread in threading.enumerate()))
