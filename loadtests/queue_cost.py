@@ -1,6 +1,6 @@
 """What a message by way of the queue costs: CPU of the router and of Redis, and how many a second one router publishes.
 
-    .venv/bin/python loadtests/queue_cost.py [--messages 20000] [--users 500]
+    .venv/bin/python -m loadtests.queue_cost [--messages 20000] [--users 500]
 
 A cluster of its own: one router, one node, the bundled Valkey without files. Messages of some 100 bytes to single
 users, nobody connected, each under a key, are appended while the router is paused; then it is let go.
@@ -11,28 +11,18 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 import redis.asyncio as redis
 
+from loadtests.batches import cpu_seconds
 from shared.keys import Keys
 from tests.support.cluster import Cluster
-from tests.support.process import Process
 from tests.support.redis_server import RedisServer
 
-TICKS = 100  # per second, Linux's unit in /proc
 TEXT = "Your order has left our warehouse."
-
-
-def cpu_seconds(process: Process) -> float:
-    """Return the processor time of what runs behind a process of the tests."""
-    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 async def append(client: redis.Redis, key: str, messages: int, users: int) -> None:
@@ -56,13 +46,15 @@ async def measure(messages: int, users: int) -> None:
                 key = Keys(cluster.prefix).queue
                 cluster.router.pause()
                 await append(client, key, messages, users)
-                before = cpu_seconds(cluster.router), cpu_seconds(server)
+                pids = {"router": cluster.router.pid, "redis": server.pid}
+                before = cpu_seconds(pids)
                 began = time.monotonic()
                 cluster.router.resume()
                 while await client.xlen(key):
                     await asyncio.sleep(0.05)
                 seconds = time.monotonic() - began
-                router, server_cpu = cpu_seconds(cluster.router) - before[0], cpu_seconds(server) - before[1]
+                after = cpu_seconds(pids)
+                router, server_cpu = after["router"] - before["router"], after["redis"] - before["redis"]
         finally:
             await cluster.close()
             await server.end()
