@@ -205,7 +205,12 @@ def _read_by(service: str) -> frozenset[str]:
 
 
 # A derived value stands for the setting behind it.
-_BEHIND: Final = {"api_keys": "router_api_keys", "algorithm": "jwt_algorithm", "sentinels": "redis_sentinels"}
+_BEHIND: Final = {
+    "api_keys": "router_api_keys",
+    "algorithm": "jwt_algorithm",
+    "sentinels": "redis_sentinels",
+    "cluster_nodes": "redis_cluster_nodes",
+}
 
 
 def _used(path: Path) -> Iterator[str]:

@@ -7,7 +7,7 @@ import ssl
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -19,6 +19,7 @@ from shared.inbox_settings import InboxSettings
 HMAC_ALGORITHMS = ("HS256", "HS384", "HS512")
 PUBLIC_KEY_ALGORITHMS = ("RS256", "RS384", "RS512", "ES256", "ES384", "ES512")
 SECRET_MIN_BYTES = 32
+REDIS_PORT = 6379
 SENTINEL_PORT = 26379
 
 
@@ -80,18 +81,18 @@ def _readable_address(url: str) -> str:
     return url
 
 
-def _host_and_port(text: str) -> tuple[str, int]:
-    """Read ``host``, ``host:port`` or ``[::1]:port``; the port is a Sentinel's unless given."""
+def _host_and_port(text: str, default_port: int) -> tuple[str, int]:
+    """Read ``host``, ``host:port`` or ``[::1]:port``."""
     parts = urlsplit(f"//{text}")
     if not parts.hostname or parts.path or parts.username:
         raise ValueError
-    return parts.hostname, parts.port or SENTINEL_PORT
+    return parts.hostname, parts.port or default_port
 
 
-def _sentinels(addresses: list[str]) -> list[str]:
+def _hosts_and_ports(addresses: list[str]) -> list[str]:
     for address in addresses:
         try:
-            _host_and_port(address)
+            _host_and_port(address, 0)
         except ValueError:
             raise ValueError(f"{address!r} is not host:port") from None
     return addresses
@@ -144,7 +145,7 @@ class CommonSettings(InboxSettings, CsvSettings):
         None, description="Our own certificate (PEM), if the server asks for one (`tls-auth-clients`)."
     )
     redis_key_file: ReadableFile | None = Field(None, description="The key (PEM) of that certificate.")
-    redis_sentinels: Annotated[CsvList, AfterValidator(_sentinels)] = Field(
+    redis_sentinels: Annotated[CsvList, AfterValidator(_hosts_and_ports)] = Field(
         default_factory=list,
         description="Sentinels, `host:port`, comma-separated. If set, they are asked where the master is: host and "
         "port of `REDIS_URL` do not count then; `rediss://` holds for the Sentinels too.",
@@ -154,6 +155,11 @@ class CommonSettings(InboxSettings, CsvSettings):
     )
     redis_sentinel_password: SecretStr | None = Field(
         None, description="The Sentinels' own password, if they have one."
+    )
+    redis_cluster_nodes: Annotated[CsvList, AfterValidator(_hosts_and_ports)] = Field(
+        default_factory=list,
+        description="Some servers of a Redis Cluster, `host:port`, comma-separated. If set, they are asked where the "
+        "others are: host and port of `REDIS_URL` do not count then; `rediss://` holds for all of them.",
     )
     redis_prefix: str = Field(
         "vsrt", pattern=r"^[A-Za-z0-9_.-]{1,32}$", description="Begins every key and channel; one per cluster."
@@ -239,11 +245,25 @@ class CommonSettings(InboxSettings, CsvSettings):
             raise ValueError("REDIS_CERT_FILE and REDIS_KEY_FILE belong together: set both, or neither")
         if self.redis_sentinels and url.scheme == "unix":
             raise ValueError("REDIS_SENTINELS tell host and port: REDIS_URL cannot be unix://")
+        if self.redis_cluster_nodes:
+            self._fits_a_cluster(url)
         return self
+
+    def _fits_a_cluster(self, url: SplitResult) -> None:
+        if self.redis_sentinels:
+            raise ValueError("REDIS_SENTINELS and REDIS_CLUSTER_NODES are both set: choose one")
+        if url.scheme == "unix":
+            raise ValueError("REDIS_CLUSTER_NODES tell host and port: REDIS_URL cannot be unix://")
+        if parse_url(self.redis_url).get("db"):
+            raise ValueError("a Redis Cluster has database 0 only: REDIS_URL names another")
 
     @property
     def sentinels(self) -> list[tuple[str, int]]:
-        return [_host_and_port(address) for address in self.redis_sentinels]
+        return [_host_and_port(address, SENTINEL_PORT) for address in self.redis_sentinels]
+
+    @property
+    def cluster_nodes(self) -> list[tuple[str, int]]:
+        return [_host_and_port(address, REDIS_PORT) for address in self.redis_cluster_nodes]
 
     @property
     def trusted(self) -> ssl.SSLContext | bool:

@@ -234,6 +234,10 @@ def test_settings_do_not_change_after_they_were_read(monkeypatch: pytest.MonkeyP
         ({"REDIS_URL": "unix:///run/redis", "REDIS_SENTINELS": "a"}, "REDIS_URL cannot be unix://"),
         ({"REDIS_SENTINELS": "a:26379,b:port"}, "'b:port' is not host:port"),
         ({"REDIS_SENTINELS": "redis://a:26379"}, "'redis://a:26379' is not host:port"),
+        ({"REDIS_CLUSTER_NODES": "a:6379,b:port"}, "'b:port' is not host:port"),
+        ({"REDIS_CLUSTER_NODES": "a", "REDIS_SENTINELS": "b"}, "choose one"),
+        ({"REDIS_CLUSTER_NODES": "a", "REDIS_URL": "unix:///run/redis"}, "REDIS_URL cannot be unix://"),
+        ({"REDIS_CLUSTER_NODES": "a", "REDIS_URL": "redis://a/3"}, "database 0 only"),
     ],
 )
 def test_ways_to_redis_that_do_not_go_together_are_refused(
@@ -258,3 +262,10 @@ def test_authorities_that_are_none_stop_the_start_by_name(
 def test_a_sentinel_has_its_usual_port_unless_it_names_another(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = read(monkeypatch, REDIS_SENTINELS="sentinel-0.sentinels, b:1,[::1]:2")
     assert settings.sentinels == [("sentinel-0.sentinels", 26379), ("b", 1), ("::1", 2)]
+
+
+def test_a_server_of_a_redis_cluster_has_its_usual_port_unless_it_names_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = read(monkeypatch, REDIS_CLUSTER_NODES="redis-0.redis, b:7001,[::1]:2")
+    assert settings.cluster_nodes == [("redis-0.redis", 6379), ("b", 7001), ("::1", 2)]
