@@ -43,14 +43,15 @@ async def test_a_pipe_gets_json_alone_line_by_line(scripted_node, tail, connecte
     assert (process.returncode, rest, errors) == (130, b"", b"")
 
 
-async def test_a_reader_that_leaves_is_no_error(scripted_node, tail, frame):
+@pytest.mark.parametrize("shown", [[], ["--raw"]])
+async def test_a_reader_that_leaves_is_no_error(scripted_node, tail, frame, shown):
     async def flood(socket):
         while True:
             await socket.send(frame("x", text="x" * 1000))
             await asyncio.sleep(0)
 
     async with scripted_node(flood) as node:
-        process = await tail(node.url, "--raw")
+        process = await tail(node.url, *shown)
         await process.stdout.readline()
         process._transport.get_pipe_transport(1).close()
         async with asyncio.timeout(10):

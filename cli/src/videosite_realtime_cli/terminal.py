@@ -7,9 +7,20 @@ import unicodedata
 from rich.console import Console
 
 
+class _Output(Console):
+    """A console whose reader may leave (`… tail | head -1`): that is no failure, as it is to rich itself."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True  # or what is still printed on the way out would break the pipe again
+        raise  # noqa: PLE0704  # rich calls this while it handles the error
+
+
 def output() -> Console:
-    """Return the console for what was asked for; numbers and words keep their colour, markup is text."""
-    return Console(highlight=False, markup=False, emoji=False)
+    """Return the console for what was asked for; numbers and words keep their colour, markup is text.
+
+    Its prints raise ``BrokenPipeError`` once nobody reads them any more.
+    """
+    return _Output(highlight=False, markup=False, emoji=False)
 
 
 def errors() -> Console:
