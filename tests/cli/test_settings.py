@@ -111,7 +111,9 @@ def test_a_cluster_that_has_ended_meanwhile_is_not_found_again(home, local):
 
 def test_a_state_directory_that_cannot_be_written_to_is_named(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(BadInput, match=r"file/videosite-realtime/logs/8000 cannot be written to .*: set XDG_STATE_HOME"):
+    with pytest.raises(
+        BadInput, match=r"file/videosite-realtime/logs/8000 cannot be written to .*: set XDG_STATE_HOME"
+    ):
         local_file.logs_directory(8000, {"XDG_STATE_HOME": str(tmp_path / "file")})
 
 
