@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
+from io import TextIOWrapper
 
 from rich.console import Console
 
@@ -25,6 +27,13 @@ def output() -> Console:
 
 def errors() -> Console:
     return Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+def survive_any_text(streams: Iterable[object]) -> None:
+    """Let streams escape what their encoding lacks: no message ends a view because a terminal cannot show it."""
+    for stream in streams:
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def counted(number: object, noun: str) -> str:
