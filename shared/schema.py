@@ -77,9 +77,12 @@ async def prepare_schema(settings: InboxSettings) -> None:
     try:
         await _prepare(settings)
     except (DatabaseUnavailable, OSError) as exc:
-        file = make_url(settings.database_url.get_secret_value()).database or ""
-        why = exc.reason if isinstance(exc, DatabaseUnavailable) else exc.strerror
-        raise SettingsError(f"DATABASE_URL: {Path(file).absolute()} cannot be used: {why}") from exc
+        raise SettingsError(_unusable(settings.database_url.get_secret_value(), exc)) from exc
+
+
+def _unusable(url: str, exc: DatabaseUnavailable | OSError) -> str:
+    why = exc.reason if isinstance(exc, DatabaseUnavailable) else exc.strerror
+    return f"DATABASE_URL: {Path(make_url(url).database or '').absolute()} cannot be used: {why}"
 
 
 async def _prepare(settings: InboxSettings) -> None:
