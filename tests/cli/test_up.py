@@ -252,6 +252,15 @@ def test_a_redis_that_does_not_answer_is_named_without_its_password(up):
     assert errors.count("\n") == 1
 
 
+@pytest.mark.parametrize("url", ["http://127.0.0.1", "redis://:sesame@[::1"])
+def test_a_redis_url_that_is_none_is_one_line(up, url):
+    status, errors = up(REDIS_URL=url).end()
+    assert status == 1
+    assert errors.startswith("videosite-realtime: REDIS_URL is not a ")
+    assert "sesame" not in errors
+    assert errors.count("\n") == 1
+
+
 def test_the_real_cluster_carries_a_message_from_send_to_tail_and_stops_within_bounds(real_up, command):
     cluster = real_up()
     cluster.until_up()
