@@ -61,6 +61,22 @@ def opened(per_second: float) -> Series:
     return {'vsrt_node_opened_connections_total{instance="a",kind="user"}': rising(per_second)}
 
 
+def targets(**up: int) -> Series:
+    """Return whether Prometheus reaches what; ``prod_node=0``: not the node of the namespace ``prod``."""
+    found: Series = {}
+    for name, value in up.items():
+        namespace, job = name.split("_")
+        labels = f'namespace="{namespace}",instance="{namespace}"'
+        found[f'up{{job="vsrt-{job}",{labels}}}'] = steady(value)
+        if value and job == "node":
+            found[f'vsrt_node_connections{{kind="user",{labels}}}'] = steady(5)
+        elif value:
+            found[f'messaging_client_operation_duration_seconds_count{{job="vsrt-router",error_type="",{labels}}}'] = (
+                steady(1)
+            )
+    return found
+
+
 def calls(**per_second: float) -> Series:
     name = 'http_server_request_duration_seconds_count{job="vsrt-router",http_request_method="POST"'
     return {
@@ -93,6 +109,13 @@ CASES = [
         at="30m",
     ),
     Case("VsrtNoNodes", {"something_else": steady(1)}, nodes(0)),
+    # One cluster has nodes; another's are gone from Prometheus, or do not answer it.
+    Case(
+        "VsrtNoNodes",
+        targets(prod_router=1, dev_router=1, dev_node=1),
+        targets(prod_router=1, prod_node=1, dev_router=1, dev_node=1),
+    ),
+    Case("VsrtNoNodes", targets(prod_node=0, dev_node=1), targets(prod_node=1, dev_node=1)),
     Case(
         "VsrtNodeDown",
         {'up{job="vsrt-node",instance="a"}': steady(0)},
@@ -206,6 +229,12 @@ CASES = [
         {'messaging_client_operation_duration_seconds_count{job="another",error_type=""}': steady(1)},
         {'messaging_client_operation_duration_seconds_count{job="vsrt-router",error_type=""}': steady(1)},
     ),
+    Case(
+        "VsrtNoRouters",
+        targets(prod_node=1, dev_router=1, dev_node=1),
+        targets(prod_router=1, prod_node=1, dev_router=1, dev_node=1),
+    ),
+    Case("VsrtNoRouters", targets(prod_router=0, dev_router=1), targets(prod_router=1, dev_router=1)),
     Case(
         "VsrtRouterDown",
         {'up{job="vsrt-router",instance="a"}': steady(0)},

@@ -122,6 +122,17 @@ def test_an_alert_says_what_it_is_how_bad_and_what_to_do(alert: dict[str, Any]) 
     assert missing == []
 
 
+def test_the_runbook_quotes_logs_and_reasons_as_the_services_write_them() -> None:
+    """Whoever is called at night searches for these very words."""
+    sources = "\n".join(
+        path.read_text() for part in ("node", "router", "shared") for path in (ROOT / part).glob("*.py")
+    )
+    quoted = {" ".join(words.split()) for words in re.findall(r"`([a-z]+(?:\s+[a-z]+)+)`", RUNBOOK)}
+    assert "events lost for good" in quoted
+    # "token expired" is put together: of what, and why.
+    assert {words for words in quoted if words not in sources and words.removeprefix("token ") not in sources} == set()
+
+
 def test_rules_that_repeat_are_recorded_under_names_of_their_own() -> None:
     found = Counter(rule.get("alert") or rule["record"] for rule in rules())
     assert [name for name, count in found.items() if count > 1] == []
