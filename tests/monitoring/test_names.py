@@ -5,11 +5,16 @@ from __future__ import annotations
 import re
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from opentelemetry import semconv
 
+from node.metrics import NodeMetrics
+from router.metrics import RouterMetrics
+from router.publish_counts import PublishCounts
+from shared import spans
 from tests.monitoring.queries import (
     GIVEN,
     PROMETHEUS_OWN,
@@ -103,6 +108,34 @@ def test_conventions_are_spelled_as_opentelemetry_spells_them() -> None:
     folder = Path(str(semconv.__file__)).parent
     known = {name for path in folder.rglob("*_metrics.py") for name in _CONSTANT.findall(path.read_text())}
     assert {metric.name for metric in declared() if metric.name.startswith(CONVENTIONS)} <= known
+
+
+def test_metrics_and_spans_call_an_operation_by_one_name() -> None:
+    """Or nobody gets from the one to the other: ``messaging.operation.name`` is an attribute of both."""
+    counts = PublishCounts()
+    counts.sent = lambda: {("custom", "all"): 1}  # type: ignore[method-assign]
+    router = SimpleNamespace(_counts=counts)
+    node = SimpleNamespace(_series=lambda: {("custom", "all"): SimpleNamespace(counts=[1])})
+    operations = {
+        spans.SEND: [*RouterMetrics.sent.read(router), *RouterMetrics.publish_duration.read(router)],
+        spans.PROCESS: [*NodeMetrics.consumed.read(node)],
+    }
+    for name, series in operations.items():
+        assert series
+        assert {labels[:2] for labels in series} == {(spans.SYSTEM, name)}
+
+
+@pytest.mark.parametrize(
+    ("prefix", "required"),
+    [
+        ("messaging.client.", {"messaging.system", "messaging.operation.name"}),
+        ("db.client.operation.", {"db.system.name"}),
+    ],
+)
+def test_metrics_have_the_attributes_that_their_conventions_require(prefix: str, required: set[str]) -> None:
+    found = [metric for metric in declared() if metric.name.startswith(prefix)]
+    assert found
+    assert [metric.name for metric in found if not required <= set(metric.labels)] == []
 
 
 # --- alerts and their runbook
