@@ -45,6 +45,15 @@ def times(name: str, seconds: float, labels: str = "") -> Series:
     }
 
 
+def for_a_minute(series: Series) -> Series:
+    """Return series that rise from the tenth minute to the eleventh and then stand still."""
+    found: Series = {}
+    for name, values in series.items():
+        step = float(values.removeprefix("0+").partition("x")[0])
+        found[name] = f"0+0x20 {step:g}+{step:g}x1 {2 * step:g}+0x{LONG}"
+    return found
+
+
 def delivery(seconds: float) -> Series:
     return times("vsrt_node_delivery_duration_seconds", seconds, 'instance="a",type="custom",audience="user"')
 
@@ -88,6 +97,15 @@ def calls(**per_second: float) -> Series:
 CASES = [
     Case("VsrtDeliverySlow", delivery(0.7), delivery(0.2)),
     Case("VsrtDeliveryVerySlow", delivery(4), delivery(2)),
+    # Redis fails over: it is over, and nobody is woken for it minutes later.
+    Case("VsrtDeliverySlow", delivery(0.7), for_a_minute(delivery(4))),
+    Case("VsrtDeliveryVerySlow", delivery(4), for_a_minute(delivery(4))),
+    Case("VsrtPublishErrors", calls(status_503=1), calls(status_202=10) | for_a_minute(calls(status_503=10))),
+    Case(
+        "VsrtAuthFailures",
+        {'vsrt_auth_failures_total{instance="a",reason="token expired"}': rising(5)} | opened(1),
+        for_a_minute({'vsrt_auth_failures_total{instance="a",reason="token expired"}': rising(50)}) | opened(1),
+    ),
     Case(
         "VsrtEventsLost",
         {'vsrt_node_resyncs_total{instance="a"}': f"0+0x30 1+0x{LONG}"},
