@@ -100,6 +100,18 @@ CASES = [
     # Redis fails over: it is over, and nobody is woken for it minutes later.
     Case("VsrtDeliverySlow", delivery(0.7), for_a_minute(delivery(4))),
     Case("VsrtDeliveryVerySlow", delivery(4), for_a_minute(delivery(4))),
+    Case(
+        "VsrtBusLossy",
+        {'vsrt_node_history_repairs_total{instance="a",reason="compared"}': rising(1)},
+        for_a_minute({'vsrt_node_history_repairs_total{instance="a",reason="compared"}': rising(30)}),
+        at="40m",
+    ),
+    Case(
+        "VsrtClientsCutOff",
+        {'vsrt_node_stalled_clients_total{instance="a"}': rising(2)},
+        for_a_minute({'vsrt_node_stalled_clients_total{instance="a"}': rising(30)}),
+        at="40m",
+    ),
     Case("VsrtPublishErrors", calls(status_503=1), calls(status_202=10) | for_a_minute(calls(status_503=10))),
     Case(
         "VsrtAuthFailures",
