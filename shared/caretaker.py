@@ -13,7 +13,7 @@ import secrets
 
 from shared.errors import RedisError
 from shared.keys import BUCKETS, Keys
-from shared.redis_link import RedisLink
+from shared.link import Link
 from shared.scripts import BURY, CLEAR_NODE, Scripts
 from shared.stats import ClusterStats, Counters
 
@@ -28,7 +28,7 @@ _CHUNK = 500  # users cleared per script call, so that Redis serves others in be
 class Caretaker:
     """Takes its turn in looking after the cluster, and keeps the newest sums at hand."""
 
-    def __init__(self, link: RedisLink, scripts: Scripts, keys: Keys) -> None:
+    def __init__(self, link: Link, scripts: Scripts, keys: Keys) -> None:
         self._link, self._scripts, self._keys = link, scripts, keys
         self._me = secrets.token_hex(8).encode()
         self._rounds = 0
@@ -83,7 +83,7 @@ class Caretaker:
             logger.warning("dead node buried", extra={"node_id": node_id})
 
 
-async def clear_node(link: RedisLink, scripts: Scripts, keys: Keys, node_id: str) -> None:
+async def clear_node(link: Link, scripts: Scripts, keys: Keys, node_id: str) -> None:
     """Remove everything a node left in the registry; nothing can be registered under its id again."""
     for tag in map(str, range(BUCKETS)):
         names = (keys.users(tag), keys.held(tag, node_id), keys.tomb(tag, node_id))

@@ -9,7 +9,7 @@ from typing import Any, Final
 from pydantic_core import from_json
 
 from shared.keys import Keys, bucket
-from shared.redis_link import RedisLink
+from shared.link import Link
 
 Places = dict[str, int]
 
@@ -24,11 +24,11 @@ def parse_places(entry: bytes | None) -> Places:
     return {node.decode(): int(count) for node, count in _PLACE.findall(entry or b"")}
 
 
-async def user_places(link: RedisLink, keys: Keys, user: str) -> Places:
+async def user_places(link: Link, keys: Keys, user: str) -> Places:
     return parse_places(await link.send("HGET", keys.users(bucket(user)), user))
 
 
-async def list_nodes(link: RedisLink, keys: Keys) -> list[dict[str, Any]]:
+async def list_nodes(link: Link, keys: Keys) -> list[dict[str, Any]]:
     """Return every node whose lease holds, with what it last said of itself, by name."""
     live, about, counts = await asyncio.gather(
         link.send("ZRANGEBYSCORE", keys.leases, link.server_ms(), "+inf"),

@@ -1,10 +1,13 @@
-"""What the Redis server may forget, looked at once at start."""
+"""What a Redis server may forget, looked at once at start."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from typing import NamedTuple
 
 from shared.errors import RedisError, RedisRefused, SettingsError
+from shared.link import Link
 from shared.redis_link import RedisLink
 
 logger = logging.getLogger(__name__)
@@ -12,20 +15,32 @@ logger = logging.getLogger(__name__)
 _LOOK_FOR = 1.0  # s; a server that is away now is not waited for
 
 
-async def refuse_unsafe_server(link: RedisLink, *, allow_eviction: bool) -> None:
-    """Check that the server keeps what it is given, and say what it may forget when it dies.
+class _Remark(NamedTuple):
+    level: int
+    message: str
+    error: str = ""
+
+
+async def refuse_unsafe_server(link: Link, *, allow_eviction: bool) -> None:
+    """Check that every server keeps what it is given, and say what one may forget when it dies.
 
     Raises:
-        SettingsError: it may evict keys to make room, and with them registry, ids or history.
+        SettingsError: one may evict keys to make room, and with them registry, ids or history.
     """
+    said = await asyncio.gather(*(_look(server, allow_eviction=allow_eviction) for server in link.parts))
+    for level, message, error in dict.fromkeys(filter(None, said)):  # servers of a cluster are mostly set up alike
+        logger.log(level, message, extra={"error": error} if error else None)
+
+
+async def _look(link: RedisLink, *, allow_eviction: bool) -> _Remark | None:
+    """Return what there is to say of one server."""
     if not await link.wait_connected(_LOOK_FOR):
-        return
+        return None
     try:
         info = _fields(await link.send("INFO", "memory")) | _fields(await link.send("INFO", "persistence"))
         fsync = await _fsync(link)
     except RedisError as exc:  # a managed server may not let us look
-        logger.warning("redis settings cannot be read", extra={"error": str(exc)})
-        return
+        return _Remark(logging.WARNING, "redis settings cannot be read", str(exc))
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction" and not allow_eviction:
         raise SettingsError(
@@ -33,11 +48,16 @@ async def refuse_unsafe_server(link: RedisLink, *, allow_eviction: bool) -> None
             "Set it to noeviction, or REDIS_ALLOW_EVICTION=true"
         )
     if info.get("aof_enabled") != "1":
-        logger.warning("redis keeps no append-only file: a restart forgets everything since its last snapshot")
-    elif fsync is None:
-        logger.info("redis does not tell how often it syncs")
-    elif fsync != "always":
-        logger.warning("redis does not sync every write: a crash may forget the last second (appendfsync always)")
+        return _Remark(
+            logging.WARNING, "redis keeps no append-only file: a restart forgets everything since its last snapshot"
+        )
+    if fsync is None:
+        return _Remark(logging.INFO, "redis does not tell how often it syncs")
+    if fsync != "always":
+        return _Remark(
+            logging.WARNING, "redis does not sync every write: a crash may forget the last second (appendfsync always)"
+        )
+    return None
 
 
 async def _fsync(link: RedisLink) -> str | None:

@@ -29,6 +29,9 @@ class Lodge:
     down_for: float = 0.0
     told: list[tuple[Session, float]] = field(default_factory=list)
 
+    def of(self, tag: str) -> Lodge:
+        return self
+
     @property
     def connections(self) -> Lodge:
         return self
