@@ -98,6 +98,11 @@ class Shards:
 
         await until(all_in_place, timeout=30)
 
+    async def heal(self) -> None:
+        """Start those who were killed, and wait as above."""
+        await asyncio.gather(*(server.start() for server in self.servers if not server.running))
+        await self.whole()
+
     # --- who is where
 
     async def master(self, tag: str) -> Shard:
