@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import NamedTuple
 
 from shared.errors import RedisError, RedisRefused, SettingsError
 from shared.link import Link
 from shared.redis_link import RedisLink
+from shared.tasks import all_of
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ async def refuse_unsafe_server(link: Link, *, allow_eviction: bool) -> None:
     Raises:
         SettingsError: one may evict keys to make room, and with them registry, ids or history.
     """
-    said = await asyncio.gather(*(_look(server, allow_eviction=allow_eviction) for server in link.parts))
+    said = await all_of(*(_look(server, allow_eviction=allow_eviction) for server in link.parts))
     for level, message, error in dict.fromkeys(filter(None, said)):  # servers of a cluster are mostly set up alike
         logger.log(level, message, extra={"error": error} if error else None)
 

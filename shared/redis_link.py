@@ -173,7 +173,10 @@ class RedisLink:
             logger.warning("redis connection lost", extra={"link": self._name})
 
     def _tell(self, exc: Exception, attempts: int) -> None:
-        told = {"link": self._name, "seconds": self._away(), "attempts": attempts, "error": str(exc)}
+        error = str(exc)
+        if error.startswith("MOVED") and self._server.proof is None:
+            error += " (this is one server of a Redis Cluster: REDIS_CLUSTER_NODES)"
+        told = {"link": self._name, "seconds": self._away(), "attempts": attempts, "error": error}
         if attempts == 1:
             logger.warning("redis is away", extra=told)
         else:  # it is news once, however long it lasts

@@ -60,7 +60,8 @@ class ServiceMetrics(Metrics):
 
     @counter("vsrt.redis.reconnects", "{connection}", "Connections to Redis that were lost.", "link")
     def redis_reconnects(self) -> Values:
-        return {name: link.reconnects for name, link in self._sources.links.items()}
+        # Not of a cluster's as a whole: whoever adds them up would count each twice.
+        return {name: link.reconnects for name, link in self._sources.links.items() if len(link.parts) == 1}
 
     @histogram(
         "db.client.operation.duration",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import redis.asyncio as redis
@@ -14,6 +15,8 @@ from tests.support.redis_server import RedisServer
 from tests.support.sentinels import command, cut_off, in_step, role
 from tests.support.waiting import until
 
+Slots = tuple[int, int]  # first and last
+
 _OPTIONS = {
     "cluster-enabled": "yes",
     "cluster-node-timeout": "1500",
@@ -24,7 +27,7 @@ _OPTIONS = {
 }
 # Shared out so that one master has a bucket to itself, one the shared tag and two buckets, one a bucket and no replica.
 _RANGES = ((0, 5460), (5461, 10922), (10923, 16383))
-_MASTER_OF_REPLICA = (0, 1)
+_REPLICAS_OF = (0, 1)
 
 
 class Shard(RedisServer):
@@ -48,10 +51,18 @@ class Shard(RedisServer):
 
 
 class Shards:
-    """An async context manager."""
+    """An async context manager.
 
-    def __init__(self, directory: Path) -> None:
-        self.servers = [Shard(directory / f"redis-{n}") for n in range(len(_RANGES) + len(_MASTER_OF_REPLICA))]
+    Args:
+        ranges: the slots of each master.
+        replicas_of: a master's number for each replica.
+    """
+
+    def __init__(
+        self, directory: Path, *, ranges: Sequence[Slots] = _RANGES, replicas_of: Sequence[int] = _REPLICAS_OF
+    ) -> None:
+        self._ranges, self._replicas_of = ranges, replicas_of
+        self.servers = [Shard(directory / f"redis-{n}") for n in range(len(ranges) + len(replicas_of))]
         self.url = f"redis://{LOOPBACK}:{free_port()}/0"  # where the services may not look
 
     @property
@@ -75,13 +86,13 @@ class Shards:
         await asyncio.gather(*(server.start() for server in self.servers))
         for number, server in enumerate(self.servers, 1):
             await command(server, "CLUSTER", "SET-CONFIG-EPOCH", str(number))
-        for server, (first, last) in zip(self.servers, _RANGES, strict=False):
+        for server, (first, last) in zip(self.servers, self._ranges, strict=False):
             await command(server, "CLUSTER", "ADDSLOTSRANGE", str(first), str(last))
         here, *others = self.servers
         for other in others:
             await command(here, "CLUSTER", "MEET", LOOPBACK, str(other.port), str(other.bus_port))
         await until(self._all_met, timeout=30)
-        for replica, master in zip(self.servers[len(_RANGES) :], _MASTER_OF_REPLICA, strict=True):
+        for replica, master in zip(self.servers[len(self._ranges) :], self._replicas_of, strict=True):
             await command(replica, "CLUSTER", "REPLICATE", await self.servers[master].id())
         await self.whole()
 
@@ -94,7 +105,7 @@ class Shards:
 
         async def all_in_place() -> bool:
             masters = [await role(server) for server in self.servers].count("master")
-            return masters == len(_RANGES) and all([await _in_place(server) for server in self.servers])
+            return masters == len(self._ranges) and all([await _in_place(server) for server in self.servers])
 
         await until(all_in_place, timeout=30)
 
