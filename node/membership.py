@@ -25,7 +25,7 @@ from pydantic_core import to_json
 
 from node.overlay import Overlay
 from node.registrar import Household, Registrar, Registration, parts_of
-from shared.caretaker import clear_node
+from shared.cluster import clear_node
 from shared.errors import RedisError, RedisUnavailable
 from shared.ids import Position
 from shared.keys import SHARED_TAG, Keys, bucket

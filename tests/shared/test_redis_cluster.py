@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from redis.crc import key_slot
 
+from shared.caretaker import Caretaker
 from shared.cluster_address import ClusterAddress, SlotRange, read_slots
 from shared.durability import refuse_unsafe_server
 from shared.errors import RedisRefused, RedisUnavailable
@@ -19,11 +20,13 @@ from shared.redis_cluster import RedisCluster
 from shared.redis_link import RedisLink
 from shared.scripts import Scripts
 from shared.service_metrics import command_links
+from shared.tasks import running
 from tests.shared.press import Press
 from tests.shared.redis_server import RedisServer, until
 from tests.support.ports import LOOPBACK, free_port
 from tests.support.sentinels import command
 from tests.support.shards import Shard, Shards, user_of
+from tests.support.waiting import until_equal
 
 ASKED = ("asked.example", 7000)
 APART = "3"  # the hash tag that lives on a server of its own
@@ -246,3 +249,22 @@ async def test_one_server_of_a_cluster_taken_for_all_of_it_is_told_what_to_set(
 async def test_an_error_that_only_begins_like_one_of_those_is_a_refusal(link: RedisLink) -> None:
     with pytest.raises(RedisRefused, match="ASKED FOR"):
         await link.send("EVAL", "return redis.error_reply('ASKED FOR too much')", 0)
+
+
+# --- what dead nodes left
+
+
+async def test_a_bucket_that_forgot_that_a_node_was_cleared_is_looked_through(
+    cluster: RedisCluster, scripts: Scripts, keys: Keys
+) -> None:
+    await cluster.send("ZADD", keys.leases, 9e15, "lives")
+    async with running(Caretaker(cluster, scripts, keys).run(), "caretaker"):
+        await until_equal(lambda: cluster.send("EXISTS", keys.stats), 1)
+        for user, places in (("both", "1 lives=1 dead=2"), ("left", "1 dead=1")):
+            await cluster.send("HSET", keys.users(APART), user, places)
+            await cluster.send("HSET", keys.held(APART, "dead"), user, 1)
+        cluster.of(APART).drop()
+        await until(lambda: cluster.reconnects == 1)
+        assert await cluster.wait_connected(5)
+        await until_equal(lambda: cluster.send("HGETALL", keys.users(APART)), {b"both": b"1 lives=1"})
+        await until_equal(lambda: cluster.send("EXISTS", keys.held(APART, "dead")), 0)
