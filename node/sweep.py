@@ -95,7 +95,7 @@ class Sweep:
         sessions: list[Session] = [
             session
             for session in self._hub.connections.sessions
-            if SHARED_TAG in tags or bucket(session.user_id) in tags
+            if SHARED_TAG in tags or (not session.is_admin and bucket(session.user_id) in tags)
         ]
         if sessions and not self._sending_away:
             self._sending_away = True
