@@ -9,18 +9,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from shared.keys import BUCKET_TAGS
 from tests.integration.test_counters import counters, until_all_say
+from tests.integration.test_redis_user import NOT_GRANTED
+from tests.support.access_list import PREFIX, USER, granted
 from tests.support.client import Client
 from tests.support.cluster import Cluster
 from tests.support.ports import LOOPBACK, free_port
 from tests.support.producer import Producer, assert_all_arrived
 from tests.support.queue import Queue
 from tests.support.redis_server import RedisServer
+from tests.support.sentinels import command
 from tests.support.shards import Shard, Shards, user_of
 from tests.support.waiting import until, until_equal
 
@@ -240,15 +244,16 @@ async def test_the_shared_tags_master_hands_over_to_its_replica_under_producers(
             await asyncio.gather(*(producer.published(20) for producer in producers))
         for producer in producers:
             await assert_all_arrived(producer, *clients[producer])
-        await until(lambda: broadcast(cluster))
+        await until(lambda: accepted(cluster, "all", "everybody"))
         for client in (client for pair in clients.values() for client in pair):
             await client.receive("everybody")
         await until_all_say(cluster, counters(4, 8, 0), timeout=10)
 
 
-async def broadcast(cluster: Cluster) -> bool:
-    body = {"audience": "all", "message": {"type": "everybody"}}
-    return (await cluster.router.post("messages", body, key="everybody")).status_code == 202
+async def accepted(cluster: Cluster, audience: Any, kind: str) -> bool:
+    """Publish, as often as it is called one and the same message, and return whether it was accepted."""
+    body = {"audience": audience, "message": {"type": kind}}
+    return (await cluster.router.post("messages", body, key=f"{cluster.prefix}-{kind}")).status_code == 202
 
 
 async def connections(cluster: Cluster, *users: str) -> list[int]:
@@ -257,7 +262,27 @@ async def connections(cluster: Cluster, *users: str) -> list[int]:
     return [answer.json().get("connections") for answer in answers]
 
 
-# --- seeds
+# --- as whom, and where
+
+
+async def test_the_shipped_user_needs_one_right_more_to_find_its_servers(
+    cluster: Cluster, shards: Shards, new_cluster
+) -> None:
+    rights = [f"+{right}" for right in sorted(granted() | {"cluster|slots"})]
+    for server in shards.servers:
+        await command(server, "ACL", "SETUSER", USER, "on", ">secret", f"~{PREFIX}:*", f"&{PREFIX}:*", *rights)
+        await command(server, "ACL", "LOG", "RESET")
+    user = {"REDIS_USERNAME": USER, "REDIS_PASSWORD": "secret", "REDIS_PREFIX": PREFIX}
+    guarded: Cluster = await new_cluster(redis=shards, **shards.settings, **user)
+    master = await shards.master("3")
+    async with guarded.user(user_of("3", "guarded")) as phone:
+        await shards.hand_over(await shards.replica(master))
+        await guarded.router.send("all", {"type": "everybody"})
+        await phone.receive("everybody")
+        await until(lambda: accepted(guarded, {"users": [user_of("3", "guarded")]}, "personal"))
+        await phone.receive("personal")
+    denied = [entry for server in shards.servers for entry in await command(server, "ACL", "LOG")]
+    assert {entry["object"].lower() for entry in denied} <= NOT_GRANTED
 
 
 async def test_a_seed_that_is_away_is_passed_over(cluster: Cluster, shards: Shards, new_cluster) -> None:
