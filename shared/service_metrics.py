@@ -54,7 +54,12 @@ class ServiceMetrics(Metrics):
 
     # --- Redis
 
-    @gauge("vsrt.redis.connected", "", "1 while a connection to Redis is up.", "link")
+    @gauge(
+        "vsrt.redis.connected",
+        "",
+        "1 while a connection to Redis is up; commands: while all are that a Redis Cluster needs.",
+        "link",
+    )
     def redis_connected(self) -> Values:
         return {name: int(link.connected) for name, link in self._sources.links.items()}
 
