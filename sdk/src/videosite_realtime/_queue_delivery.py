@@ -22,7 +22,13 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError, RedisError
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    NoPermissionError,
+    RedisClusterException,
+    RedisError,
+)
 
 from videosite_realtime._delivery import Wait
 from videosite_realtime._queue_access import URL_VARIABLE, QueueAccess
@@ -47,6 +53,8 @@ for i = 3, #ARGV, 3 do
 end
 return ids
 """
+# What may come instead of a reply. RedisClusterException stands beside redis-py's other errors, not below them.
+TROUBLE: Final = (RedisError, RedisClusterException, OSError)
 _NEVER: Final = (AuthenticationError, AuthorizationError, NoPermissionError)
 
 
@@ -69,7 +77,7 @@ class Append:
     arguments: tuple[str | int, ...]
 
 
-Outcome = list[bytes] | int | RedisError | OSError
+Outcome = list[bytes] | int | RedisError | RedisClusterException | OSError
 Appending = Generator[Append | Wait, Outcome | None, list[Queued]]
 
 
@@ -100,8 +108,8 @@ def append(
         assert outcome is not None, "an Append is answered with its outcome"
         if isinstance(outcome, list):
             return [Queued(entry_id.decode(), key) for entry_id, (_, _, key) in zip(outcome, entries, strict=True)]
-        if isinstance(outcome, _NEVER):
-            raise ConfigurationError(URL_VARIABLE, f"is refused by Redis: {outcome}") from outcome
+        if refusal := _refusal(outcome):
+            raise ConfigurationError(URL_VARIABLE, f"is refused by Redis: {refusal}") from refusal
         failures += 1
         delay, elapsed = retry.delay(failures, 0, jitter()), clock() - started
         cause = outcome if isinstance(outcome, Exception) else None
@@ -124,6 +132,18 @@ def _item(index: int, item: Any) -> tuple[str, str]:
         raise InvalidMessage(422, f"items.{index}: Input should be an object")
     fields = {name: value for name, value in item.items() if name != "idempotency_key"}
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":")), item["idempotency_key"]
+
+
+def _refusal(outcome: BaseException | list[bytes] | int | None) -> BaseException | None:
+    """Return what says that Redis will not have us, if anything does.
+
+    Around what servers of a cluster answer when they are asked for the others, redis-py puts words of its own.
+    """
+    if isinstance(outcome, _NEVER):
+        return outcome
+    if isinstance(outcome, RedisClusterException):
+        return _refusal(outcome.__cause__ or outcome.__context__)
+    return None
 
 
 def _in_words(outcome: Outcome) -> str:
