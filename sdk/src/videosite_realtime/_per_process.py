@@ -13,7 +13,7 @@ class PerProcess(Generic[T]):
     """Holds one value per process: a forked child makes its own and leaves its parent's alone.
 
     It does without a lock: one that another thread held at the fork would stay locked in the child for ever. Of two
-    threads that come first together one value is dropped: what it has opened must close when nobody holds it.
+    threads that come first together one value is dropped, so ``make`` opens nothing.
     """
 
     def __init__(self, make: Callable[[], T]) -> None:

@@ -99,10 +99,24 @@ class QueueAccess:
         return cls(url, f"{prefix}:queue:{{c}}", _checked_length(length or str(_MAX_LENGTH)), sentinels, nodes)
 
     @property
+    def asked(self) -> tuple[HostAndPort, ...]:
+        """Who tells where the server is; nobody if the address does."""
+        return self.sentinels.hosts if self.sentinels else self.cluster_nodes
+
+    @property
     def options(self) -> dict[str, Any]:
         """With what redis-py connects to a server that others name: all that the address says but host and port."""
-        options = {name: value for name, value in _read(self.url).items() if name not in ("host", "port")}
-        return {**options, "ssl": options.pop("connection_class", None) is not None}
+        where = ("host", "port", "connection_class")
+        options = {name: value for name, value in _read(self.url).items() if name not in where}
+        return {**options, "ssl": self.url.startswith("rediss://")}
+
+    @property
+    def options_of_asked(self) -> dict[str, Any]:
+        """With what it connects to those who are asked. Sentinels have a password of their own, and no databases."""
+        if self.sentinels is None:
+            return self.options
+        tls = {name: value for name, value in self.options.items() if name.startswith("ssl")}
+        return {**tls, "password": self.sentinels.password}
 
 
 def _sentinels(given: Given, environ: Mapping[str, str]) -> Sentinels | None:

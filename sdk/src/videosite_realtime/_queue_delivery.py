@@ -22,16 +22,11 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from redis.exceptions import (
-    AuthenticationError,
-    AuthorizationError,
-    NoPermissionError,
-    RedisClusterException,
-    RedisError,
-)
+from redis.exceptions import RedisError
 
 from videosite_realtime._delivery import Wait
 from videosite_realtime._queue_access import URL_VARIABLE, QueueAccess
+from videosite_realtime._queue_slots import REFUSALS
 from videosite_realtime._tracing import Call
 from videosite_realtime.errors import ConfigurationError, InvalidMessage, Undelivered
 from videosite_realtime.requests import Publish, PublishBatch
@@ -53,9 +48,6 @@ for i = 3, #ARGV, 3 do
 end
 return ids
 """
-# What may come instead of a reply. RedisClusterException stands beside redis-py's other errors, not below them.
-TROUBLE: Final = (RedisError, RedisClusterException, OSError)
-_NEVER: Final = (AuthenticationError, AuthorizationError, NoPermissionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +69,7 @@ class Append:
     arguments: tuple[str | int, ...]
 
 
-Outcome = list[bytes] | int | RedisError | RedisClusterException | OSError
+Outcome = list[bytes] | int | RedisError | OSError
 Appending = Generator[Append | Wait, Outcome | None, list[Queued]]
 
 
@@ -108,8 +100,8 @@ def append(
         assert outcome is not None, "an Append is answered with its outcome"
         if isinstance(outcome, list):
             return [Queued(entry_id.decode(), key) for entry_id, (_, _, key) in zip(outcome, entries, strict=True)]
-        if refusal := _refusal(outcome):
-            raise ConfigurationError(URL_VARIABLE, f"is refused by Redis: {refusal}") from refusal
+        if isinstance(outcome, REFUSALS):
+            raise ConfigurationError(URL_VARIABLE, f"is refused by Redis: {outcome}") from outcome
         failures += 1
         delay, elapsed = retry.delay(failures, 0, jitter()), clock() - started
         cause = outcome if isinstance(outcome, Exception) else None
@@ -132,18 +124,6 @@ def _item(index: int, item: Any) -> tuple[str, str]:
         raise InvalidMessage(422, f"items.{index}: Input should be an object")
     fields = {name: value for name, value in item.items() if name != "idempotency_key"}
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":")), item["idempotency_key"]
-
-
-def _refusal(outcome: BaseException | list[bytes] | int | None) -> BaseException | None:
-    """Return what says that Redis will not have us, if anything does.
-
-    Around what servers of a cluster answer when they are asked for the others, redis-py puts words of its own.
-    """
-    if isinstance(outcome, _NEVER):
-        return outcome
-    if isinstance(outcome, RedisClusterException):
-        return _refusal(outcome.__cause__ or outcome.__context__)
-    return None
 
 
 def _in_words(outcome: Outcome) -> str:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import copy
+import random
 from typing import Any, Protocol
 
 import redis
 from redis.backoff import NoBackoff
-from redis.cluster import ClusterNode, RedisCluster
-from redis.exceptions import ClusterError
+from redis.exceptions import AskError, RedisError
 from redis.retry import Retry
-from redis.sentinel import Sentinel
+from redis.sentinel import (
+    Sentinel,
+    SentinelManagedConnection,
+    SentinelManagedSSLConnection,
+)
 
-from videosite_realtime._queue_access import HostAndPort, QueueAccess, Sentinels
+from videosite_realtime._queue_access import HostAndPort, QueueAccess
 from videosite_realtime._queue_client import CLIENT_NAME
+from videosite_realtime._queue_slots import QUESTION, master_of, nobody_knows
 from videosite_realtime.retry import RetryPolicy
 
 
@@ -25,36 +30,64 @@ class SyncQueueClient(Protocol):
 
 
 def new_client(access: QueueAccess, retry: RetryPolicy) -> SyncQueueClient:
-    """Return a client. One of a Redis Cluster asks for its servers at once.
-
-    Raises:
-        RedisClusterException: they cannot be reached.
-    """
+    """Return a client ; it connects when it is used."""
     patience: dict[str, Any] = {
         "socket_timeout": retry.attempt_timeout,
         "socket_connect_timeout": retry.connect_timeout,
         "retry": Retry(NoBackoff(), 0),
     }
-    if access.sentinels:
-        return _MasterClient(access.sentinels, {**patience, **access.options}, patience)
-    if access.cluster_nodes:
-        return _ClusterClient(access.cluster_nodes, {**patience, **access.options})
+    if access.asked:
+        return _MasterClient(access, patience)
     return redis.Redis.from_url(access.url, client_name=CLIENT_NAME, **patience)
 
 
-class _Sentinel(Sentinel):
+class _Sentinels(Sentinel):
     def discover_master(self, service_name: str) -> Any:
-        asked = copy.copy(self)
-        asked.sentinels = list(self.sentinels)
-        return super(_Sentinel, asked).discover_master(service_name)  # type: ignore[no-untyped-call]
+        asked = _copy(self)
+        return super(_Sentinels, asked).discover_master(service_name)  # type: ignore[no-untyped-call]
+
+
+class _Servers(Sentinel):
+    def discover_master(self, service_name: str) -> HostAndPort:
+        problems: dict[HostAndPort, RedisError | OSError] = {}
+        for server in random.sample(self.sentinels, len(self.sentinels)):
+            where = _where(server)
+            try:
+                slots = server.execute_command(*QUESTION)  # type: ignore[no-untyped-call]
+                return master_of(service_name, slots, where)
+            except (RedisError, OSError) as exc:
+                problems[where] = exc
+        raise nobody_knows(problems)
+
+
+class _Leaves:
+    def read_response(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().read_response(*args, **kwargs)  # type: ignore[misc]
+        except AskError:
+            self.disconnect()  # type: ignore[attr-defined]
+            raise
+
+
+class _Connection(_Leaves, SentinelManagedConnection):
+    pass
+
+
+class _SecureConnection(_Leaves, SentinelManagedSSLConnection):
+    pass
 
 
 class _MasterClient:
-    def __init__(self, sentinels: Sentinels, options: dict[str, Any], patience: dict[str, Any]) -> None:
-        theirs = {name: value for name, value in options.items() if name.startswith("ssl")}
-        theirs |= {**patience, "password": sentinels.password}
-        self._sentinel = _Sentinel(sentinels.hosts, sentinel_kwargs=theirs, client_name=CLIENT_NAME, **options)  # type: ignore[no-untyped-call]
-        self._master: redis.Redis = self._sentinel.master_for(sentinels.master)  # type: ignore[no-untyped-call]
+    def __init__(self, access: QueueAccess, patience: dict[str, Any]) -> None:
+        kind, name = (_Sentinels, access.sentinels.master) if access.sentinels else (_Servers, access.key)
+        options = {**patience, **access.options}
+        self._asked = kind(access.asked, sentinel_kwargs={**patience, **access.options_of_asked})
+        self._master: redis.Redis = self._asked.master_for(  # type: ignore[no-untyped-call]
+            name,
+            connection_class=_SecureConnection if options["ssl"] else _Connection,
+            client_name=CLIENT_NAME,
+            **options,
+        )
 
     def execute_command(self, *words: str | int) -> Any:
         return self._master.execute_command(*words)  # type: ignore[no-untyped-call]
@@ -63,32 +96,15 @@ class _MasterClient:
         try:
             self._master.close()
         finally:
-            self._sentinel.close()
+            self._asked.close()
 
 
-class _Cluster(RedisCluster):
-    def get_node(self, *args: Any, **kwargs: Any) -> Any:
-        node = super().get_node(*args, **kwargs)  # type: ignore[no-untyped-call]
-        if node is None:
-            raise ClusterError("the queue is moving to a server that is not known yet")
-        return node
+def _copy(sentinels: _Sentinels) -> _Sentinels:
+    copied = copy.copy(sentinels)
+    copied.sentinels = list(sentinels.sentinels)
+    return copied
 
 
-class _ClusterClient:
-    def __init__(self, nodes: tuple[HostAndPort, ...], options: dict[str, Any]) -> None:
-        self._cluster = _Cluster(
-            startup_nodes=[ClusterNode(host, port) for host, port in nodes],  # type: ignore[no-untyped-call]
-            dynamic_startup_nodes=False,
-            require_full_coverage=False,
-            client_name=CLIENT_NAME,
-            **options,
-        )
-
-    def execute_command(self, *words: str | int) -> Any:
-        return self._cluster.execute_command(*words)  # type: ignore[no-untyped-call]
-
-    def close(self) -> None:
-        self._cluster.close()
-        for node in self._cluster.nodes_manager.startup_nodes.values():  # which it leaves open
-            if node.redis_connection is not None:
-                node.redis_connection.close()
+def _where(server: redis.Redis) -> HostAndPort:
+    options = server.connection_pool.connection_kwargs
+    return options["host"], options["port"]

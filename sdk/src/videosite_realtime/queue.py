@@ -14,12 +14,14 @@ from functools import cached_property
 from types import TracebackType
 from typing import Self, overload
 
+from redis.exceptions import RedisError
+
 from videosite_realtime._calls import Calls
 from videosite_realtime._core import compose
 from videosite_realtime._per_loop import ClientPerLoop
 from videosite_realtime._queue_access import Given, QueueAccess
 from videosite_realtime._queue_client import QueueClient, new_client
-from videosite_realtime._queue_delivery import TROUBLE, Append, Appending, Outcome, Queued, append
+from videosite_realtime._queue_delivery import Append, Appending, Outcome, Queued, append
 from videosite_realtime._tracing import calling
 from videosite_realtime.requests import Publish, PublishBatch
 from videosite_realtime.retry import DEFAULT_RETRY, RetryPolicy
@@ -118,7 +120,7 @@ class NotificationQueue(Calls[Queued, Queued]):
         client = await self._clients.get()
         try:
             reply: Outcome = await client.execute_command("EVAL", *step.arguments)
-        except TROUBLE as exc:
+        except (RedisError, OSError) as exc:
             return exc
         return reply
 

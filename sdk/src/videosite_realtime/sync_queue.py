@@ -10,10 +10,12 @@ from functools import cached_property
 from types import TracebackType
 from typing import Self, overload
 
+from redis.exceptions import RedisError
+
 from videosite_realtime._core import compose
 from videosite_realtime._per_process import PerProcess
 from videosite_realtime._queue_access import Given, QueueAccess
-from videosite_realtime._queue_delivery import TROUBLE, Append, Appending, Outcome, Queued, append
+from videosite_realtime._queue_delivery import Append, Appending, Outcome, Queued, append
 from videosite_realtime._sync_calls import SyncCalls
 from videosite_realtime._sync_queue_client import SyncQueueClient, new_client
 from videosite_realtime._tracing import calling
@@ -95,7 +97,7 @@ class SyncNotificationQueue(SyncCalls[Queued, Queued]):
     def _eval(self, step: Append) -> Outcome:
         try:
             reply: Outcome = self._clients.get().execute_command("EVAL", *step.arguments)
-        except TROUBLE as exc:
+        except (RedisError, OSError) as exc:
             return exc
         return reply
 
