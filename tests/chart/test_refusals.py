@@ -269,6 +269,12 @@ def makes_a_difference(name: str, path: tuple[str, ...], where: Path) -> bool:
         return True
 
 
+def test_the_access_list_can_be_given_to_all_servers_of_a_cluster_at_once() -> None:
+    """`redis-cli --cluster call` takes a word that begins with a dash for an option of its own."""
+    (line,) = [line for line in SHIPPED.read_text().splitlines() if line.startswith("user ")]
+    assert not [word for word in line.split() if word.startswith("-")]
+
+
 def test_the_access_list_is_no_template() -> None:
     assert "{{" not in SHIPPED.read_text()
     assert not any("SHA256-OF" in text for text in rendered("everything").texts.values())
