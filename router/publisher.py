@@ -7,9 +7,8 @@ that a retry with the same key completes what a fault cut off and doubles nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 from router.operations import KeyReused, Operation, Origin
@@ -22,6 +21,7 @@ from shared.redis_link import RedisLink
 from shared.scripts import PUBLISH, Scripts
 
 _CALLS_PER_WAVE: Final = 32  # about 40 ms of Redis
+_TARGETS_MAX: Final = 8192  # about 6 MB
 
 
 @dataclass(slots=True)
@@ -68,16 +68,22 @@ class Publisher:
         )
         self.admin = self._shared(ADMIN, keys.admin_channel, keys.progress_channel)
         self.all = self._shared(ALL, keys.all_channel, keys.all_channel)
-        # About 6 MB: some users are written to again and again.
-        self.user: Callable[[str], Target] = lru_cache(maxsize=8192)(self._user)
+        self._targets: dict[str, Target] = {}  # of users: some are written to again and again
 
     def _shared(self, stream: str, channel: str, state_channel: str) -> Target:
         history = self._keys.stream(SHARED_TAG, stream)
         return Target(SHARED_TAG, stream, channel, history, state_channel, label=stream, shared=stream)
 
-    def _user(self, user: str) -> Target:
-        tag, stream = bucket(user), user_stream(user)
-        return Target(tag, stream, user, self._keys.stream(tag, stream), "", label=f"user:{user}")
+    def user(self, user: str) -> Target:
+        """Return a user's target."""
+        target = self._targets.get(user)
+        if target is None:
+            if len(self._targets) == _TARGETS_MAX:
+                self._targets.clear()  # keeping the newest would cost each look more than all misses together
+            tag, stream = bucket(user), user_stream(user)
+            target = Target(tag, stream, user, self._keys.stream(tag, stream), "", label=f"user:{user}")
+            self._targets[user] = target
+        return target
 
     def users(self, users: Sequence[str]) -> list[Target]:
         """Return the targets of users, each once."""
@@ -130,31 +136,42 @@ class Publisher:
 
 
 def _outcomes(orders: Sequence[Order], calls: list[PublishCall], replies: list[bytes]) -> list[Outcome | KeyReused]:
-    outcomes: list[Outcome | KeyReused] = [Outcome({}, 0, online=False) for _ in orders]
+    outcomes: list[Outcome | KeyReused | None] = [None] * len(orders)
     nodes: dict[int, set[str]] = {}  # of orders to several users: the distinct nodes seen
     for call, reply in zip(calls, replies, strict=True):
         for (index, target, order), (status, position, online, places) in zip(call.items, results(reply), strict=True):
-            outcome = outcomes[index]
-            if isinstance(outcome, KeyReused):
-                continue
             if status == "conflict":
                 outcomes[index] = KeyReused()
                 continue
-            if position != "-":
-                outcome.ids[target.label] = f"{target.stream}.{position}"
-            if online == "1":
-                outcome.online = True
-            seen = nodes.setdefault(index, set()) if len(order.targets) > 1 else None
-            outcome.nodes = max(outcome.nodes, _count(places, seen))
-    for index in nodes:  # ids in the order of the audiences
-        outcome = outcomes[index]
-        if isinstance(outcome, Outcome):
-            ids = outcome.ids
-            outcome.ids = {target.label: ids[target.label] for target in orders[index].targets if target.label in ids}
-    return outcomes
+            ids = {} if position == "-" else {target.label: f"{target.stream}.{position}"}
+            if len(order.targets) == 1:  # most, by far
+                outcomes[index] = Outcome(ids, _count(places), online == "1")
+                continue
+            outcome = outcomes[index]
+            if outcome is None:
+                outcome = outcomes[index] = Outcome({}, 0, online=False)
+            if isinstance(outcome, Outcome):
+                _add(outcome, ids, _count(places, nodes.setdefault(index, set())), online == "1")
+    for index in nodes:
+        _sort_ids(outcomes[index], orders[index])
+    return outcomes  # type: ignore[return-value]  # every order has at least one target
 
 
-def _count(places: str, seen: set[str] | None) -> int:
+def _add(outcome: Outcome, ids: dict[str, str], nodes: int, online: bool) -> None:
+    """Add what became of an order in one of its streams."""
+    outcome.ids |= ids
+    outcome.nodes = max(outcome.nodes, nodes)
+    outcome.online |= online
+
+
+def _sort_ids(outcome: Outcome | KeyReused | None, order: Order) -> None:
+    """Put ids into the order of the audiences."""
+    if isinstance(outcome, Outcome):
+        ids = outcome.ids
+        outcome.ids = {target.label: ids[target.label] for target in order.targets if target.label in ids}
+
+
+def _count(places: str, seen: set[str] | None = None) -> int:
     """Return how many nodes an order reached so far: live ones for a shared stream, else the distinct ones seen."""
     if places.isdigit():
         return int(places)

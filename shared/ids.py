@@ -49,6 +49,8 @@ def user_id(value: object) -> str:
     Raises:
         InvalidUserId: neither a string of 1 to 128 allowed characters nor an integer.
     """
+    if type(value) is int and abs(value) < 2**63:
+        return str(value)
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str) or len(value) > _USER_ID_MAX or not _is_user_id(value):

@@ -77,11 +77,11 @@ async def test_a_closed_service_can_be_used_again(router: Router) -> None:
     assert [asked.connection for asked in router.asked] == [1, 2]
 
 
-async def test_calls_that_come_first_together_share_one_client(router: Router) -> None:
+async def test_calls_that_come_first_together_share_their_connections(router: Router) -> None:
     async with NotificationService() as service:
         await asyncio.gather(*(service.broadcast(TICK) for _ in range(20)))
-        assert len(service._clients._open) == 1
-    assert not service._clients._open
+        assert len(service._connections._open) == 1
+    assert not service._connections._open
     assert len({asked.key for asked in router.asked}) == 20
 
 
@@ -104,7 +104,7 @@ def test_a_loop_that_was_closed_without_a_word_is_forgotten(router: Router) -> N
         loop = asyncio.new_event_loop()
         loop.run_until_complete(service.broadcast(TICK))
         loop.close()
-    assert len(service._clients._open) == 1
+    assert len(service._connections._open) == 1
     del service
     gc.collect()
     assert len(router.asked) == 3
@@ -122,7 +122,7 @@ def test_threads_may_each_run_a_loop_on_one_service(router: Router) -> None:
     with ThreadPoolExecutor(6) as threads:
         list(threads.map(tell, range(6)))
     assert len({asked.key for asked in router.asked}) == 18
-    assert not service._clients._open
+    assert not service._connections._open
 
 
 def test_threads_may_share_the_twin(router: Router) -> None:

@@ -46,7 +46,8 @@ class Core:
         return deliver(request, self._access, self._retry, call)
 
     def new_async_client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(verify=self._tls)
+        """Return a client for one connection."""
+        return httpx.AsyncClient(verify=self._tls, limits=httpx.Limits(max_connections=1))
 
     def new_client(self) -> httpx.Client:
         return httpx.Client(verify=self._tls)

@@ -10,6 +10,7 @@ from typing import Self, TypeVar
 import httpx
 
 from videosite_realtime._calls import Calls
+from videosite_realtime._connections import Connections
 from videosite_realtime._core import Core, compose
 from videosite_realtime._delivery import Delivery, Outcome, Send
 from videosite_realtime._per_loop import ClientPerLoop
@@ -52,7 +53,7 @@ class NotificationService(Calls[Receipt, ItemResult]):
     ) -> None:
         super().__init__(compose)
         self._core = Core(router_url, api_key, retry)
-        self._clients = ClientPerLoop(self._core.new_async_client)
+        self._connections = ClientPerLoop(lambda: Connections(self._core.new_async_client))
         self._sleep = sleep
 
     # --- and besides
@@ -67,7 +68,7 @@ class NotificationService(Calls[Receipt, ItemResult]):
 
     async def aclose(self) -> None:
         """Close this loop's connections. A later call opens new ones."""
-        await self._clients.close()
+        await self._connections.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -104,9 +105,9 @@ class NotificationService(Calls[Receipt, ItemResult]):
                 outcome = None
 
     async def _exchange(self, send: Send) -> Outcome:
-        client = await self._clients.get()
+        connections = await self._connections.get()
         try:
-            return await client.request(
+            return await connections.request(
                 send.method, send.url, headers=send.headers, content=send.content, timeout=send.timeout
             )
         except httpx.TransportError as exc:
