@@ -43,6 +43,7 @@ async def guarded_cluster(tmp_path: Path) -> AsyncIterator[tuple[RedisServer, di
     await server.start()
     async with speaking_as(server) as everybody:
         await everybody.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        await until(lambda: _serves_its_slots(everybody))
     nodes = f"{LOOPBACK}:{server.port}"
     user = {"REDIS_USERNAME": USER, "REDIS_PASSWORD": password, "REDIS_PREFIX": PREFIX}
     yield server, {"REDIS_CLUSTER_NODES": nodes, **user}
@@ -196,6 +197,11 @@ async def the_queue_is_read(cluster: Cluster, server: RedisServer) -> None:
         await everybody.xadd(keys.queue, {"kind": queue, "body": body})
         await everybody.xadd(keys.queue, {"kind": queue, "body": body})
         await client.receive_many("queued", 2)
+
+
+async def _serves_its_slots(server: redis.Redis) -> bool:
+    """A cluster's master that has just started waits for two seconds, in case another has its slots by now."""
+    return "cluster_state:ok" in await server.execute_command("CLUSTER", "INFO")
 
 
 async def _has_no_entries(server: redis.Redis, key: str) -> bool:
