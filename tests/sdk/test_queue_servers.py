@@ -139,7 +139,7 @@ async def test_threads_or_tasks_that_come_together_double_nothing(servers: SlotS
 
 @both
 async def test_a_queue_that_moves_is_followed_and_what_comes_meanwhile_waits(tmp_path: Path, way: NewWay) -> None:
-    """To a server that joined later, too: until the slot is its own, the old one sends there who asks for the queue."""
+    """Until the slot is the new server's, the old one sends on who asks, and the new one sends back."""
     async with slots(tmp_path, count=3) as servers:
         old, new = servers.servers[1:]
         queue = way(cluster_nodes=[address(servers.servers[0])])

@@ -13,19 +13,18 @@ from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 
 _LAST_SLOT = 16383
-_OPTIONS = {
-    "cluster-enabled": "yes",
-    "cluster-require-full-coverage": "no",
-    "cluster-allow-replica-migration": "no",  # else one that gave its last slot away follows the new owner
-}
+_OPTIONS = {"cluster-enabled": "yes", "cluster-require-full-coverage": "no"}
 
 
 class SlotServers:
-    """Servers that know each other; an async context manager. The first has all slots but one, the second that one.
+    """Servers that know each other; an async context manager. The second has one slot that matters.
+
+    Each of the others but the first has some slot of its own, for a server that gives its last one away follows the new
+    owner; the first has the rest.
 
     Args:
-        slot: the one that the second has.
-        count: at least 2; the others have none.
+        slot: the one that matters.
+        count: at least 2.
         config: a file that each reads first.
     """
 
@@ -51,8 +50,10 @@ class SlotServers:
 
     async def _join(self) -> None:
         first, second, *_ = self.servers
-        await command(first, "CLUSTER", "ADDSLOTSRANGE", 0, self.slot - 1, self.slot + 1, _LAST_SLOT)
+        await command(first, "CLUSTER", "ADDSLOTSRANGE", 0, self.slot - 1, self.slot + len(self.servers), _LAST_SLOT)
         await command(second, "CLUSTER", "ADDSLOTS", self.slot)
+        for n, server in enumerate(self.servers[1:], 1):
+            await command(server, "CLUSTER", "ADDSLOTS", self.slot + n)
         for epoch, server in enumerate(self.servers, 1):
             await command(server, "CLUSTER", "SET-CONFIG-EPOCH", epoch)
         for server, bus in zip(self.servers[1:], self._buses[1:], strict=True):
