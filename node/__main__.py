@@ -42,13 +42,14 @@ from shared.durability import refuse_unsafe_server
 from shared.errors import SettingsError
 from shared.exposition import Exposition
 from shared.http_times import HttpTimes
-from shared.keys import Keys
+from shared.keys import SHARED_TAG, Keys
+from shared.link import Link
 from shared.loop_lag import LoopLag
 from shared.otel_settings import OtelSettings
-from shared.redis_address import RedisAddress
+from shared.redis_cluster import address_of, link_to_redis
 from shared.redis_link import RedisLink
 from shared.scripts import NAMES, Scripts
-from shared.service_metrics import Sources, resource
+from shared.service_metrics import Sources, command_links, resource
 from shared.serving import Server, calm_the_collector, listen, on_stop_signals, run, server_config
 from shared.settings import read_settings
 from shared.tasks import running
@@ -75,19 +76,14 @@ async def build(settings: NodeSettings, otel: OtelSettings, tracing: Tracing | N
     scripts = Scripts(keys)
     times = CommandTimes(NAMES)
     verifier = TokenVerifier.from_settings(settings)
-    redis = RedisAddress.from_settings(settings)
+    redis = address_of(settings, keys, SHARED_TAG)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(verifier.aclose)
         link = await stack.enter_async_context(
-            RedisLink(
-                redis,
-                name="vsrt-node",
-                timeout=settings.redis_timeout,
-                prepare=scripts.prepare,
-                times=times,
-            )
+            link_to_redis(settings, keys, name="vsrt-node", prepare=scripts.prepare, times=times)
         )
         await refuse_unsafe_server(link, allow_eviction=settings.redis_allow_eviction)
+        shared = link.of(SHARED_TAG)
         history = History(link, keys)
         caretaker = Caretaker(link, scripts, keys)
         hub = Hub(
@@ -105,7 +101,7 @@ async def build(settings: NodeSettings, otel: OtelSettings, tracing: Tracing | N
         connections = hub.connections
         tops = Tops(connections, history, link, keys, hub.spawn, hub.end_user)
         bus = await stack.enter_async_context(
-            Bus(redis, keys, link, hub.hear, tops.compare, timeout=settings.redis_timeout, times=times)
+            Bus(redis, keys, shared, hub.hear, tops.compare, timeout=settings.redis_timeout, times=times)
         )
         membership = Membership(settings.node_name, link, scripts, keys, connections, bus.use_node_channel, tops.see)
         progress = Progress(connections.admin, bus, link, keys)
@@ -137,7 +133,7 @@ async def build(settings: NodeSettings, otel: OtelSettings, tracing: Tracing | N
         metrics = NodeMetrics(
             resource("vsrt-node", settings.node_name),
             Sources(
-                {"commands": link, "bus": bus.link},
+                {**command_links(link), "bus": bus.link},
                 times,
                 requests,
                 caretaker,
@@ -153,7 +149,7 @@ async def build(settings: NodeSettings, otel: OtelSettings, tracing: Tracing | N
             limit=settings.node_max_connections,
         )
         await stack.enter_async_context(measured(otel, metrics))
-        health = health_routes(Exposition(metrics), lambda: _why_not_ready(membership, bus, link))
+        health = health_routes(Exposition(metrics), lambda: _why_not_ready(membership, bus, shared))
         app = create_app(
             handshake,
             rest,
@@ -182,7 +178,7 @@ async def _inbox(
     stack: AsyncExitStack,
     settings: NodeSettings,
     callers: Callers,
-    link: RedisLink,
+    link: Link,
     keys: Keys,
     history: History,
 ) -> APIRouter:
@@ -200,7 +196,7 @@ def _admin_page(settings: NodeSettings) -> ASGIApp:
     return AdminPage(directory or BUILT)
 
 
-def _why_not_ready(membership: Membership, bus: Bus, link: RedisLink) -> str | None:
+def _why_not_ready(membership: Membership, bus: Bus, shared: RedisLink) -> str | None:
     """Return why nobody should be sent here, if so: draining, not part of the cluster yet, or deaf while Redis works.
 
     A node without Redis stays ready: one hang of Redis would otherwise empty the Service of all nodes.
@@ -209,7 +205,7 @@ def _why_not_ready(membership: Membership, bus: Bus, link: RedisLink) -> str | N
         return "draining"
     if not membership.joined:
         return "starting"
-    if bus.deaf and link.connected:
+    if bus.deaf and shared.connected:
         return "deaf"
     return None
 

@@ -15,7 +15,7 @@ from node.user_check import UserCheck, Verdict
 from shared.auth import Principal, TokenVerifier, bearer_token
 from shared.errors import InvalidToken, KeysUnavailable, RedisError
 from shared.keys import Keys, bucket
-from shared.redis_link import RedisLink
+from shared.link import Link
 
 RETRY_AFTER: Final = {"Retry-After": "2"}
 
@@ -33,7 +33,7 @@ async def principal_of(request: Request, verifier: TokenVerifier) -> Principal:
 class Callers:
     """Lets callers in, or answers them."""
 
-    def __init__(self, verifier: TokenVerifier, user_check: UserCheck, link: RedisLink, keys: Keys) -> None:
+    def __init__(self, verifier: TokenVerifier, user_check: UserCheck, link: Link, keys: Keys) -> None:
         self._verifier, self._user_check, self._link, self._keys = verifier, user_check, link, keys
 
     async def identify(self, request: Request) -> Principal:
@@ -58,11 +58,12 @@ class Callers:
         if verdict is not Verdict.WELCOME:
             raise HTTPException(403, verdict.value)
         user = principal.user_id
+        tag = bucket(user)
         try:
-            until = await self._link.send("ZSCORE", self._keys.blocked(bucket(user)), user)
+            until = await self._link.send("ZSCORE", self._keys.blocked(tag), user)
         except RedisError as exc:
             raise HTTPException(503, str(exc), RETRY_AFTER) from exc
-        if until is not None and float(until) > self._link.server_ms():
+        if until is not None and float(until) > self._link.of(tag).server_ms():
             raise HTTPException(403, Verdict.BLOCKED.value)
         return principal
 

@@ -25,7 +25,7 @@ from node.history import Entry, Head, History
 from shared.errors import RedisUnavailable
 from shared.ids import ADMIN, ALL, BEGINNING, Position, user_stream
 from shared.keys import SHARED_TAG, Keys, bucket
-from shared.redis_link import RedisLink
+from shared.link import Link
 from shared.states import State, changed_since
 
 _READERS: Final = 16  # answers that are read at a time: each may hold a few MB, and sockets are served in between
@@ -102,9 +102,7 @@ class EventReader:
         birth: gives a user's bucket an epoch, if nobody of it was ever here and nothing sent.
     """
 
-    def __init__(
-        self, history: History, link: RedisLink, keys: Keys, birth: Callable[[str], Awaitable[object]]
-    ) -> None:
+    def __init__(self, history: History, link: Link, keys: Keys, birth: Callable[[str], Awaitable[object]]) -> None:
         self._history, self._link, self._keys, self._birth = history, link, keys, birth
         self._turns = asyncio.Semaphore(_READERS)
 
@@ -162,7 +160,7 @@ class EventReader:
             for state in page:
                 newest.pop(state.video_id, None)
                 newest[state.video_id] = state
-        now = self._link.server_ms()
+        now = self._link.of(asked.tag).server_ms()
         upto = max((state.revision for state in newest.values()), default=top)
         return [state for state in newest.values() if not state.final and state.expires_ms > now], max(upto, top)
 

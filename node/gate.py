@@ -22,8 +22,9 @@ from node.cursors import cursor_of, resume
 from node.feed import Feed
 from node.frames import text_frame
 from node.hub import Hub
-from node.membership import Membership, Registration
+from node.membership import Membership
 from node.progress import Progress
+from node.registrar import Registration
 from node.session import Phase, Session
 from node.settings import NodeSettings
 from node.states import catch_up_states
@@ -32,8 +33,8 @@ from shared.auth import Principal, TokenVerifier
 from shared.close_codes import CloseCode
 from shared.errors import InvalidToken, KeysUnavailable, RedisError
 from shared.ids import Position, json_user_id
-from shared.keys import Keys
-from shared.redis_link import RedisLink
+from shared.keys import SHARED_TAG, Keys
+from shared.link import Link
 
 _REGISTRATION_TIMEOUT: Final = 5.0  # s
 _RETRY_AFTER_MS: Final = (1000, 5000)
@@ -79,7 +80,7 @@ class Gate:
         progress: Progress,
         verifier: TokenVerifier,
         user_check: UserCheck,
-        link: RedisLink,
+        link: Link,
         keys: Keys,
         settings: NodeSettings,
     ) -> None:
@@ -161,7 +162,7 @@ class Gate:
     def check_room(self) -> None:
         """Raise ``Refused`` if nobody can come in just now."""
         self._check_draining()
-        if not self._link.connected:
+        if not self._link.of(SHARED_TAG).connected:  # whether a user's bucket is there, its registration tells
             raise _away()
         if len(self._hub.connections.all.sessions) >= self._settings.node_max_connections:
             raise Refused(CloseCode.TRY_AGAIN_LATER, "this node is full", _retry_after())

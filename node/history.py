@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from shared.ids import BEGINNING, Position
 from shared.keys import Keys
-from shared.redis_link import RedisLink
+from shared.link import Link
 
 PAGE: Final = 256  # entries per read: a bounded answer, and others are served in between
 
@@ -71,7 +71,7 @@ class Page:
 
 
 class History:
-    def __init__(self, link: RedisLink, keys: Keys) -> None:
+    def __init__(self, link: Link, keys: Keys) -> None:
         self._link, self._keys = link, keys
         self.reads = 0
 

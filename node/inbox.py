@@ -14,13 +14,13 @@ from node.inbox_service import InboxService
 from node.settings import NodeSettings
 from shared.database import Database
 from shared.keys import Keys
-from shared.redis_link import RedisLink
+from shared.link import Link
 from shared.schema import prepare_schema
 
 
 @asynccontextmanager
 async def inbox(
-    settings: NodeSettings, callers: Callers, link: RedisLink, keys: Keys, history: History
+    settings: NodeSettings, callers: Callers, link: Link, keys: Keys, history: History
 ) -> AsyncIterator[APIRouter]:
     """Yield the inbox's routes, good for as long as the context lasts.
 

@@ -19,7 +19,7 @@ from shared import envelope
 from shared.cluster import user_places
 from shared.errors import RedisError
 from shared.keys import Keys
-from shared.redis_link import RedisLink
+from shared.link import Link
 from shared.tasks import all_of
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 HEARD: Final[Mapping[bool, tuple[str, str]]] = {False: ("user", "all"), True: ("admin", "all")}
 
 
-async def tell(link: RedisLink, keys: Keys, user_id: str, notice: Mapping[str, Any], *, admins: bool) -> None:
+async def tell(link: Link, keys: Keys, user_id: str, notice: Mapping[str, Any], *, admins: bool) -> None:
     """Send a notice to every node that holds connections of a user.
 
     Args:

@@ -15,7 +15,7 @@ from shared.database import Database
 from shared.errors import RealtimeError
 from shared.ids import Position
 from shared.keys import SHARED_TAG, Keys, bucket
-from shared.redis_link import RedisLink
+from shared.link import Link
 from shared.tasks import all_of
 
 _PATIENCE: Final = 1.0  # s for which an event is waited for that was published but is not in the database yet
@@ -47,7 +47,7 @@ class Outcome(NamedTuple):
 class InboxService:
     """All of it may raise ``DatabaseUnavailable``, and what needs the positions in Redis ``RedisError``."""
 
-    def __init__(self, database: Database, link: RedisLink, keys: Keys, history: History) -> None:
+    def __init__(self, database: Database, link: Link, keys: Keys, history: History) -> None:
         self._database, self._link, self._keys, self._history = database, link, keys, history
 
     async def page(self, view: View, wanted: Wanted) -> Page:

@@ -6,6 +6,8 @@ its user's registration: whoever has read ``connected`` is found by every publis
 
 The node id is its name and a boot epoch. When the lease is lost (the process was paused, Redis was away or came back
 empty) the node takes a new epoch and registers everybody again; its sockets stay open, for nothing is exclusive here.
+
+In a Redis Cluster a bucket may be away while the lease holds: its users wait, the others' registrations go on.
 """
 
 from __future__ import annotations
@@ -16,22 +18,22 @@ import secrets
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from pydantic_core import to_json
 
 from node.overlay import Overlay
-from shared.caretaker import clear_node
+from node.registrar import Household, Registrar, Registration, parts_of
+from shared.cluster import clear_node
 from shared.errors import RedisError, RedisUnavailable
-from shared.ids import Position, user_stream
+from shared.ids import Position
 from shared.keys import SHARED_TAG, Keys, bucket
-from shared.redis_link import RedisLink
+from shared.link import Link
 from shared.redis_wire import Reply
-from shared.scripts import LEASE, REGISTER, Scripts
+from shared.scripts import LEASE, Scripts
 from shared.stats import ClusterStats, Counters
-from shared.tasks import all_of
+from shared.tasks import outcomes
 from shared.version import VERSION
 
 logger = logging.getLogger(__name__)
@@ -42,40 +44,8 @@ LEASE_TTL_MS: Final = 8000
 RENEW_INTERVAL: Final = 2.0  # s
 LEAVE: Final = 1.5  # s; with a Redis that hangs, more than the process may have left
 _RETRY: Final = 0.25  # s
-_USERS_PER_CALL: Final = 250  # about 3 ms of Redis: a full node that joins anew does not hold up others
+_RETRY_BUCKET: Final = 1.0  # s
 _ROUND: Final = 0.005  # s between two rounds at least: a crowd that connects travels in few of them
-
-
-@dataclass(frozen=True, slots=True)
-class Registration:
-    """What Redis said when it wrote a user down.
-
-    Attributes:
-        connections: of this user on all nodes.
-        top: the user's stream's newest position at that moment.
-        has_states: whether newest values are kept for it.
-    """
-
-    connections: int
-    blocked: bool
-    top: Position
-    has_states: bool
-
-
-class Household(Protocol):
-    """Who lives here, as far as membership has to tell the cluster."""
-
-    def user_connections_of(self, user: str) -> int: ...
-
-    def connected_users(self) -> list[str]: ...
-
-    def user_count(self) -> int: ...
-
-    def connection_counts(self) -> tuple[int, int]:
-        """Return user and admin connections."""
-
-    def compare(self, user: str, top: Position) -> None:
-        """Take note of where a user's stream stands."""
 
 
 class Membership:
@@ -89,7 +59,7 @@ class Membership:
     def __init__(
         self,
         name: str,
-        link: RedisLink,
+        link: Link,
         scripts: Scripts,
         keys: Keys,
         household: Household,
@@ -97,6 +67,7 @@ class Membership:
         on_tops: Callable[[Position, Position, Position], None],
     ) -> None:
         self.name, self._link, self._scripts, self._keys = name, link, scripts, keys
+        self._registrar = Registrar(link, scripts, keys, household)
         self._household, self._on_new_id, self._on_tops = household, on_new_id, on_tops
         self.node_id = f"{name}.{secrets.token_hex(4)}"
         self.draining = False
@@ -105,6 +76,7 @@ class Membership:
         self._revision = 0
         self._dirty: set[str] = set()
         self._waiting: defaultdict[str, list[asyncio.Future[Registration]]] = defaultdict(list)
+        self._former_ids: list[str] = []  # that are still to be cleared away
         self._told_at = self._renewed_at = float("-inf")
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
@@ -135,7 +107,7 @@ class Membership:
     def register(self, user: str) -> asyncio.Future[Registration]:
         """Write the user's count down and tell what Redis knows of it; fails with ``RedisError`` if it cannot."""
         future: asyncio.Future[Registration] = asyncio.get_running_loop().create_future()
-        if not self._link.connected:
+        if not all(self._link.of(tag).connected for tag in (SHARED_TAG, bucket(user))):
             future.set_exception(RedisUnavailable("redis is away"))
             return future
         self._waiting[user].append(future)
@@ -161,12 +133,12 @@ class Membership:
                     logger.warning("lease cannot be renewed", extra={"node_id": self.node_id, "error": str(exc)})
                 self._held = False  # what Redis has kept of us is not known any more
                 _fail(self._waiting, exc)
-                await self._link.wait_connected()
+                await self._link.of(SHARED_TAG).wait_connected()
                 await asyncio.sleep(_RETRY)
                 continue
             await asyncio.sleep(_ROUND)
             try:
-                async with asyncio.timeout(RENEW_INTERVAL):
+                async with asyncio.timeout(_RETRY_BUCKET if self._dirty else RENEW_INTERVAL):
                     await self._wake.wait()
             except TimeoutError:
                 continue
@@ -179,6 +151,8 @@ class Membership:
             self._held = False
         if not self._held:
             await self._join()
+        await self._clear_former_ids()
+        self._dirty |= await self._registrar.who_may_be_forgotten(self.node_id)
         self._wake.clear()
         users, self._dirty = self._dirty, set()
         # Those who come while this is under way wait for the next round: this one does not count them.
@@ -198,24 +172,28 @@ class Membership:
             self._wake.set()
 
     async def _write_once(self, users: set[str], waiting: Waiting) -> bool:
-        """Send one round of registrations and the lease's renewal; True if this node id is dead."""
-        by_tag: dict[str, list[str]] = defaultdict(list)
-        for user in users:
-            by_tag[bucket(user)].append(user)
-        parts = [
-            (tag, m[i : i + _USERS_PER_CALL]) for tag, m in by_tag.items() for i in range(0, len(m), _USERS_PER_CALL)
-        ]
-        calls = [self._register(tag, members) for tag, members in parts]
-        lease, *registered = await all_of(self._lease("renew"), *calls)
-        if lease[0] == b"lost" or any(reply[0] == b"dead" for reply in registered):
+        """Send one round of registrations and the lease's renewal; True if this node id is dead.
+
+        Users of a bucket that is away are left to a later round, and whoever waits for them is told.
+        """
+        parts = parts_of(users)
+        calls = [self._registrar.write(part, self.node_id, self._revision) for part in parts]
+        lease, *registered = await outcomes(self._lease("renew"), *calls)
+        if isinstance(lease, RedisError):
+            raise lease
+        if lease[0] == b"lost" or any(reply[0] == b"dead" for reply in registered if not isinstance(reply, RedisError)):
             return True
         for (_, members), reply in zip(parts, registered, strict=True):
-            self._settle(members, reply, waiting)
+            if isinstance(reply, RedisError):
+                self._dirty.update(members)
+                _fail({user: waiting.pop(user) for user in members if user in waiting}, reply)
+            else:
+                self._settle(members, reply, waiting)
         self._take_tops(lease)
         return False
 
     async def _join(self) -> None:
-        """Take a lease, be reachable under it, and write down everybody who is here."""
+        """Take a lease, be reachable under it, and have everybody written down."""
         await self._on_new_id(self.node_id)
         reply = await self._lease("take")
         if reply[0] == b"lost":  # cleared while Redis was away from us
@@ -223,16 +201,27 @@ class Membership:
             await self._on_new_id(self.node_id)
             reply = await self._lease("take")
         again, self._held, self.joined = self.joined, True, True
+        self._registrar.begin_anew()
         self._take_tops(reply)
-        users = self._household.connected_users()
-        self._dirty.update(users)
-        logger.info("node joined", extra={"node_id": self.node_id, "again": again, "users": len(users)})
+        users = self._household.user_count()
+        logger.info("node joined", extra={"node_id": self.node_id, "again": again, "users": users})
 
     def _take_new_id(self, reason: str) -> None:
         before, self.node_id = self.node_id, f"{self.name}.{secrets.token_hex(4)}"
+        self._former_ids.append(before)
         logger.warning("new node id", extra={"node_id": self.node_id, "before": before, "reason": reason})
         self.overlay.forget()
         self.leases_lost += 1
+
+    async def _clear_former_ids(self) -> None:
+        """Remove what is written under our former ids: of one that Redis has forgotten no caretaker knows."""
+        while self._former_ids:
+            try:
+                await clear_node(self._link, self._scripts, self._keys, self._former_ids[0])
+            except RedisError as exc:
+                logger.debug("a former id is not cleared yet", extra={"error": str(exc)})
+                return
+            self._former_ids.pop(0)
 
     async def _lease(self, how: str) -> Reply:
         k = self._keys
@@ -265,15 +254,6 @@ class Membership:
                 "users": self._household.user_count(),
             }
         )
-
-    async def _register(self, tag: str, users: list[str]) -> Reply:
-        k = self._keys
-        keys = [k.users(tag), k.held(tag, self.node_id), k.tomb(tag, self.node_id), k.blocked(tag), k.seq(tag)]
-        args: list[str | int] = [self.node_id, self._revision]
-        for user in users:
-            keys.append(k.user_states(user).table)
-            args += (user, self._household.user_connections_of(user), user_stream(user))
-        return await self._scripts.run(self._link, REGISTER, keys, args)
 
     def _settle(self, users: list[str], reply: list[Any], waiting: Waiting) -> None:
         """Tell those who wait what Redis said; a stale revision cannot happen with one writer on one connection."""

@@ -16,13 +16,13 @@ from node.bus import Bus
 from node.feed import Feed
 from node.states import catch_up_states
 from shared.keys import Keys
-from shared.redis_link import RedisLink
+from shared.link import Link
 
 _LINGER: Final = 30.0  # s without an admin before the node stops listening
 
 
 class Progress:
-    def __init__(self, admins: Feed, bus: Bus, link: RedisLink, keys: Keys) -> None:
+    def __init__(self, admins: Feed, bus: Bus, link: Link, keys: Keys) -> None:
         self._admins, self._bus, self._link, self._keys = admins, bus, link, keys
         self._lock = asyncio.Lock()
         self._listening = False

@@ -16,8 +16,8 @@ from shared.audit import AuditEvent, outcome_of
 from shared.auth import Principal
 from shared.cluster import list_nodes
 from shared.keys import Keys, StateKeys
+from shared.link import Link
 from shared.messages import SystemMessage
-from shared.redis_link import RedisLink
 from shared.states import read_state, transcodes_json
 from shared.stats import Counters
 
@@ -33,7 +33,7 @@ class RestApi:
         self,
         stats: Callable[[], Counters],
         callers: Callers,
-        link: RedisLink,
+        link: Link,
         keys: Keys,
         *,
         router_url: str | None,

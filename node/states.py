@@ -6,11 +6,11 @@ from node.feed import Feed
 from node.state_table import StateTable
 from shared.ids import BEGINNING, Position
 from shared.keys import Keys
-from shared.redis_link import RedisLink
+from shared.link import Link
 from shared.states import changed_since
 
 
-async def catch_up_states(feed: Feed, link: RedisLink, keys: Keys, upto: Position = BEGINNING) -> None:
+async def catch_up_states(feed: Feed, link: Link, keys: Keys, upto: Position = BEGINNING) -> None:
     """Read what has changed since the feed's table was last read; newer values from the bus win.
 
     Args:
@@ -25,7 +25,7 @@ async def catch_up_states(feed: Feed, link: RedisLink, keys: Keys, upto: Positio
     # A server that came back empty counts its revisions from one again: then everything is read.
     since = table.confirmed.n if upto.epoch <= table.confirmed.epoch else 0
     async for page in changed_since(link, names, since):
-        now = link.server_ms()
+        now = link.of(feed.tag).server_ms()
         for state in page:
             if state.final or state.expires_ms <= now:
                 feed.end_state(state.video_id, state.revision, state.expires_ms / 1000)

@@ -12,7 +12,8 @@ from node.hub import Hub
 from node.progress import Progress
 from node.session import Phase, Session
 from shared.close_codes import CloseCode
-from shared.redis_link import RedisLink
+from shared.keys import SHARED_TAG, TAGS, bucket
+from shared.link import Link
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ _AWAY_SPREAD: Final = 20  # rounds over which they are
 
 class Sweep:
     def __init__(
-        self, hub: Hub, progress: Progress, link: RedisLink, *, heartbeat_timeout: float, slow_client_timeout: float
+        self, hub: Hub, progress: Progress, link: Link, *, heartbeat_timeout: float, slow_client_timeout: float
     ) -> None:
         self._hub, self._progress, self._link = hub, progress, link
         self._heartbeat_timeout, self._slow_client_timeout = heartbeat_timeout, slow_client_timeout
@@ -71,8 +72,9 @@ class Sweep:
         self.slow = slow
         for session in [s for s in self._hub.closing_sessions if now - s.since > _CLOSING_TIMEOUT]:
             session.abort(session.close_code)
-        if self._link.down_for > _AWAY_TOO_LONG:
-            self._send_away()
+        away = [tag for tag in TAGS if self._link.of(tag).down_for > _AWAY_TOO_LONG]
+        if away:
+            self._send_away(away)
         else:
             self._sending_away = False
 
@@ -84,9 +86,17 @@ class Sweep:
                 if feed.states is not None:
                     feed.states.expire(time.time())
 
-    def _send_away(self) -> None:
-        """Without Redis for long: another node may reach it, so clients go, a slice at a time."""
-        sessions: list[Session] = self._hub.connections.sessions
+    def _send_away(self, tags: list[str]) -> None:
+        """Without Redis for long: another node may reach it, so clients go, a slice at a time.
+
+        Args:
+            tags: hash tags that cannot be reached; of a Redis Cluster perhaps some users' only.
+        """
+        sessions: list[Session] = [
+            session
+            for session in self._hub.connections.sessions
+            if SHARED_TAG in tags or (not session.is_admin and bucket(session.user_id) in tags)
+        ]
         if sessions and not self._sending_away:
             self._sending_away = True
             told = {"seconds": round(self._link.down_for, 1), "connections": len(sessions)}

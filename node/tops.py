@@ -20,9 +20,8 @@ from node.history import History
 from node.states import catch_up_states
 from shared.errors import RedisError
 from shared.ids import BEGINNING, Position
-from shared.keys import BUCKETS, Keys
-from shared.redis_link import RedisLink
-from shared.tasks import all_of
+from shared.keys import BUCKET_TAGS, Keys
+from shared.link import Link
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +36,7 @@ class Tops:
         self,
         connections: ConnectionManager,
         history: History,
-        link: RedisLink,
+        link: Link,
         keys: Keys,
         spawn: Spawn,
         end_user: Callable[[str], None],
@@ -62,15 +61,16 @@ class Tops:
         for feed in self._connections.feeds:
             if feed.top is not None:
                 by_tag[feed.tag].append(feed)
-        try:
-            for tag, feeds in by_tag.items():
+        for tag, feeds in by_tag.items():
+            try:
                 tops = await self._history.tops(tag, [feed.stream for feed in feeds])
-                for feed, (top, states) in zip(feeds, tops, strict=True):
-                    feed.compare(top)
-                    if feed is not self._connections.admin and feed.sessions:
-                        self._compare_states(feed, states)
-        except RedisError as exc:
-            logger.debug("tops cannot be compared", extra={"error": str(exc)})
+            except RedisError as exc:
+                logger.debug("tops cannot be compared", extra={"error": str(exc)})
+                continue
+            for feed, (top, states) in zip(feeds, tops, strict=True):
+                feed.compare(top)
+                if feed is not self._connections.admin and feed.sessions:
+                    self._compare_states(feed, states)
 
     def soon(self) -> bool:
         """Ask for a comparison before its time; return whether nobody had asked since the last one."""
@@ -101,11 +101,8 @@ class Tops:
 
     async def _end_blocked(self) -> None:
         """End connections of blocked users: the order to do so may have been lost on the bus."""
-        now = self._link.server_ms()
-        names = [self._keys.blocked(str(tag)) for tag in range(BUCKETS)]
-        try:
-            found = await all_of(*(self._link.send("ZRANGEBYSCORE", name, now, "+inf") for name in names))
-        except RedisError:
-            return
-        for user in (user.decode() for users in found for user in users):
-            self._end_user(user)
+        for tag in BUCKET_TAGS:
+            link = self._link.of(tag)
+            with contextlib.suppress(RedisError):
+                for user in await link.send("ZRANGEBYSCORE", self._keys.blocked(tag), link.server_ms(), "+inf"):
+                    self._end_user(user.decode())

@@ -32,13 +32,12 @@ from shared.durability import refuse_unsafe_server
 from shared.errors import SettingsError
 from shared.exposition import Exposition
 from shared.http_times import HttpTimes
-from shared.keys import Keys
+from shared.keys import SHARED_TAG, Keys
 from shared.loop_lag import LoopLag
 from shared.otel_settings import OtelSettings
-from shared.redis_address import RedisAddress
-from shared.redis_link import RedisLink
+from shared.redis_cluster import address_of, link_to_redis
 from shared.scripts import NAMES, Scripts
-from shared.service_metrics import Sources, resource
+from shared.service_metrics import Sources, command_links, resource
 from shared.serving import Server, calm_the_collector, listen, on_stop_signals, run, server_config
 from shared.settings import read_settings
 from shared.tasks import running
@@ -53,17 +52,11 @@ async def build(settings: RouterSettings, otel: OtelSettings, tracing: Tracing |
     """Build a router; what it runs ends with the context."""
     keys = Keys(settings.redis_prefix)
     scripts = Scripts(keys)
-    redis = RedisAddress.from_settings(settings)
+    redis = address_of(settings, keys, SHARED_TAG)
     times = CommandTimes(NAMES)
     async with AsyncExitStack() as stack:
         link = await stack.enter_async_context(
-            RedisLink(
-                redis,
-                name="vsrt-router",
-                timeout=settings.redis_timeout,
-                prepare=scripts.prepare,
-                times=times,
-            )
+            link_to_redis(settings, keys, name="vsrt-router", prepare=scripts.prepare, times=times)
         )
         # A router is of use without Redis too: it says 503.
         await refuse_unsafe_server(link, allow_eviction=settings.redis_allow_eviction)
@@ -93,7 +86,7 @@ async def build(settings: RouterSettings, otel: OtelSettings, tracing: Tracing |
         call_log = CallLog()
         publish = PublishApi(callers, publishing, counts, call_log)
         cluster = ClusterApi(callers, link, keys, caretaker, Erasure(link, scripts, keys, erase_rows))
-        links, queue = {"commands": link}, None
+        links, queue = command_links(link), None
         if settings.queue_enabled:
             queue, most = QueueCounts(), settings.http_body_max_bytes
             calls = QueueCalls(publishing, call_log, tracing, link.server_us, body_max_bytes=most)

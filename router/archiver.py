@@ -35,7 +35,7 @@ from router.archive_store import ArchiveStore
 from router.turn import TURN_MS, Turn
 from shared.errors import DatabaseUnavailable, RedisError
 from shared.keys import TAGS, Keys
-from shared.redis_link import RedisLink
+from shared.link import Link
 from shared.scripts import TAKE_OFF, Scripts
 
 logger = logging.getLogger(__name__)
@@ -52,9 +52,7 @@ _DEAD_MAX: Final = 10_000  # entries that are set aside, per tag
 class Archiver:
     """Follows the archives of all tags, those for which it has the turn."""
 
-    def __init__(
-        self, link: RedisLink, scripts: Scripts, keys: Keys, store: ArchiveStore, counts: ArchiveCounts
-    ) -> None:
+    def __init__(self, link: Link, scripts: Scripts, keys: Keys, store: ArchiveStore, counts: ArchiveCounts) -> None:
         self._link, self._scripts, self._keys = link, scripts, keys
         self._store, self.counts = store, counts
         self._turns = {tag: Turn(link, keys.archive_turn(tag)) for tag in TAGS}

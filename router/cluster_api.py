@@ -21,7 +21,7 @@ from shared.cluster import Places, list_nodes, user_places
 from shared.errors import InvalidUserId
 from shared.ids import json_user_id, user_id
 from shared.keys import Keys, bucket
-from shared.redis_link import RedisLink
+from shared.link import Link
 from shared.states import read_state, transcodes_json
 from shared.traced_http import HttpTrace, trace_of
 from shared.tracing import traceparent_of
@@ -34,7 +34,7 @@ UserPath = Annotated[str, Path(alias="user_id", description="A user id, 1 to 128
 class ClusterApi:
     """Routes of the cluster under ``/api/v1``; one instance per router process."""
 
-    def __init__(self, callers: Callers, link: RedisLink, keys: Keys, caretaker: Caretaker, erasure: Erasure) -> None:
+    def __init__(self, callers: Callers, link: Link, keys: Keys, caretaker: Caretaker, erasure: Erasure) -> None:
         self._callers, self._link, self._keys, self._caretaker = callers, link, keys, caretaker
         self._erasure = erasure
 
@@ -88,11 +88,11 @@ class ClusterApi:
         places = await self._places(_checked(user))
         tag, until = bucket(user), None
         if block_seconds is not None:
-            until = self._link.server_ms() + block_seconds * 1000
-            blocked = self._keys.blocked(tag)
+            now, blocked = self._link.of(tag).server_ms(), self._keys.blocked(tag)
+            until = now + block_seconds * 1000
             await asyncio.gather(
                 self._link.send("ZADD", blocked, until, user),
-                self._link.send("ZREMRANGEBYSCORE", blocked, "-inf", self._link.server_ms()),
+                self._link.send("ZREMRANGEBYSCORE", blocked, "-inf", now),
             )
         await self._order_end(user, trace_of(request.scope))
         connections = sum(places.values())
@@ -112,13 +112,14 @@ class ClusterApi:
 
     async def lift_block(self, request: Request, user: UserPath) -> dict[str, Any]:
         """Let a blocked user connect again."""
-        blocked = self._keys.blocked(bucket(_checked(user)))
+        tag = bucket(_checked(user))
+        now, blocked = self._link.of(tag).server_ms(), self._keys.blocked(tag)
         until, _, _ = await asyncio.gather(
             self._link.send("ZSCORE", blocked, user),
             self._link.send("ZREM", blocked, user),
-            self._link.send("ZREMRANGEBYSCORE", blocked, "-inf", self._link.server_ms()),
+            self._link.send("ZREMRANGEBYSCORE", blocked, "-inf", now),
         )
-        was_blocked = until is not None and float(until) > self._link.server_ms()
+        was_blocked = until is not None and float(until) > now
         _note(request, was_blocked=was_blocked)
         return {"user_id": json_user_id(user), "was_blocked": was_blocked}
 
@@ -142,7 +143,7 @@ class ClusterApi:
 
     def _check_link(self) -> None:
         """A counter that cannot be read anew is not shown as if it were."""
-        if not self._link.connected:
+        if not self._link.connected:  # all of it: users are counted in every bucket
             raise HTTPException(503, "Redis does not answer just now", headers={"Retry-After": "2"})
 
 

@@ -18,7 +18,7 @@ from pydantic_core import from_json
 from shared import envelope
 from shared.ids import BEGINNING, Position, user_stream
 from shared.keys import Keys, StateKeys, bucket
-from shared.redis_link import RedisLink
+from shared.link import Link
 from shared.scripts import FORGET_STATES, Scripts
 from shared.states import changed_since
 from shared.tasks import all_of
@@ -37,7 +37,7 @@ class Erasure:
         erase_rows: removes a user's rows from the inbox up to a place; None where there is no inbox.
     """
 
-    def __init__(self, link: RedisLink, scripts: Scripts, keys: Keys, erase_rows: EraseRows | None) -> None:
+    def __init__(self, link: Link, scripts: Scripts, keys: Keys, erase_rows: EraseRows | None) -> None:
         self._link, self._scripts, self._keys, self._erase_rows = link, scripts, keys, erase_rows
 
     async def erase(self, user: str) -> dict[str, int]:

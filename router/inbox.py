@@ -15,7 +15,7 @@ from router.inbox_sweeper import InboxSweeper
 from router.settings import RouterSettings
 from shared.database import Database
 from shared.keys import Keys
-from shared.redis_link import RedisLink
+from shared.link import Link
 from shared.schema import prepare_schema
 from shared.scripts import Scripts
 from shared.tasks import running
@@ -23,7 +23,7 @@ from shared.tasks import running
 
 @asynccontextmanager
 async def inbox(
-    settings: RouterSettings, link: RedisLink, scripts: Scripts, keys: Keys, counts: ArchiveCounts
+    settings: RouterSettings, link: Link, scripts: Scripts, keys: Keys, counts: ArchiveCounts
 ) -> AsyncIterator[EraseRows]:
     """Archive events, and remove what is old, for as long as the context lasts; yield what erases a user's rows.
 

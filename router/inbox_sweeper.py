@@ -13,7 +13,7 @@ from router.turn import Turn
 from shared.database import Database
 from shared.errors import DatabaseError, RedisError
 from shared.keys import TAGS, Keys
-from shared.redis_link import RedisLink
+from shared.link import Link
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class InboxSweeper:
     """Removes notifications whose ``expires_at`` has passed, and those older than a number of days."""
 
     def __init__(
-        self, database: Database, link: RedisLink, keys: Keys, counts: ArchiveCounts, *, retention_days: float
+        self, database: Database, link: Link, keys: Keys, counts: ArchiveCounts, *, retention_days: float
     ) -> None:
         self._database, self._counts = database, counts
         self._link, self._keys = link, keys

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from shared.errors import InvalidMessage, RealtimeError
 from shared.keys import Keys
-from shared.redis_link import RedisLink
+from shared.link import Link
 
 KEY_MAX_LENGTH: Final = 255
 EXPLICIT_KEY_TTL_MS: Final = 24 * 3600 * 1000
@@ -81,7 +81,7 @@ def _checked(key: str, field: str, part: str) -> str:
     return key
 
 
-async def claim(link: RedisLink, keys: Keys, operation: Operation, fresh: Origin) -> Origin:
+async def claim(link: Link, keys: Keys, operation: Operation, fresh: Origin) -> Origin:
     """Return the origin of the operation's first call; ``fresh`` if this is it.
 
     Raises:

@@ -16,8 +16,8 @@ from router.publish_call import PublishCall, Retention, Target, results
 from shared.errors import OutcomeUnknown
 from shared.ids import ADMIN, ALL, user_stream
 from shared.keys import SHARED_TAG, Keys, bucket
+from shared.link import Link
 from shared.messages import Message
-from shared.redis_link import RedisLink
 from shared.scripts import PUBLISH, Scripts
 
 _CALLS_PER_WAVE: Final = 32  # about 40 ms of Redis
@@ -52,7 +52,7 @@ class Outcome:
 class Publisher:
     def __init__(
         self,
-        link: RedisLink,
+        link: Link,
         scripts: Scripts,
         keys: Keys,
         *,
@@ -95,7 +95,7 @@ class Publisher:
         """Publish, and return one outcome per order.
 
         Raises:
-            RedisUnavailable: nothing was done.
+            RedisUnavailable: nothing was done; of several tags, nothing in one of them.
             OutcomeUnknown: it may have been done in part; the same operations again complete it.
             RedisRefused: Redis is out of memory or read-only, for example.
         """
@@ -125,14 +125,18 @@ class Publisher:
                     if len(wave) == _CALLS_PER_WAVE:
                         yield wave
                         wave, growing = [], {}
-                    call = growing[target.tag] = PublishCall(target.tag, self._keys, self._retention, self._deadline())
+                    call = growing[target.tag] = PublishCall(
+                        target.tag, self._keys, self._retention, self._deadline(target.tag)
+                    )
                     wave.append(call)
                 call.add(index, target, order, recorded)
         if wave:
             yield wave
 
-    def _deadline(self) -> int:
-        return self._link.server_ms() + int(self._link.timeout * 1000)
+    def _deadline(self, tag: str) -> int:
+        """Return until when a script may begin, by the clock of the server that runs it."""
+        link = self._link.of(tag)
+        return link.server_ms() + int(link.timeout * 1000)
 
 
 def _outcomes(orders: Sequence[Order], calls: list[PublishCall], replies: list[bytes]) -> list[Outcome | KeyReused]:

@@ -25,8 +25,8 @@ from router.publish_counts import PublishCounts
 from router.publisher import Order, Outcome, Publisher
 from shared.errors import RealtimeError, RedisError, RedisRefused
 from shared.keys import Keys
+from shared.link import Link
 from shared.messages import Message
-from shared.redis_link import RedisLink
 
 VOLUME_MAX: Final = 64 * 1024 * 1024  # bytes; the largest message to the most users that one message may have
 
@@ -74,7 +74,7 @@ class Publishing:
     """
 
     def __init__(
-        self, publisher: Publisher, link: RedisLink, keys: Keys, counts: PublishCounts, *, message_max_bytes: int
+        self, publisher: Publisher, link: Link, keys: Keys, counts: PublishCounts, *, message_max_bytes: int
     ) -> None:
         self._publisher, self._link, self._keys, self._counts = publisher, link, keys, counts
         self.notifications = Planner(bodies.Notification, bodies.NotificationBatch, publisher, message_max_bytes)

@@ -37,6 +37,7 @@ from router.settings import RouterSettings
 from router.turn import GIVE_BACK
 from shared.errors import OutcomeUnknown, RedisError, RedisRefused
 from shared.keys import Keys
+from shared.link import Link
 from shared.redis_address import RedisAddress
 from shared.redis_link import RedisLink
 from shared.scripts import QUEUE_SETTLE, QUEUE_TAKE, Scripts
@@ -79,7 +80,7 @@ class QueueReader:
 
     def __init__(
         self,
-        link: RedisLink,
+        link: Link,
         bell: RedisLink,
         scripts: Scripts,
         keys: Keys,
@@ -209,7 +210,7 @@ class QueueReader:
 async def reading_queue(
     settings: RouterSettings,
     redis: RedisAddress,
-    link: RedisLink,
+    link: Link,
     scripts: Scripts,
     keys: Keys,
     calls: QueueCalls,

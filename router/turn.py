@@ -12,7 +12,7 @@ import secrets
 from typing import Final
 
 from shared.errors import RedisError
-from shared.redis_link import RedisLink
+from shared.link import Link
 
 TURN_MS: Final = 5000
 GIVE_BACK: Final = 1.0  # s; a turn that cannot be given back runs out soon anyway
@@ -21,7 +21,7 @@ GIVE_BACK: Final = 1.0  # s; a turn that cannot be given back runs out soon anyw
 class Turn:
     """A short lock in Redis, held for as long as it is asked for again."""
 
-    def __init__(self, link: RedisLink, key: str) -> None:
+    def __init__(self, link: Link, key: str) -> None:
         self._link, self._key = link, key
         self._me = secrets.token_hex(8).encode()
 

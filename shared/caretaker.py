@@ -11,26 +11,27 @@ import asyncio
 import logging
 import secrets
 
+from shared.cluster import TOMB_MS, clear_node
 from shared.errors import RedisError
 from shared.keys import BUCKETS, Keys
-from shared.redis_link import RedisLink
-from shared.scripts import BURY, CLEAR_NODE, Scripts
+from shared.leftovers import Leftovers
+from shared.link import Link
+from shared.scripts import BURY, Scripts
 from shared.stats import ClusterStats, Counters
 
 logger = logging.getLogger(__name__)
 
 INTERVAL = 0.25  # s between two sums
 LOCK_MS = 2000
-TOMB_MS = 600_000  # how long a dead node's id is refused: far longer than any paused process or queued call lives on
-_CHUNK = 500  # users cleared per script call, so that Redis serves others in between
 
 
 class Caretaker:
     """Takes its turn in looking after the cluster, and keeps the newest sums at hand."""
 
-    def __init__(self, link: RedisLink, scripts: Scripts, keys: Keys) -> None:
+    def __init__(self, link: Link, scripts: Scripts, keys: Keys) -> None:
         self._link, self._scripts, self._keys = link, scripts, keys
         self._me = secrets.token_hex(8).encode()
+        self._leftovers = Leftovers(link, scripts, keys)
         self._rounds = 0
         self.stats = ClusterStats()
         self.nodes_cleared = 0
@@ -81,14 +82,7 @@ class Caretaker:
             await self._link.send("ZREM", k.dying, node_id)
             self.nodes_cleared += 1
             logger.warning("dead node buried", extra={"node_id": node_id})
-
-
-async def clear_node(link: RedisLink, scripts: Scripts, keys: Keys, node_id: str) -> None:
-    """Remove everything a node left in the registry; nothing can be registered under its id again."""
-    for tag in map(str, range(BUCKETS)):
-        names = (keys.users(tag), keys.held(tag, node_id), keys.tomb(tag, node_id))
-        while await scripts.run(link, CLEAR_NODE, names, (node_id, _CHUNK, TOMB_MS)):
-            pass
+        await self._leftovers.clear()
 
 
 def _observe(future: asyncio.Future[object]) -> None:

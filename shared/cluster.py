@@ -1,4 +1,4 @@
-"""Reading the registry: which nodes live, where a user is."""
+"""The registry: which nodes live, where a user is, and how a node is removed from it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from typing import Any, Final
 
 from pydantic_core import from_json
 
-from shared.keys import Keys, bucket
-from shared.redis_link import RedisLink
+from shared.keys import BUCKET_TAGS, Keys, bucket
+from shared.link import Link
+from shared.scripts import CLEAR_NODE, Scripts
 
 Places = dict[str, int]
+
+TOMB_MS: Final = 600_000  # how long a dead node's id is refused: far longer than a paused process or a call lives on
+_CHUNK: Final = 500  # users cleared per script call, so that Redis serves others in between
 
 _PLACE: Final = re.compile(rb" ([^ =]+)=(\d+)")
 
@@ -24,11 +28,11 @@ def parse_places(entry: bytes | None) -> Places:
     return {node.decode(): int(count) for node, count in _PLACE.findall(entry or b"")}
 
 
-async def user_places(link: RedisLink, keys: Keys, user: str) -> Places:
+async def user_places(link: Link, keys: Keys, user: str) -> Places:
     return parse_places(await link.send("HGET", keys.users(bucket(user)), user))
 
 
-async def list_nodes(link: RedisLink, keys: Keys) -> list[dict[str, Any]]:
+async def list_nodes(link: Link, keys: Keys) -> list[dict[str, Any]]:
     """Return every node whose lease holds, with what it last said of itself, by name."""
     live, about, counts = await asyncio.gather(
         link.send("ZRANGEBYSCORE", keys.leases, link.server_ms(), "+inf"),
@@ -42,3 +46,11 @@ async def list_nodes(link: RedisLink, keys: Keys) -> list[dict[str, Any]]:
             connections = {"user_connections": users, "admin_connections": admins}
             nodes.append({"node_id": node_id.decode(), **from_json(about[node_id]), **connections})
     return sorted(nodes, key=lambda node: str(node["node_id"]))
+
+
+async def clear_node(link: Link, scripts: Scripts, keys: Keys, node_id: str) -> None:
+    """Remove everything a node left in the registry; nothing can be registered under its id again."""
+    for tag in BUCKET_TAGS:
+        names = (keys.users(tag), keys.held(tag, node_id), keys.tomb(tag, node_id))
+        while await scripts.run(link, CLEAR_NODE, names, (node_id, _CHUNK, TOMB_MS)):
+            pass

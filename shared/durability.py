@@ -1,43 +1,61 @@
-"""What the Redis server may forget, looked at once at start."""
+"""What a Redis server may forget, looked at once at start."""
 
 from __future__ import annotations
 
 import logging
+from typing import NamedTuple
 
 from shared.errors import RedisError, RedisRefused, SettingsError
+from shared.link import Link
 from shared.redis_link import RedisLink
+from shared.tasks import all_of
 
 logger = logging.getLogger(__name__)
 
 _LOOK_FOR = 1.0  # s; a server that is away now is not waited for
 
 
-async def refuse_unsafe_server(link: RedisLink, *, allow_eviction: bool) -> None:
-    """Check that the server keeps what it is given, and say what it may forget when it dies.
+class _Persistence(NamedTuple):
+    """How a server writes down what it is given; ``fsync``: None if we may not know."""
+
+    appends: bool
+    fsync: str | None
+
+
+async def refuse_unsafe_server(link: Link, *, allow_eviction: bool) -> None:
+    """Check that every server keeps what it is given, and say once what may be forgotten when one dies.
 
     Raises:
-        SettingsError: it may evict keys to make room, and with them registry, ids or history.
+        SettingsError: one may evict keys to make room, and with them registry, ids or history.
     """
+    seen = await all_of(*(_look(server, allow_eviction=allow_eviction) for server in link.parts))
+    servers = [server for server in seen if isinstance(server, _Persistence)]
+    for failure in [server for server in seen if isinstance(server, RedisError)][:1]:
+        logger.warning("redis settings cannot be read", extra={"error": str(failure)})
+    if any(not server.appends for server in servers):
+        logger.warning("redis keeps no append-only file: a restart forgets everything since its last snapshot")
+    elif any(server.fsync not in (None, "always") for server in servers):
+        logger.warning("redis does not sync every write: a crash may forget the last second (appendfsync always)")
+    elif any(server.fsync is None for server in servers):
+        logger.info("redis does not tell how often it syncs")
+
+
+async def _look(link: RedisLink, *, allow_eviction: bool) -> _Persistence | RedisError | None:
+    """Return what one server does, or why it cannot be known; None if it is away."""
     if not await link.wait_connected(_LOOK_FOR):
-        return
+        return None
     try:
         info = _fields(await link.send("INFO", "memory")) | _fields(await link.send("INFO", "persistence"))
         fsync = await _fsync(link)
     except RedisError as exc:  # a managed server may not let us look
-        logger.warning("redis settings cannot be read", extra={"error": str(exc)})
-        return
+        return exc
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction" and not allow_eviction:
         raise SettingsError(
             f"Redis has maxmemory-policy {policy}: it may drop ids and history at any time. "
             "Set it to noeviction, or REDIS_ALLOW_EVICTION=true"
         )
-    if info.get("aof_enabled") != "1":
-        logger.warning("redis keeps no append-only file: a restart forgets everything since its last snapshot")
-    elif fsync is None:
-        logger.info("redis does not tell how often it syncs")
-    elif fsync != "always":
-        logger.warning("redis does not sync every write: a crash may forget the last second (appendfsync always)")
+    return _Persistence(info.get("aof_enabled") == "1", fsync)
 
 
 async def _fsync(link: RedisLink) -> str | None:

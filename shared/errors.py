@@ -7,7 +7,7 @@ RealtimeError
 ├── InvalidToken           a token that proves nothing
 ├── KeysUnavailable        the keys that would judge a token cannot be fetched just now
 ├── RedisError
-│   ├── RedisUnavailable   nothing was sent: Redis is away
+│   ├── RedisUnavailable   nothing was done: Redis is away, or this server is not the one that would do it
 │   ├── OutcomeUnknown     sent, but the answer never came: it may or may not have been done
 │   └── RedisRefused       Redis answered with an error
 └── DatabaseError
@@ -76,7 +76,7 @@ class RedisError(RealtimeError):
 
 
 class RedisUnavailable(RedisError):
-    """Redis is away; the command was not sent."""
+    """Redis is away, or what the command concerns is elsewhere in a Redis Cluster; nothing was done."""
 
 
 class OutcomeUnknown(RedisError):

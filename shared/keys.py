@@ -43,12 +43,20 @@ from shared.ids import user_stream
 
 BUCKETS = 4
 SHARED_TAG = "c"
-TAGS = (SHARED_TAG, *map(str, range(BUCKETS)))
+BUCKET_TAGS = tuple(map(str, range(BUCKETS)))
+TAGS = (SHARED_TAG, *BUCKET_TAGS)
 
 
 def bucket(user: str) -> str:
     """Return the hash tag under which everything of this user lives."""
     return str(zlib.crc32(user.encode()) % BUCKETS)
+
+
+def tag_of(key: object) -> str:
+    """Return the hash tag of one of our keys; of what has none, a channel for example, the shared one."""
+    text = key.decode() if isinstance(key, bytes) else str(key)
+    tag = text.partition("{")[2].partition("}")[0]
+    return tag if tag in TAGS else SHARED_TAG
 
 
 @dataclass(frozen=True, slots=True)

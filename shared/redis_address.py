@@ -1,5 +1,7 @@
 """Where the server for Redis is and as whom we speak to it: one address, or Sentinels that know where it is now.
 
+For a Redis Cluster see :mod:`shared.cluster_address`.
+
 redis-py finds, secures and authenticates a connection; what it does not do for us, because each of our connections is
 supervised by its :class:`~shared.redis_link.RedisLink`, is pools and retries.
 """
@@ -30,7 +32,12 @@ class RedisAddress:
         sentinels: if given, they are asked for the master's address, and the URL's is not used.
         master: the name under which the Sentinels watch it.
         sentinel_password: what the Sentinels want to hear, if anything.
+
+    Attributes:
+        proof: a command that only the right server answers; asked again now and then. None: there is but one.
     """
+
+    proof: tuple[str, ...] | None = None
 
     def __init__(
         self,
@@ -47,20 +54,10 @@ class RedisAddress:
 
     @classmethod
     def from_settings(cls, settings: CommonSettings) -> Self:
-        files = {
-            "ssl_ca_certs": settings.redis_ca_file,
-            "ssl_certfile": settings.redis_cert_file,
-            "ssl_keyfile": settings.redis_key_file,
-        }
-        options = {name: str(path) for name, path in files.items() if path is not None}
-        if settings.redis_username is not None:
-            options["username"] = settings.redis_username
-        if settings.redis_password is not None:
-            options["password"] = settings.redis_password.get_secret_value()
         secret = settings.redis_sentinel_password
         return cls(
             settings.redis_url,
-            options=options,
+            options=connection_options(settings),
             sentinels=tuple(settings.sentinels),
             master=settings.redis_sentinel_master,
             sentinel_password=secret.get_secret_value() if secret is not None else None,
@@ -80,7 +77,7 @@ class RedisAddress:
             return await self._open(None, timeout, client_name=name)
         where = await self._ask_sentinels(timeout * _SENTINEL_PATIENCE)
         connection = await self._open(where, timeout, client_name=name)
-        role = (await _answer(connection, "ROLE"))[0]
+        role = (await answer(connection, "ROLE"))[0]
         if role not in (b"master", "master"):  # it was demoted a moment ago, or is about to be promoted
             await connection.disconnect(nowait=True)
             raise RedisUnavailable(f"the Sentinels name {where[0]}:{where[1]}, which is no master now")
@@ -128,13 +125,29 @@ class RedisAddress:
     async def _ask(self, sentinel: HostAndPort, timeout: float) -> HostAndPort | None:
         connection = await self._open(sentinel, timeout, username=None, password=self._sentinel_password, db=0)
         try:
-            answer = await _answer(connection, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._master)
+            found = await answer(connection, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._master)
         finally:
             await connection.disconnect(nowait=True)
-        return (_text(answer[0]), int(answer[1])) if answer else None
+        return (text(found[0]), int(found[1])) if found else None
 
 
-async def _answer(connection: AbstractConnection, *command: str) -> Any:
+def connection_options(settings: CommonSettings) -> dict[str, Any]:
+    """Return whom we are and whom we trust, by redis-py's names."""
+    files = {
+        "ssl_ca_certs": settings.redis_ca_file,
+        "ssl_certfile": settings.redis_cert_file,
+        "ssl_keyfile": settings.redis_key_file,
+    }
+    options = {name: str(path) for name, path in files.items() if path is not None}
+    if settings.redis_username is not None:
+        options["username"] = settings.redis_username
+    if settings.redis_password is not None:
+        options["password"] = settings.redis_password.get_secret_value()
+    return options
+
+
+async def answer(connection: AbstractConnection, *command: str) -> Any:
+    """Ask something over a connection that nothing else uses; one that fails is closed."""
     try:
         await connection.send_command(*command)
         return await connection.read_response()
@@ -143,5 +156,5 @@ async def _answer(connection: AbstractConnection, *command: str) -> Any:
         raise
 
 
-def _text(value: bytes | str) -> str:
+def text(value: bytes | str) -> str:
     return value.decode() if isinstance(value, bytes) else value

@@ -13,13 +13,14 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Self
 
 import redis.asyncio as redis
 
 from shared.command_times import CommandTimes
 from shared.errors import RedisError, RedisUnavailable
+from shared.keys import TAGS
 from shared.redis_address import RedisAddress
 from shared.redis_wire import Argument, Push, Reply, Wire
 from shared.server_clock import ServerClock
@@ -44,6 +45,7 @@ class RedisLink:
         prepare: awaited with every new connection before anybody else may use it.
         on_push: called with every push message (subscriptions, published messages).
         times: where it is noted how long commands took.
+        tags: the hash tags that live on this server.
     """
 
     def __init__(
@@ -55,8 +57,10 @@ class RedisLink:
         prepare: Callable[[Wire], Awaitable[None]] | None = None,
         on_push: Push | None = None,
         times: CommandTimes | None = None,
+        tags: Sequence[str] = TAGS,
     ) -> None:
         self.timeout = timeout
+        self.tags = tuple(tags)
         self.reconnects = 0
         self._server = RedisAddress(server) if isinstance(server, str) else server
         self._name, self._prepare, self._on_push = name, prepare, on_push
@@ -80,6 +84,14 @@ class RedisLink:
         while task is not None and not task.done():
             task.cancel()  # more than once: while redis-py connects, a cancellation may be swallowed
             await asyncio.wait((task,), timeout=0.5)
+
+    @property
+    def parts(self) -> Sequence[RedisLink]:
+        return (self,)
+
+    def of(self, tag: str) -> RedisLink:
+        """Return this: one server holds every hash tag. See :class:`shared.link.Link`."""
+        return self
 
     @property
     def connected(self) -> bool:
@@ -116,7 +128,7 @@ class RedisLink:
         """Send one command; the future yields its reply (bytes, int, list, dict, None).
 
         Raises (through the future):
-            RedisUnavailable: not connected; nothing was sent.
+            RedisUnavailable: not connected, or the server is not the one to ask; nothing was done.
             OutcomeUnknown: the connection was lost, or hung for ``timeout`` seconds, before the answer came.
             RedisRefused: an error reply.
         """
@@ -161,7 +173,10 @@ class RedisLink:
             logger.warning("redis connection lost", extra={"link": self._name})
 
     def _tell(self, exc: Exception, attempts: int) -> None:
-        told = {"link": self._name, "seconds": self._away(), "attempts": attempts, "error": str(exc)}
+        error = str(exc)
+        if error.startswith("MOVED") and self._server.proof is None:
+            error += " (this is one server of a Redis Cluster: REDIS_CLUSTER_NODES)"
+        told = {"link": self._name, "seconds": self._away(), "attempts": attempts, "error": error}
         if attempts == 1:
             logger.warning("redis is away", extra=told)
         else:  # it is news once, however long it lasts
@@ -195,6 +210,10 @@ class RedisLink:
                 return
             if loop.time() - probed >= _PROBE:
                 probed = loop.time()
+                if self._server.proof is not None:
+                    # Used by nobody meanwhile, it would not notice that its server was demoted and promoted again, and
+                    # go on in an epoch that is over.
+                    wire.send(*self._server.proof).add_done_callback(_observe)
                 with contextlib.suppress(RedisError):
                     await self._read_clock(wire)
 
@@ -206,3 +225,9 @@ class RedisLink:
             wire.abort()
         seconds, micros = await reply
         self.clock.take(int(seconds) * 1_000_000 + int(micros), before, time.monotonic())
+
+
+def _observe(reply: asyncio.Future[Reply]) -> None:
+    """Take note of a reply that matters to the wire alone."""
+    if not reply.cancelled():
+        reply.exception()

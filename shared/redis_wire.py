@@ -28,6 +28,12 @@ Push = Callable[[list[Any]], None]
 
 _COMPLAINT_INTERVAL = 10.0  # s
 
+# What a server says that is not, or not just now, the one to ask. It has done nothing: the keys of a command, or of a
+# script, are looked at before it begins. ASK and TRYAGAIN come while a slot moves to another server, key by key.
+_NOTHING_DONE = ("MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN")
+# After these it is left: demoted, without the slot, or cut off from the others. Connecting anew finds whose turn it is.
+_LEAVE = ("READONLY", "MOVED", "CLUSTERDOWN")
+
 
 class Wire(asyncio.Protocol):
     """One connection: commands out, replies in order to their futures, pushes to ``on_push``."""
@@ -106,15 +112,19 @@ class Wire(asyncio.Protocol):
         self._sent -= 1
         if isinstance(reply, hiredis.ReplyError):
             self._times.failed(name, self.last_reply - given_at, str(reply))
-            self._complain(str(reply))
-            if not future.done():
-                future.set_exception(RedisRefused(str(reply)))
-            if str(reply).startswith("READONLY"):
-                self.abort()  # it was demoted: whoever is the master now is found by connecting anew
+            self._refuse(future, str(reply))
             return
         self._times.answered(name, self.last_reply - given_at)
         if not future.done():  # else its caller has gone
             future.set_result(reply)
+
+    def _refuse(self, future: asyncio.Future[Reply], error: str) -> None:
+        kind = error.partition(" ")[0]
+        self._complain(error)
+        if not future.done():
+            future.set_exception(RedisUnavailable(error) if kind in _NOTHING_DONE else RedisRefused(error))
+        if kind in _LEAVE:
+            self.abort()
 
     def _complain(self, error: str) -> None:
         """Log a refusal (out of memory, read-only), one in ten seconds: callers turn them into 503s by the thousand."""

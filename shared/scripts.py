@@ -4,6 +4,10 @@ A server that does not know our scripts has started anew, or is a promoted repli
 were answered. So the epochs of all hash tags are raised first, and only then are the scripts loaded: no append can come
 in between, and no event id is issued twice.
 
+In a Redis Cluster each hash tag has its own master, and all this is done tag by tag, by the connection that is the
+tag's. Where two tags live on one server, the scripts may be loaded before the second one's epoch is raised: no append
+comes in between all the same, for only new connections meet a server that started anew, and each raises its tag first.
+
 A master that was demoted and promoted again without a restart does know them. What tells it from one that forgot
 nothing is the run id beside each epoch: it is that of the server that was the master meanwhile.
 """
@@ -19,7 +23,8 @@ from importlib.resources import files
 from typing import Final
 
 from shared.errors import RedisError, RedisRefused
-from shared.keys import TAGS, Keys
+from shared.keys import TAGS, Keys, tag_of
+from shared.link import Link
 from shared.redis_link import RedisLink
 from shared.redis_wire import Argument, Reply, Wire
 
@@ -66,27 +71,28 @@ class Scripts:
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
 
-    async def prepare(self, wire: Wire) -> None:
+    async def prepare(self, wire: Wire, tags: Sequence[str] = TAGS) -> None:
+        """Have a server know the scripts, and the epochs of those tags that live there be its own."""
         known, info, *runs = await asyncio.gather(
             wire.send(b"SCRIPT", b"EXISTS", *(script.sha for script in _ALL)),
             wire.send(b"INFO", b"server"),
-            *(wire.send(b"HGET", self._keys.seq(tag), b"#run") for tag in TAGS),
+            *(wire.send(b"HGET", self._keys.seq(tag), b"#run") for tag in tags),
         )
         run = _run_id(info)
         if not all(known) or any(raised_for != run.encode() for raised_for in runs):
-            await self._teach(wire, run)
+            await self._teach(wire, tags, run)
 
-    async def _teach(self, to: Wire | RedisLink, run: str) -> None:
-        await asyncio.gather(*(to.send(b"EVAL", _RAISE_EPOCH.source, 1, self._keys.seq(tag), run) for tag in TAGS))
+    async def _teach(self, to: Wire | RedisLink, tags: Sequence[str], run: str) -> None:
+        await asyncio.gather(*(to.send(b"EVAL", _RAISE_EPOCH.source, 1, self._keys.seq(tag), run) for tag in tags))
         await asyncio.gather(*(to.send(b"SCRIPT", b"LOAD", script.source) for script in _ALL))
 
-    async def run(self, link: RedisLink, script: Script, keys: Sequence[str], args: Sequence[Argument]) -> Reply:
+    async def run(self, link: Link, script: Script, keys: Sequence[str], args: Sequence[Argument]) -> Reply:
         """Run a script. Raises what :meth:`RedisLink.send` raises."""
         (reply,) = await self.run_all(link, script, [(keys, args)])
         return reply
 
     async def run_all(
-        self, link: RedisLink, script: Script, calls: Iterable[tuple[Sequence[str], Sequence[Argument]]]
+        self, link: Link, script: Script, calls: Iterable[tuple[Sequence[str], Sequence[Argument]]]
     ) -> list[Reply]:
         """Run a script with several keys and arguments; all calls leave together, without a task for each.
 
@@ -98,7 +104,9 @@ class Scripts:
         if not any(_is_unknown(future) for future in futures):
             return [future.result() for future in futures]
         # A refused call has done nothing, so that asking again is no repetition.
-        await self._teach(link, _run_id(await link.send(b"INFO", b"server")))
+        ignorant = {link.of(tag_of(c[3])) for c, f in zip(commands, futures, strict=True) if _is_unknown(f)}
+        for server in ignorant:
+            await self._teach(server, server.tags, _run_id(await server.send(b"INFO", b"server")))
         again = [link.send(*c) if _is_unknown(f) else f for c, f in zip(commands, futures, strict=True)]
         await _all_done(again)
         return [future.result() for future in again]

@@ -10,9 +10,9 @@ from shared import process
 from shared.caretaker import Caretaker
 from shared.command_times import CommandTimes
 from shared.http_times import HttpTimes
+from shared.link import Link
 from shared.loop_lag import LoopLag
 from shared.metrics import COMMAND, LATENCY, REQUEST, Distributions, Metrics, Values, counter, gauge, histogram
-from shared.redis_link import RedisLink
 from shared.tracing import SpanCounts
 from shared.version import VERSION
 
@@ -22,16 +22,22 @@ class Sources:
     """What both services have to read.
 
     Attributes:
-        links: the connections to Redis by what they are for; ``commands`` is one of them.
+        links: the connections to Redis by what they are for; ``commands`` is one of them, see :func:`command_links`.
         spans: of traces, if any are exported.
     """
 
-    links: Mapping[str, RedisLink]
+    links: Mapping[str, Link]
     commands: CommandTimes
     requests: HttpTimes
     caretaker: Caretaker
     loop_lag: LoopLag
     spans: SpanCounts = field(default_factory=SpanCounts)
+
+
+def command_links(link: Link) -> dict[str, Link]:
+    """Return the connections for commands by name: ``commands``, and ``commands.<hash tag>`` if there are several."""
+    parts = link.parts if len(link.parts) > 1 else ()
+    return {"commands": link, **{f"commands.{part.tags[0]}": part for part in parts}}
 
 
 def resource(service: str, instance: str) -> dict[str, str]:
@@ -48,25 +54,32 @@ class ServiceMetrics(Metrics):
 
     # --- Redis
 
-    @gauge("vsrt.redis.connected", "", "1 while a connection to Redis is up.", "link")
+    @gauge(
+        "vsrt.redis.connected",
+        "",
+        "1 while a connection to Redis is up; commands: while all are that a Redis Cluster needs.",
+        "link",
+    )
     def redis_connected(self) -> Values:
         return {name: int(link.connected) for name, link in self._sources.links.items()}
 
     @counter("vsrt.redis.reconnects", "{connection}", "Connections to Redis that were lost.", "link")
     def redis_reconnects(self) -> Values:
-        return {name: link.reconnects for name, link in self._sources.links.items()}
+        # Not of a cluster's as a whole: whoever adds them up would count each twice.
+        return {name: link.reconnects for name, link in self._sources.links.items() if len(link.parts) == 1}
 
     @histogram(
         "db.client.operation.duration",
         "s",
         "Time from a command to Redis to its answer, by command and script; error_type is empty without an error.",
+        "db.system.name",
         "db.operation.name",
         "db.stored_procedure.name",
         "error.type",
         bounds=COMMAND,
     )
     def redis_commands(self) -> Distributions:
-        return self._sources.commands.series
+        return {("redis", *labels): buckets for labels, buckets in self._sources.commands.series.items()}
 
     @gauge(
         "vsrt.redis.clock.offset",

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.ids import Position
-from shared.keys import StateKeys
-from shared.redis_link import RedisLink
+from shared.keys import StateKeys, tag_of
+from shared.link import Link
 
 _PAGE: Final = 500  # states per read, about 1 ms of the loop: a table may hold all transcodes of a day
 
@@ -43,7 +43,7 @@ def parse_record(video_id: bytes | str, record: bytes) -> State:
     return State(int(video_id), Position.parse(revision), int(expires), mark == b"f", owner.decode(), payload)
 
 
-async def changed_since(link: RedisLink, keys: StateKeys, revision: int) -> AsyncIterator[list[State]]:
+async def changed_since(link: Link, keys: StateKeys, revision: int) -> AsyncIterator[list[State]]:
     """Yield the states of a table that changed after a revision, oldest change first, page by page.
 
     What changes meanwhile moves to the end, and so may come twice: the later one counts.
@@ -66,11 +66,11 @@ async def changed_since(link: RedisLink, keys: StateKeys, revision: int) -> Asyn
         revision = int(found[-1][1])
 
 
-async def transcodes_json(link: RedisLink, keys: StateKeys) -> bytes:
+async def transcodes_json(link: Link, keys: StateKeys) -> bytes:
     """Return ``{"transcodes": […]}`` with every state of a table that has not aged out, newest change last."""
     states: dict[int, bytes] = {}
     async for page in changed_since(link, keys, 0):
-        now = link.server_ms()
+        now = link.of(tag_of(keys.table)).server_ms()
         for state in page:
             states.pop(state.video_id, None)  # moved to the end meanwhile
             if state.expires_ms > now:
@@ -78,8 +78,8 @@ async def transcodes_json(link: RedisLink, keys: StateKeys) -> bytes:
     return b'{"transcodes":[' + b",".join(states.values()) + b"]}"
 
 
-async def read_state(link: RedisLink, keys: StateKeys, video_id: int) -> State | None:
+async def read_state(link: Link, keys: StateKeys, video_id: int) -> State | None:
     """Return the newest state of a video in a table, if it has one there that has not aged out."""
     record = await link.send("HGET", keys.table, str(video_id))
     state = parse_record(str(video_id), record) if record is not None else None
-    return state if state is not None and state.expires_ms > link.server_ms() else None
+    return state if state is not None and state.expires_ms > link.of(tag_of(keys.table)).server_ms() else None

@@ -10,6 +10,8 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Coroutine
 from typing import Any, TypeVar
 
+from shared.errors import RedisError
+
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -24,6 +26,15 @@ async def all_of(*work: Awaitable[T]) -> list[T]:
         if isinstance(result, BaseException):
             raise result
     return results  # type: ignore[return-value]  # no exceptions are left
+
+
+async def outcomes(*work: Awaitable[T]) -> list[T | RedisError]:
+    """Await all of it and return what each yielded, or how Redis failed it; anything else that fails is raised."""
+    results = await asyncio.gather(*work, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException) and not isinstance(result, RedisError):
+            raise result
+    return results  # type: ignore[return-value]  # no other exceptions are left
 
 
 @contextlib.asynccontextmanager

@@ -96,7 +96,7 @@ def pytest(*paths: str, workers: int = 1, needs: tuple[Package, ...] = (), **env
 
 SUITES: dict[str, Suite] = {
     "unit": pytest("tests/shared", "tests/node", "tests/router", "tests/docs", "tests/test_architecture.py", workers=2),
-    "sdk": pytest("tests/sdk"),
+    "sdk": pytest("tests/sdk", workers=2),
     "cli": pytest("tests/cli"),
     "integration": pytest("tests/integration", workers=3),
     "chart": pytest("tests/chart"),

@@ -101,6 +101,17 @@ def test_the_services_would_take_their_settings(
                 patched.setenv(name, text)
             settings = model()
         assert settings.log_format in {"json", "text"}
+        ways = {"sentinel": bool(settings.redis_sentinels), "cluster": bool(settings.redis_cluster_nodes)}
+        assert [way for way, there in ways.items() if there] == [name for name in ways if name == chart.name]
+
+
+def test_services_are_told_the_servers_that_know_the_others_of_a_redis_cluster() -> None:
+    nodes = values_of("cluster")["redis"]["cluster"]["nodes"]
+    for component in COMPONENTS:
+        settings = rendered("cluster").settings(component)
+        assert settings["REDIS_CLUSTER_NODES"] == ",".join(nodes)
+        assert settings["REDIS_URL"].startswith("rediss://")
+    assert "REDIS_SENTINEL_PASSWORD" not in environment(rendered("cluster"), "node")
 
 
 def test_a_nodes_name_is_its_pods() -> None:

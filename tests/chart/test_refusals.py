@@ -18,6 +18,7 @@ from tests.support.access_list import SHIPPED
 KEY = "-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----"
 
 SCRATCH = {"name": "scratch", "emptyDir": {}}
+CLUSTER = {"redis.mode": "cluster", "redis.cluster.nodes": ["redis-0.redis:6379"]}
 
 
 def at(path: str) -> dict[str, str]:
@@ -43,10 +44,19 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"auth.existingSecret": "mine"}, r"auth\.existingSecret is set, and so is a secret value"),
     ({"auth.routerApiKeys": ["short"]}, r"/auth/routerApiKeys/0.*minLength"),
     # Redis
-    ({"redis.mode": "cluster"}, r"/redis/mode.*must be one of 'standalone', 'sentinel'"),
+    ({"redis.mode": "clustered"}, r"/redis/mode.*must be one of 'standalone', 'sentinel', 'cluster'"),
     ({"redis.mode": "sentinel"}, r"redis\.sentinel\.hosts is empty"),
     ({"redis.sentinel.hosts": ["a"]}, r"redis\.mode is standalone: set it to sentinel"),
     ({"redis.sentinel.hosts": ["redis://a"]}, r"/redis/sentinel/hosts/0"),
+    ({"redis.mode": "cluster"}, r"redis\.cluster\.nodes is empty: name some of its servers"),
+    ({"redis.cluster.nodes": ["a"]}, r"redis\.cluster\.nodes is set, and redis\.mode is standalone: set it to cluster"),
+    ({"redis.mode": "sentinel", "redis.cluster.nodes": ["a"], "redis.sentinel.hosts": ["b"]}, r"mode is sentinel: set"),
+    ({"redis.mode": "cluster", "redis.cluster.nodes": ["a"], "redis.sentinel.hosts": ["b"]}, r"mode is cluster: set"),
+    ({**CLUSTER, "redis.url": "redis://there/3"}, r"redis\.url redis://there/3 names another database than 0"),
+    ({**CLUSTER, "redis.cluster.nodes": ["redis://a"]}, r"/redis/cluster/nodes/0"),
+    ({**CLUSTER, "redis.cluster.nodes": ["a,b"]}, r"/redis/cluster/nodes/0"),
+    ({**CLUSTER, "redis.cluster.nodes": "a:6379"}, r"/redis/cluster/nodes'?: got string, want array"),
+    ({**CLUSTER, "redis.tls.caSecret": "ca"}, r"redis\.url does not begin with rediss://"),
     ({"redis.url": "redis://user:secret@there"}, r"redis\.url has a user or a password in it"),
     ({"redis.url": "http://there"}, r"/redis/url"),
     ({"redis.tls.caSecret": "ca"}, r"redis\.url does not begin with rediss://"),
@@ -257,6 +267,12 @@ def makes_a_difference(name: str, path: tuple[str, ...], where: Path) -> bool:
         return render(without, where) != render(values, where)
     except HelmError:
         return True
+
+
+def test_the_access_list_can_be_given_to_all_servers_of_a_cluster_at_once() -> None:
+    """`redis-cli --cluster call` takes a word that begins with a dash for an option of its own."""
+    (line,) = [line for line in SHIPPED.read_text().splitlines() if line.startswith("user ")]
+    assert not [word for word in line.split() if word.startswith("-")]
 
 
 def test_the_access_list_is_no_template() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -71,11 +71,13 @@ def test_what_is_not_allowed_is_forbidden(name: str) -> None:
 def test_nodes_may_reach_routers_and_both_what_they_need(name: str) -> None:
     chart = rendered(name)
     pods = dict(services(chart))
-    redis_port = int(re.search(r":(\d+)/?", chart.settings("node")["REDIS_URL"] + ":6379/")[1])  # type: ignore[index]
+    settings = chart.settings("node")
+    servers = settings.get("REDIS_CLUSTER_NODES", urlsplit(settings["REDIS_URL"]).netloc).split(",")
+    redis_ports = {int(server.partition(":")[2] or 6379) for server in servers}
     for component in COMPONENTS:
         policy = policy_of(chart, component)
         out = {port["port"] for rule in policy["egress"] for port in rule["ports"]}
-        assert {53, redis_port} <= out
+        assert {53, *redis_ports} <= out
     (to_routers,) = [rule for rule in policy_of(chart, "node")["egress"] if rule["ports"][0]["port"] == 8001]
     assert selects(to_routers["to"][0]["podSelector"]["matchLabels"], pods["router"])
     (in_,) = policy_of(chart, "router")["ingress"]
@@ -100,6 +102,19 @@ def test_sentinels_fetched_keys_and_collectors_can_be_reached() -> None:
     for component in COMPONENTS:
         out = {port["port"] for rule in policy_of(rendered("sentinel"), component)["egress"] for port in rule["ports"]}
         assert {6379, 26379, 26380, 8443, 4318, 8080} <= out
+
+
+def test_of_a_redis_cluster_the_servers_can_be_reached_and_not_the_host_that_does_not_count() -> None:
+    values = changed(values_of("cluster"), "redis.url", "rediss://redis.data:6380")
+    chart = Rendered("cluster", render(values))
+    for component in COMPONENTS:
+        rules = policy_of(chart, component)["egress"]
+        (to_redis,) = [rule for rule in rules if rule.get("to") == values["networkPolicy"]["redis"]]
+        assert [port["port"] for port in to_redis["ports"]] == [6379, 7001]
+        assert values["networkPolicy"]["extraEgress"][0] in rules
+        assert 6380 not in {port["port"] for rule in rules for port in rule["ports"]}
+    (of_the_migration,) = [rule for rule in policy_of(chart, "migration")["egress"] if rule["ports"][0]["port"] != 53]
+    assert [port["port"] for port in of_the_migration["ports"]] == [5432]
 
 
 def test_the_user_check_can_be_reached_by_nodes_which_ask_it() -> None:

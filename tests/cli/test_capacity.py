@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
 import pytest
+from redis.crc import key_slot
 from typer.main import get_command
 from videosite_realtime_cli.capacity import costs, model
 from videosite_realtime_cli.capacity.costs import Cost, Memory, UnitCosts
@@ -16,7 +18,9 @@ from videosite_realtime_cli.capacity.model import Demand, Supply, plan
 from videosite_realtime_cli.main import app
 
 from router.operations import EXPLICIT_KEY_TTL_MS
+from shared.keys import TAGS
 from shared.settings import CommonSettings
+from tests.support.process import ROOT
 
 MIB, GIB = 2**20, 2**30
 MEMORY = Memory(
@@ -216,6 +220,7 @@ def test_what_one_redis_cannot_do_is_said(command):
     shown = command("plan", "--users", "10000000", "--rate", "50000")
     assert shown.exit_code == 0
     assert "One Redis is not enough" in shown.output
+    assert "A Redis Cluster spreads what is single users'" in " ".join(shown.output.split())
 
 
 def test_it_can_be_read_by_a_program(command):
@@ -269,3 +274,11 @@ def test_the_page_says_what_a_key_costs():
 
 def _rows(page: str) -> list[list[str]]:
     return [line.strip("|").split("|") for line in page.splitlines() if line.startswith("| ")]
+
+
+def test_the_document_names_the_slots_of_all_hash_tags() -> None:
+    text = (ROOT / "docs" / "capacity.md").read_text()
+    named = dict(re.findall(r"^\| `\{(\w)\}` \| (\d+) \|", text, re.MULTILINE))
+    assert named == {tag: str(key_slot(tag.encode())) for tag in TAGS}
+    of_five = [key_slot(tag.encode()) * 5 // 16384 for tag in TAGS]
+    assert sorted(of_five) == [0, 1, 2, 3, 4], "dealt out evenly, five masters have one each"

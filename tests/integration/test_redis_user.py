@@ -13,11 +13,13 @@ from redis.exceptions import ResponseError
 from shared.keys import Keys
 from tests.support.access_list import PREFIX, USER, granted, write_access_list
 from tests.support.cluster import Cluster
+from tests.support.ports import LOOPBACK, free_port
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until, until_equal
 
 GONE_WITHIN = 15.0  # s, as promised
-OTHER_ADDRESSES = {"select", "role"}  # needed by those with a database number, and by Sentinels'
+# Needed with a database number, with Sentinels, in a Redis Cluster.
+OTHER_ADDRESSES = {"select", "role", "cluster|slots"}
 # What services do without: CONFIG shows passwords, and what redis-py says of itself not every server knows.
 NOT_GRANTED = {"config|get", "client|setinfo", "client|maint_notifications"}
 
@@ -29,6 +31,22 @@ async def guarded_redis(tmp_path: Path) -> AsyncIterator[tuple[RedisServer, dict
     server = RedisServer(tmp_path / "redis", config=tmp_path / "acl.conf")
     await server.start()
     yield server, {"REDIS_USERNAME": USER, "REDIS_PASSWORD": password, "REDIS_PREFIX": PREFIX}
+    await server.end()
+
+
+@pytest.fixture
+async def guarded_cluster(tmp_path: Path) -> AsyncIterator[tuple[RedisServer, dict[str, str]]]:
+    """The same as a Redis Cluster of one server."""
+    password = write_access_list(tmp_path / "acl.conf")
+    options = {"cluster-enabled": "yes", "cluster-port": str(free_port())}
+    server = RedisServer(tmp_path / "redis", config=tmp_path / "acl.conf", options=options)
+    await server.start()
+    async with speaking_as(server) as everybody:
+        await everybody.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        await until(lambda: _serves_its_slots(everybody))
+    nodes = f"{LOOPBACK}:{server.port}"
+    user = {"REDIS_USERNAME": USER, "REDIS_PASSWORD": password, "REDIS_PREFIX": PREFIX}
+    yield server, {"REDIS_CLUSTER_NODES": nodes, **user}
     await server.end()
 
 
@@ -181,6 +199,11 @@ async def the_queue_is_read(cluster: Cluster, server: RedisServer) -> None:
         await client.receive_many("queued", 2)
 
 
+async def _serves_its_slots(server: redis.Redis) -> bool:
+    """A cluster's master that has just started waits for two seconds, in case another has its slots by now."""
+    return "cluster_state:ok" in await server.execute_command("CLUSTER", "INFO")
+
+
 async def _has_no_entries(server: redis.Redis, key: str) -> bool:
     return await server.xlen(key) == 0
 
@@ -207,6 +230,39 @@ async def test_what_is_not_ours_is_refused(guarded_redis, command: tuple[str, ..
     async with speaking_as(server, username=USER, password=settings["REDIS_PASSWORD"]) as client:
         with pytest.raises(ResponseError, match=r"(?i)no permissions|can't (run|access)"):
             await client.execute_command(*command)
+
+
+REFUSED_IN_A_CLUSTER = [
+    ("CLUSTER", "NODES"),
+    ("CLUSTER", "RESET"),
+    ("CLUSTER", "FAILOVER", "TAKEOVER"),
+    ("CLUSTER", "DELSLOTS", "1"),
+    ("CLUSTER", "FORGET", "0" * 40),
+    ("MIGRATE", LOOPBACK, "1", f"{PREFIX}:stats:{{c}}", "0", "1000"),
+    ("COMMAND", "COUNT"),
+]
+
+
+async def test_in_a_redis_cluster_the_user_learns_who_has_which_slots_and_can_change_nothing(guarded_cluster) -> None:
+    server, settings = guarded_cluster
+    async with speaking_as(server, username=USER, password=settings["REDIS_PASSWORD"]) as client:
+        ((first, last, *_),) = await client.execute_command("CLUSTER", "SLOTS")
+        assert (first, last) == (0, 16383)
+        for command in REFUSED_IN_A_CLUSTER:
+            with pytest.raises(ResponseError, match=r"(?i)no permissions"):
+                await client.execute_command(*command)
+
+
+async def test_everything_works_as_the_shipped_user_in_a_redis_cluster(new_cluster, guarded_cluster) -> None:
+    server, settings = guarded_cluster
+    cluster: Cluster = await new_cluster(nodes=2, routers=1, redis=server, **settings)
+    await messages_arrive(cluster)
+    await blocks_hold(cluster)
+    await a_killed_node_is_cleared_away(cluster)
+    assert cluster.complaints() == []
+    async with speaking_as(server) as everybody:
+        denied = {entry["object"].lower() for entry in await everybody.acl_log() if entry["username"] == USER}
+    assert denied <= NOT_GRANTED
 
 
 async def test_services_without_the_password_say_so_and_do_not_serve(guarded_redis, new_cluster) -> None:

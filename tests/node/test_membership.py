@@ -255,6 +255,21 @@ async def test_a_redis_that_comes_back_empty_is_told_everything_again(
         await node.kill()
 
 
+async def test_over_a_connection_made_anew_everybody_is_written_down_again(cluster: Cluster) -> None:
+    """The lease may have outlived what its server forgot of registrations, and of their ends."""
+    node = await cluster.add("web-1").start()
+    await node.connect("7", 2)
+    await cluster.link.send("HDEL", cluster.keys.users(bucket("7")), "7")
+    await cluster.link.send("HSET", cluster.keys.users(bucket("left")), "left", f"1 {node.ids[0]}=1")
+    await cluster.link.send("HSET", cluster.keys.held(bucket("left"), node.ids[0]), "left", 1)
+    cluster.link.drop()
+    await until(lambda: cluster.link.reconnects == 1)
+    assert await cluster.link.wait_connected(5)
+    await cluster.until_places("7", {node.ids[0]: 2})
+    await cluster.until_places("left", {})
+    assert node.ids == [node.membership.node_id]
+
+
 async def test_without_redis_a_registration_fails_at_once(scripts: Scripts, keys: Keys) -> None:
     async with RedisLink(f"redis://127.0.0.1:{free_port()}/0", name="test") as link:
         node = Node("web-1", link, scripts, keys)

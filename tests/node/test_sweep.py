@@ -14,6 +14,7 @@ from node.counters import NodeCounters
 from node.gate import leaves_at
 from node.session import Session
 from node.sweep import Sweep
+from shared.keys import BUCKET_TAGS, SHARED_TAG, bucket
 from shared.server_clock import ServerClock
 from tests.node.fakes import House, Transport, make_session
 
@@ -28,6 +29,11 @@ class Lodge:
     connected: bool = True
     down_for: float = 0.0
     told: list[tuple[Session, float]] = field(default_factory=list)
+
+    away: dict[str, float] = field(default_factory=dict)  # by hash tag, where one alone is away
+
+    def of(self, tag: str) -> Lodge:
+        return Lodge(down_for=self.away[tag]) if tag in self.away else self
 
     @property
     def connections(self) -> Lodge:
@@ -58,8 +64,8 @@ def sweep(lodge: Lodge) -> Sweep:
     return Sweep(hub, nobody, hub, heartbeat_timeout=75, slow_client_timeout=30)
 
 
-def lodger(house: House, lodge: Lodge, max_age: float | None) -> tuple[Session, Transport]:
-    session, transport = make_session(house)
+def lodger(house: House, lodge: Lodge, max_age: float | None, *, is_admin: bool = False) -> tuple[Session, Transport]:
+    session, transport = make_session(house, is_admin=is_admin)
     session.leaves_at = leaves_at(house.now(), max_age)
     session.welcome(b"", (), [])
     session.go_live()
@@ -128,3 +134,21 @@ def test_a_redis_that_is_away_for_long_is_one_line_each_time(
         ("redis is away for long; clients are sent elsewhere", 31)
     ] * 2
     assert lines[0]["connections"] == 200
+
+
+@pytest.mark.parametrize(("tag", "sent_away"), [(bucket("7"), [True, False]), (SHARED_TAG, [True, True])])
+def test_of_a_cluster_of_which_a_part_is_away_for_long_those_go_whom_it_concerns(
+    house: House, lodge: Lodge, sweep: Sweep, tag: str, sent_away: list[bool]
+) -> None:
+    user, _ = lodger(house, lodge, None)
+    admin, _ = lodger(house, lodge, None, is_admin=True)
+    lodge.away = {tag: 31}
+    sweep.sweep(house.now(), heartbeats=True)
+    assert [not session.live for session in (user, admin)] == sent_away
+
+
+def test_a_part_that_concerns_nobody_here_sends_nobody_away(house: House, lodge: Lodge, sweep: Sweep) -> None:
+    user, _ = lodger(house, lodge, None)
+    lodge.away = {next(tag for tag in BUCKET_TAGS if tag != bucket("7")): 31}
+    sweep.sweep(house.now(), heartbeats=True)
+    assert user.live

@@ -21,7 +21,7 @@ from videosite_realtime import (
     Undelivered,
 )
 from videosite_realtime._delivery import Wait
-from videosite_realtime._queue_access import QueueAccess
+from videosite_realtime._queue_access import Given, QueueAccess
 from videosite_realtime._queue_delivery import Append, Queued, append
 from videosite_realtime._tracing import Call
 from videosite_realtime.queue import NotificationQueue
@@ -110,17 +110,17 @@ BAD = [
 @pytest.mark.parametrize(("environ", "variable"), BAD)
 def test_a_setting_that_is_wrong_is_named_without_its_secrets(environ: dict[str, str], variable: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
-        QueueAccess.find(None, None, None, environ)
+        QueueAccess.find(Given(), environ)
     assert refused.value.variable == variable
     assert "secret" not in str(refused.value)
 
 
 def test_settings_come_from_the_environment_and_what_is_given_goes_before_it() -> None:
     environ = {"QUEUE_URL": "redis://a", "QUEUE_PREFIX": "p", "QUEUE_MAX_LENGTH": "7"}
-    assert QueueAccess.find(None, None, None, environ) == QueueAccess("redis://a", "p:queue:{c}", 7)
-    assert QueueAccess.find("redis://b", "q", 8, environ) == QueueAccess("redis://b", "q:queue:{c}", 8)
-    assert QueueAccess.find("redis://b", None, None, {}) == QueueAccess("redis://b", "vsrt:queue:{c}", 100_000)
-    assert "redis://b" not in repr(QueueAccess.find("redis://b", None, None, {}))
+    assert QueueAccess.find(Given(), environ) == QueueAccess("redis://a", "p:queue:{c}", 7)
+    assert QueueAccess.find(Given("redis://b", "q", 8), environ) == QueueAccess("redis://b", "q:queue:{c}", 8)
+    assert QueueAccess.find(Given("redis://b"), {}) == QueueAccess("redis://b", "vsrt:queue:{c}", 100_000)
+    assert "redis://b" not in repr(QueueAccess.find(Given("redis://b"), {}))
 
 
 def test_all_ways_have_the_same_calls() -> None:

@@ -7,9 +7,11 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from redis.crc import key_slot
 
 from shared.ids import user_stream
 from shared.keys import BUCKETS, SHARED_TAG, TAGS, Keys, bucket
+from tests.support.process import ROOT
 
 K = Keys("vsrt")
 USERS = st.from_regex(r"[A-Za-z0-9_:@-]{1,128}", fullmatch=True)
@@ -75,6 +77,15 @@ def test_the_buckets_are_used_evenly() -> None:
     assert sizes.pop(SHARED_TAG) == 0
     assert len(sizes) == BUCKETS
     assert max(sizes.values()) < 1.3 * min(sizes.values())
+
+
+def test_the_page_on_redis_clusters_names_the_slots_that_are_used() -> None:
+    page = (ROOT / "docs" / "redis-cluster.md").read_text()
+    table = re.findall(r"^\| (`\{.*) \| ([\d, ]+) \|", page, re.MULTILINE)
+    told = {
+        t: int(slot) for tags, slots in table for t, slot in zip(re.findall(r"\w", tags), slots.split(","), strict=True)
+    }
+    assert told == {tag: key_slot(tag.encode()) for tag in TAGS}
 
 
 def test_two_clusters_share_no_key_and_no_channel() -> None:

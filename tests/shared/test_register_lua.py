@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.caretaker import clear_node
-from shared.cluster import parse_places, user_places
+from shared.cluster import clear_node, parse_places, user_places
 from shared.ids import user_stream
 from shared.keys import BUCKETS, Keys, bucket
 from shared.redis_link import RedisLink

@@ -49,7 +49,7 @@ class Producer:
 
     async def _publish(self, number: int) -> None:
         body = {"audience": {"users": [self.user]}, "message": {"type": "numbered", "n": number}}
-        key = f"mine-{number}" if self.own_keys or number % 2 else None
+        key = f"{self.user}-{number}" if self.own_keys or number % 2 else None
         answer = await self._courier.deliver("messages", body, key=key)
         assert answer is not None, "the router vanished in the middle of a call without a key"
         self.accepted.append(answer["id"])

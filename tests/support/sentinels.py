@@ -74,14 +74,7 @@ class Watched:
         await asyncio.gather(*(process.end() for process in (*self.sentinels, *self.servers)))
 
     async def in_step(self, master: RedisServer) -> None:
-        """Wait until its replica has confirmed all that it has written by now."""
-        written = (await command(master, "INFO", "replication"))["master_repl_offset"]
-
-        async def confirmed() -> bool:
-            replica = (await command(master, "INFO", "replication")).get("slave0", {})
-            return replica.get("state") == "online" and replica["offset"] >= written
-
-        await until(confirmed, timeout=20)
+        await in_step(master)
 
     async def master(self) -> RedisServer:
         """Return the server that the Sentinels name."""
@@ -100,8 +93,7 @@ class Watched:
 
     async def cut_off(self, master: RedisServer) -> None:
         """Let the master's replica hear nothing more of it; what is on its way is still heard."""
-        await command(master, "ACL", "SETUSER", "default", "-psync", "-sync")
-        await command(master, "CLIENT", "KILL", "TYPE", "replica")
+        await cut_off(master)
 
     async def _all_known(self) -> bool:
         async def knows(sentinel: Sentinel) -> bool:
@@ -113,6 +105,22 @@ class Watched:
             return (int(state["num-slaves"]), int(state["num-other-sentinels"])) == (1, others)  # type: ignore[index]
 
         return all([await knows(sentinel) for sentinel in self.sentinels])
+
+
+async def in_step(master: RedisServer) -> None:
+    """Wait until a master's replica has confirmed all that it has written by now."""
+    written = (await command(master, "INFO", "replication"))["master_repl_offset"]
+
+    async def confirmed() -> bool:
+        replica = (await command(master, "INFO", "replication")).get("slave0", {})
+        return replica.get("state") == "online" and replica["offset"] >= written
+
+    await until(confirmed, timeout=20)
+
+
+async def cut_off(master: RedisServer) -> None:
+    await command(master, "ACL", "SETUSER", "default", "-psync", "-sync")
+    await command(master, "CLIENT", "KILL", "TYPE", "replica")
 
 
 async def command(server: RedisServer, *words: str):  # whatever the server answers

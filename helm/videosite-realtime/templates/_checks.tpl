@@ -42,6 +42,11 @@ Every message names the values and what to do.
 {{- end -}}
 {{- if and (eq $redis.mode "sentinel") (not $redis.sentinel.hosts) -}}{{- fail "redis.mode is sentinel, and redis.sentinel.hosts is empty: name the Sentinels" -}}{{- end -}}
 {{- if and (ne $redis.mode "sentinel") $redis.sentinel.hosts -}}{{- fail (printf "redis.sentinel.hosts is set, and redis.mode is %s: set it to sentinel" $redis.mode) -}}{{- end -}}
+{{- if and (eq $redis.mode "cluster") (not $redis.cluster.nodes) -}}{{- fail "redis.mode is cluster, and redis.cluster.nodes is empty: name some of its servers" -}}{{- end -}}
+{{- if and (ne $redis.mode "cluster") $redis.cluster.nodes -}}{{- fail (printf "redis.cluster.nodes is set, and redis.mode is %s: set it to cluster" $redis.mode) -}}{{- end -}}
+{{- if and (eq $redis.mode "cluster") (not (regexMatch "^rediss?://[^/]+(/0*)?$" $redis.url)) -}}
+  {{- fail (printf "redis.mode is cluster, and redis.url %s names another database than 0, the only one of a Redis Cluster" $redis.url) -}}
+{{- end -}}
 {{- if and (or $redis.tls.caSecret $redis.tls.clientSecret) (not (hasPrefix "rediss://" $redis.url)) -}}
   {{- fail "redis.tls is set, and redis.url does not begin with rediss://: without it there is no TLS" -}}
 {{- end -}}

@@ -9,6 +9,9 @@ REDIS_USERNAME: {{ . | quote }}
 REDIS_SENTINELS: {{ join "," .Values.redis.sentinel.hosts | quote }}
 REDIS_SENTINEL_MASTER: {{ .Values.redis.sentinel.master | quote }}
 {{- end }}
+{{- if eq .Values.redis.mode "cluster" }}
+REDIS_CLUSTER_NODES: {{ join "," .Values.redis.cluster.nodes | quote }}
+{{- end }}
 {{- if .Values.redis.tls.caSecret }}
 REDIS_CA_FILE: /etc/redis-ca/{{ .Values.redis.tls.caKey }}
 {{- end }}

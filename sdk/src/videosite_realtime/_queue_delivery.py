@@ -22,10 +22,11 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError, RedisError
+from redis.exceptions import RedisError
 
 from videosite_realtime._delivery import Wait
 from videosite_realtime._queue_access import URL_VARIABLE, QueueAccess
+from videosite_realtime._queue_slots import REFUSALS
 from videosite_realtime._tracing import Call
 from videosite_realtime.errors import ConfigurationError, InvalidMessage, Undelivered
 from videosite_realtime.requests import Publish, PublishBatch
@@ -47,7 +48,6 @@ for i = 3, #ARGV, 3 do
 end
 return ids
 """
-_NEVER: Final = (AuthenticationError, AuthorizationError, NoPermissionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def append(
         assert outcome is not None, "an Append is answered with its outcome"
         if isinstance(outcome, list):
             return [Queued(entry_id.decode(), key) for entry_id, (_, _, key) in zip(outcome, entries, strict=True)]
-        if isinstance(outcome, _NEVER):
+        if isinstance(outcome, REFUSALS):
             raise ConfigurationError(URL_VARIABLE, f"is refused by Redis: {outcome}") from outcome
         failures += 1
         delay, elapsed = retry.delay(failures, 0, jitter()), clock() - started

@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property
 from types import TracebackType
 from typing import Self, overload
 
-import redis.asyncio as redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from videosite_realtime._calls import Calls
 from videosite_realtime._core import compose
 from videosite_realtime._per_loop import ClientPerLoop
-from videosite_realtime._queue_access import QueueAccess
+from videosite_realtime._queue_access import Given, QueueAccess
+from videosite_realtime._queue_client import QueueClient, new_client
 from videosite_realtime._queue_delivery import Append, Appending, Outcome, Queued, append
 from videosite_realtime._tracing import calling
 from videosite_realtime.requests import Publish, PublishBatch
@@ -39,6 +37,11 @@ class NotificationQueue(Calls[Queued, Queued]):
 
     Args:
         url: of the cluster's Redis, such as ``redis://redis:6379/0``; by default ``QUEUE_URL``, read at the first call.
+            With one of the next two, host and port are theirs to tell, and it says no more than TLS, user and password.
+        sentinels: ``host:port`` of Sentinels, which know the master; by default ``QUEUE_SENTINELS``.
+        sentinel_master: the name under which they watch it; by default ``QUEUE_SENTINEL_MASTER``, or ``mymaster``.
+        sentinel_password: their own; by default ``QUEUE_SENTINEL_PASSWORD``.
+        cluster_nodes: ``host:port`` of some servers of a Redis Cluster; by default ``QUEUE_CLUSTER_NODES``.
         prefix: the cluster's ``REDIS_PREFIX``; by default ``QUEUE_PREFIX``, or ``vsrt``.
         max_length: entries with which the queue is full; by default ``QUEUE_MAX_LENGTH``, or 100,000. Not above the
             routers' own: beyond it they give up the oldest.
@@ -57,11 +60,16 @@ class NotificationQueue(Calls[Queued, Queued]):
         prefix: str | None = None,
         *,
         max_length: int | None = None,
+        sentinels: Sequence[str] | None = None,
+        sentinel_master: str | None = None,
+        sentinel_password: str | None = None,
+        cluster_nodes: Sequence[str] | None = None,
         retry: RetryPolicy = DEFAULT_RETRY,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         super().__init__(compose)
-        self._given, self._retry, self._sleep = (url, prefix, max_length), retry, sleep
+        self._given = Given(url, prefix, max_length, sentinels, sentinel_master, sentinel_password, cluster_nodes)
+        self._retry, self._sleep = retry, sleep
         self._clients = ClientPerLoop(self._new_client)
 
     @overload
@@ -111,20 +119,14 @@ class NotificationQueue(Calls[Queued, Queued]):
     async def _eval(self, step: Append) -> Outcome:
         client = await self._clients.get()
         try:
-            reply: Outcome = await client.execute_command("EVAL", *step.arguments)  # type: ignore[no-untyped-call]
+            reply: Outcome = await client.execute_command("EVAL", *step.arguments)
         except (RedisError, OSError) as exc:
             return exc
         return reply
 
     @cached_property
     def _access(self) -> QueueAccess:
-        return QueueAccess.find(*self._given, os.environ)
+        return QueueAccess.find(self._given, os.environ)
 
-    def _new_client(self) -> redis.Redis:
-        return redis.Redis.from_url(
-            self._access.url,
-            client_name="videosite-realtime-producer",
-            socket_timeout=self._retry.attempt_timeout,
-            socket_connect_timeout=self._retry.connect_timeout,
-            retry=Retry(NoBackoff(), 0),  # retrying is the delivery's part, within its deadline
-        )
+    def _new_client(self) -> QueueClient:
+        return new_client(self._access, self._retry)

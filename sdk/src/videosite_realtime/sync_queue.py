@@ -5,21 +5,19 @@ from __future__ import annotations
 import os
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from types import TracebackType
 from typing import Self, overload
 
-import redis
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
 
 from videosite_realtime._core import compose
 from videosite_realtime._per_process import PerProcess
-from videosite_realtime._queue_access import QueueAccess
+from videosite_realtime._queue_access import Given, QueueAccess
 from videosite_realtime._queue_delivery import Append, Appending, Outcome, Queued, append
 from videosite_realtime._sync_calls import SyncCalls
+from videosite_realtime._sync_queue_client import SyncQueueClient, new_client
 from videosite_realtime._tracing import calling
 from videosite_realtime.requests import Publish, PublishBatch
 from videosite_realtime.retry import DEFAULT_RETRY, RetryPolicy
@@ -40,11 +38,16 @@ class SyncNotificationQueue(SyncCalls[Queued, Queued]):
         prefix: str | None = None,
         *,
         max_length: int | None = None,
+        sentinels: Sequence[str] | None = None,
+        sentinel_master: str | None = None,
+        sentinel_password: str | None = None,
+        cluster_nodes: Sequence[str] | None = None,
         retry: RetryPolicy = DEFAULT_RETRY,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         super().__init__(compose)
-        self._given, self._retry, self._sleep = (url, prefix, max_length), retry, sleep
+        self._given = Given(url, prefix, max_length, sentinels, sentinel_master, sentinel_password, cluster_nodes)
+        self._retry, self._sleep = retry, sleep
         self._clients = PerProcess(self._new_client)
         weakref.finalize(self, _close, self._clients)
 
@@ -93,25 +96,19 @@ class SyncNotificationQueue(SyncCalls[Queued, Queued]):
 
     def _eval(self, step: Append) -> Outcome:
         try:
-            reply: Outcome = self._clients.get().execute_command("EVAL", *step.arguments)  # type: ignore[no-untyped-call]
+            reply: Outcome = self._clients.get().execute_command("EVAL", *step.arguments)
         except (RedisError, OSError) as exc:
             return exc
         return reply
 
     @cached_property
     def _access(self) -> QueueAccess:
-        return QueueAccess.find(*self._given, os.environ)
+        return QueueAccess.find(self._given, os.environ)
 
-    def _new_client(self) -> redis.Redis:
-        return redis.Redis.from_url(
-            self._access.url,
-            client_name="videosite-realtime-producer",
-            socket_timeout=self._retry.attempt_timeout,
-            socket_connect_timeout=self._retry.connect_timeout,
-            retry=Retry(NoBackoff(), 0),  # retrying is the delivery's part, within its deadline
-        )
+    def _new_client(self) -> SyncQueueClient:
+        return new_client(self._access, self._retry)
 
 
-def _close(clients: PerProcess[redis.Redis]) -> None:
+def _close(clients: PerProcess[SyncQueueClient]) -> None:
     if client := clients.take():
         client.close()

@@ -1,7 +1,8 @@
 """The arithmetic of capacity: a demand and unit costs in, a cluster out. Pure; `docs/capacity.md` explains it.
 
-Nodes and routers can be added; Redis is one server. So nodes and routers come out as numbers, and Redis as shares of
-what one server has, of which the largest is what breaks first.
+Nodes and routers can be added; Redis is reckoned as one server. So nodes and routers come out as numbers, and Redis as
+shares of what one server has, of which the largest is what breaks first. What a Redis Cluster would spread, and what
+its bus would add, has not been measured: no figure stands for it.
 """
 
 from __future__ import annotations

@@ -9,6 +9,10 @@ from rich.text import Text
 from videosite_realtime_cli.capacity.costs import UnitCosts
 from videosite_realtime_cli.capacity.model import SPARE, Cluster, Demand, Limit, key_bytes
 
+_CLUSTER = (
+    "A Redis Cluster spreads what is single users' over up to four servers, and what is everybody's not at all; by how "
+    "much that helps is not measured (docs/capacity.md)."
+)
 _UNITS = {"bytes": "", "bytes/s": "/s"}
 
 
@@ -88,7 +92,7 @@ def _verdict(cluster: Cluster) -> Text:
             f"What breaks first: {first.name}, for {first.cause}; at {1 / first.share:.1f} times this load.", "bold"
         )
     over = [f"{limit.name} {limit.share:.1f} times, for {limit.cause}" for limit in cluster.limits if limit.share > 1]
-    return Text(f"One Redis is not enough. It would be needed: {'; '.join(over)}.", "bold red")
+    return Text(f"One Redis is not enough. It would be needed: {'; '.join(over)}. {_CLUSTER}", "bold red")
 
 
 def _table(*headings: str) -> Table:

@@ -1,0 +1,136 @@
+"""Where in a Redis Cluster the server is that holds a key: asked anew for every connection.
+
+Any server of the cluster tells who holds which slots (``CLUSTER SLOTS``). It may be behind the times, or cut off from
+the others, so whoever it names is asked to prove it: only the master that serves a slot answers for a key in it. If
+that fails, another server is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import redis.asyncio as redis
+from redis.asyncio.connection import AbstractConnection
+from redis.crc import key_slot
+
+from shared.errors import RedisUnavailable
+from shared.redis_address import HostAndPort, RedisAddress, answer, text
+
+_PATIENCE: Final = 1 / 3  # of the timeout, for each server that is asked: some may hang
+_HOST_UNKNOWN: Final = "?"  # what a server says of one that has not told it its name yet
+
+
+@dataclass(frozen=True, slots=True)
+class SlotRange:
+    """Who serves some of the slots.
+
+    Attributes:
+        first, last: the slots, both included.
+        servers: those whose address is known.
+        master: one of them; None if its address is not known.
+    """
+
+    first: int
+    last: int
+    master: HostAndPort | None
+    servers: tuple[HostAndPort, ...]
+
+
+def read_slots(ranges: Iterable[Any], asked: HostAndPort) -> list[SlotRange]:
+    """Read the answer to ``CLUSTER SLOTS``.
+
+    Args:
+        asked: who gave it; a server whose host it leaves out is to be reached where it is.
+    """
+    found = []
+    for first, last, *servers in ranges:
+        addresses = [_address(host, port, asked) for host, port, *_ in servers]
+        known = tuple(address for address in addresses if address is not None)
+        found.append(SlotRange(first, last, addresses[0] if addresses else None, known))
+    return found
+
+
+def _address(host: bytes | str | None, port: int, asked: HostAndPort) -> HostAndPort | None:
+    if not host:
+        return asked[0], port
+    return None if text(host) == _HOST_UNKNOWN else (text(host), port)
+
+
+class ClusterAddress(RedisAddress):
+    """Knows how to reach the master of a key's slot.
+
+    Args:
+        url: as for :class:`RedisAddress`; its host and port do not count.
+        seeds: some of the cluster's servers.
+        key: nothing is done to it but asking whether it exists.
+    """
+
+    def __init__(
+        self, url: str, *, seeds: Iterable[HostAndPort], key: str, options: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__(url, options=options)
+        self._seeds = tuple(seeds)
+        self._servers = list(self._seeds)  # in the order in which they are asked
+        self._slot = key_slot(key.encode())
+        self.proof = self._question = ("EXISTS", key)
+
+    async def connect(self, *, name: str, timeout: float) -> AbstractConnection:
+        """Return a new connection to the master that holds the key, authenticated and in RESP3.
+
+        Raises:
+            RedisUnavailable: no server leads to it; says what is wrong with each.
+        """
+        problems, tried = [], set[HostAndPort]()
+        for server in list(self._servers):
+            try:
+                where = await self._ask_for_master(server, timeout * _PATIENCE)
+                if where in tried:
+                    continue
+                tried.add(where)
+                connection = await self._open_proved(where, name, timeout)
+            except (redis.RedisError, RedisUnavailable, OSError) as exc:
+                problems.append(f"{server[0]}:{server[1]}: {exc}")
+                self._ask_last(server)
+            else:
+                return connection
+        raise RedisUnavailable(f"the Redis Cluster does not lead to slot {self._slot} ({'; '.join(problems)})")
+
+    async def _ask_for_master(self, server: HostAndPort, timeout: float) -> HostAndPort:
+        connection = await self._open(server, timeout)
+        try:
+            ranges = read_slots(await answer(connection, "CLUSTER", "SLOTS"), server)
+        finally:
+            await connection.disconnect(nowait=True)
+        # A server that has left the cluster is forgotten with the next answer; the seeds never are.
+        self._servers = list(dict.fromkeys((server, *_all_servers(ranges), *self._seeds)))
+        holder = next((found for found in ranges if found.first <= self._slot <= found.last), None)
+        if holder is None:
+            raise RedisUnavailable(f"knows nobody who serves slot {self._slot}")
+        if holder.master is None:
+            raise RedisUnavailable(f"does not know the address of the master of slot {self._slot}")
+        return holder.master
+
+    async def _open_proved(self, where: HostAndPort, name: str, timeout: float) -> AbstractConnection:
+        """Return a connection to a server that serves the slot, by its own word and not only by another's."""
+        there = f"{where[0]}:{where[1]}"
+        try:
+            connection = await self._open(where, timeout, client_name=name)
+        except (redis.RedisError, RedisUnavailable, OSError) as exc:
+            raise RedisUnavailable(f"names {there} as master, which cannot be reached ({exc})") from exc
+        try:
+            await answer(connection, *self._question)
+        except redis.ResponseError as exc:
+            raise RedisUnavailable(f"names {there} as master, which does not serve the slot now ({exc})") from exc
+        return connection
+
+    def _ask_last(self, server: HostAndPort) -> None:
+        if server in self._servers:
+            self._servers.remove(server)
+            self._servers.append(server)
+
+
+def _all_servers(ranges: Iterable[SlotRange]) -> Iterator[HostAndPort]:
+    for found in ranges:
+        yield from found.servers

@@ -1,0 +1,270 @@
+"""A link per hash tag, and what servers of a Redis Cluster answer to those who ask the wrong one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from redis.crc import key_slot
+
+from shared.caretaker import Caretaker
+from shared.cluster_address import ClusterAddress, SlotRange, read_slots
+from shared.durability import refuse_unsafe_server
+from shared.errors import RedisRefused, RedisUnavailable
+from shared.keys import SHARED_TAG, TAGS, Keys, tag_of
+from shared.redis_cluster import RedisCluster
+from shared.redis_link import RedisLink
+from shared.scripts import Scripts
+from shared.service_metrics import command_links
+from shared.tasks import running
+from tests.shared.press import Press
+from tests.shared.redis_server import RedisServer, until
+from tests.support.ports import LOOPBACK, free_port
+from tests.support.sentinels import command
+from tests.support.shards import Shard, Shards, user_of
+from tests.support.waiting import until_equal
+
+ASKED = ("asked.example", 7000)
+APART = "3"  # the hash tag that lives on a server of its own
+
+
+# --- which link a command takes
+
+
+@pytest.fixture
+async def cluster(redis_server: RedisServer, own_server: RedisServer, scripts: Scripts) -> AsyncIterator[RedisCluster]:
+    """Two servers that know nothing of each other, which is enough for whoever asks the right one."""
+    links = {
+        tag: RedisLink(
+            own_server.url if tag == APART else redis_server.url,
+            name=f"test-{tag}",
+            prepare=partial(scripts.prepare, tags=(tag,)),
+            tags=(tag,),
+        )
+        for tag in TAGS
+    }
+    async with RedisCluster(links) as cluster:
+        assert await cluster.wait_connected(5)
+        yield cluster
+
+
+@pytest.mark.parametrize(
+    ("key", "tag"),
+    [("vsrt:users:{2}", "2"), (b"vsrt:held:{0}:node-1.5f3c", "0"), ("vsrt:leases:{c}", "c"), ("vsrt:node:a{9}b", "c")],
+)
+def test_a_key_tells_its_tag_and_what_has_none_of_ours_is_shared(key: str | bytes, tag: str) -> None:
+    assert tag_of(key) == tag
+
+
+async def test_a_command_goes_to_the_server_of_its_keys_tag(
+    cluster: RedisCluster, link: RedisLink, own_server: RedisServer, keys: Keys
+) -> None:
+    await cluster.send("SET", keys.archive_done(APART), "apart")
+    await cluster.send(b"EVAL", "return redis.call('SET', KEYS[1], ARGV[1])", 1, keys.archive_done("2"), "{3}")
+    async with RedisLink(own_server.url, name="own") as own:
+        assert await own.wait_connected(5)
+        assert await own.send("GET", keys.archive_done(APART)) == b"apart"
+        assert await own.send("GET", keys.archive_done("2")) is None
+    assert await link.send("GET", keys.archive_done(APART)) is None
+    assert await cluster.send("GET", keys.archive_done("2")) == b"{3}"
+    assert len(await cluster.send("TIME")) == 2
+
+
+async def test_a_tag_whose_server_is_away_stops_no_other(
+    cluster: RedisCluster, own_server: RedisServer, keys: Keys
+) -> None:
+    own_server.kill()
+    await until(lambda: not cluster.connected)
+    assert (cluster.of(APART).connected, cluster.of(SHARED_TAG).connected) == (False, True)
+    assert (cluster.down_for > 0, cluster.up_for) == (True, 0)
+    assert not await cluster.wait_connected(0.05)
+    with pytest.raises(RedisUnavailable):
+        await cluster.send("GET", keys.archive_done(APART))
+    assert await cluster.send("GET", keys.archive_done("0")) is None
+    own_server.start()
+    assert await cluster.wait_connected(10)
+    assert (cluster.reconnects, cluster.down_for) == (1, 0)
+    assert 0 < cluster.up_for < cluster.of(SHARED_TAG).up_for
+
+
+async def test_a_server_that_forgot_is_taught_and_only_its_tags_get_new_epochs(
+    cluster: RedisCluster, scripts: Scripts, keys: Keys
+) -> None:
+    async def epochs() -> dict[str, int]:
+        return {tag: int(await cluster.send("HGET", keys.seq(tag), "#epoch")) for tag in TAGS}
+
+    before = await epochs()
+    await cluster.of(APART).send("SCRIPT", "FLUSH")
+    await cluster.send("HSET", keys.seq(APART), "#run", "its last life's")
+    assert (await Press(cluster, scripts, keys).event(user_of(APART))).status == "new"
+    after = await epochs()
+    assert after.pop(APART) > before.pop(APART)
+    assert after == before
+
+
+async def test_what_several_servers_may_forget_is_said_once(
+    cluster: RedisCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    await refuse_unsafe_server(cluster, allow_eviction=False)
+    said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert [text.partition(":")[0] for text in said] == ["redis keeps no append-only file"]
+
+
+def test_each_connection_is_measured_by_its_own_name() -> None:
+    one = RedisLink("redis://localhost", name="one")
+    assert command_links(one) == {"commands": one}
+    links = {tag: RedisLink("redis://localhost", name=tag, tags=(tag,)) for tag in TAGS}
+    named = command_links(RedisCluster(links))
+    assert [*named] == ["commands", *(f"commands.{tag}" for tag in TAGS)]
+
+
+# --- who holds a slot
+
+
+@pytest.mark.parametrize(
+    ("host", "master"),
+    [
+        (b"10.0.0.1", ("10.0.0.1", 7001)),
+        ("redis-1.example", ("redis-1.example", 7001)),
+        (None, ("asked.example", 7001)),  # cluster-preferred-endpoint-type unknown-endpoint
+        (b"", ("asked.example", 7001)),  # it has not been met by anybody and does not know its own address
+        (b"?", None),  # its name is asked for, and not known yet
+    ],
+)
+def test_a_master_is_where_its_host_says_or_where_the_asked_server_is(
+    host: bytes | str | None, master: tuple[str, int] | None
+) -> None:
+    answer = [[0, 5460, [host, 7001, b"id", {b"ip": b"10.0.0.1"}], [b"10.0.0.2", 7002, b"id", []]]]
+    replica = ("10.0.0.2", 7002)
+    assert read_slots(answer, ASKED) == [SlotRange(0, 5460, master, (master, replica) if master else (replica,))]
+
+
+def test_a_cluster_without_slots_and_a_range_without_servers_are_read() -> None:
+    assert read_slots([], ASKED) == []
+    assert read_slots([[7, 7]], ASKED) == [SlotRange(7, 7, None, ())]
+
+
+# --- what real servers say
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shards(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shards]:
+    """Two masters: one has the slots of the shared tag and some more, the other the rest."""
+    half = key_slot(SHARED_TAG.encode())
+    ranges = ((0, half), (half + 1, 16383))
+    async with Shards(tmp_path_factory.mktemp("shards"), ranges=ranges, replicas_of=()) as shards:
+        yield shards
+
+
+def address(keys: Keys, tag: str, *seeds: Shard) -> ClusterAddress:
+    unused = f"redis://{LOOPBACK}:{free_port()}"
+    return ClusterAddress(unused, seeds=[(LOOPBACK, seed.port) for seed in seeds], key=keys.seq(tag))
+
+
+async def port_of(link: RedisLink) -> bytes:
+    (port,) = (await link.send("CONFIG", "GET", "port")).values()
+    return bytes(port)
+
+
+@pytest.mark.parametrize("tag", ["c", "0"])
+@pytest.mark.parametrize("seed", [0, 1])
+async def test_any_server_leads_to_the_master_of_a_tag(shards: Shards, keys: Keys, tag: str, seed: int) -> None:
+    async with RedisLink(address(keys, tag, shards.servers[seed]), name="test") as link:
+        assert await link.wait_connected(5)
+        assert await port_of(link) == b"%d" % (await shards.master(tag)).port
+
+
+async def test_a_server_that_is_not_the_one_to_ask_has_done_nothing_and_is_left(shards: Shards, keys: Keys) -> None:
+    wrong = await shards.master("c")
+    async with RedisLink(wrong.url, name="test") as link:
+        assert await link.wait_connected(5)
+        with pytest.raises(RedisUnavailable, match="MOVED"):
+            await link.send("SET", keys.archive_done("0"), "x")
+        await until(lambda: link.reconnects == 1)
+
+
+async def test_while_a_slot_moves_what_cannot_be_done_is_refused_and_the_connection_stays(
+    shards: Shards, keys: Keys
+) -> None:
+    source, target = await shards.master("0"), await shards.master("c")
+    slot, names = str(key_slot(b"0")), (keys.archive_done("0"), keys.users("0"))
+    await command(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", await source.id())
+    await command(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", await target.id())
+    try:
+        async with RedisLink(source.url, name="from") as old, RedisLink(target.url, name="to") as new:
+            assert await old.wait_connected(5)
+            assert await new.wait_connected(5)
+            with pytest.raises(RedisUnavailable, match="ASK"):
+                await old.send("GET", names[0])
+            _, refused = new.send("ASKING"), new.send("MGET", *names)
+            with pytest.raises(RedisUnavailable, match="TRYAGAIN"):
+                await refused
+            assert (old.reconnects, new.reconnects) == (0, 0)
+            assert old.connected
+            assert new.connected
+    finally:
+        for server in (source, target):
+            await command(server, "CLUSTER", "SETSLOT", slot, "STABLE")
+
+
+async def test_a_link_that_nobody_uses_notices_that_its_tag_went_elsewhere(shards: Shards, keys: Keys) -> None:
+    source, target = await shards.master("0"), await shards.master("c")
+    async with RedisLink(address(keys, "0", source), name="test") as link:
+        assert await link.wait_connected(5)
+        await shards.move_slot("0", target)
+        await until(lambda: link.reconnects == 1 and link.connected)
+        assert await port_of(link) == b"%d" % target.port
+    await shards.move_slot("0", source)
+
+
+async def test_a_slot_that_nobody_serves_and_a_server_that_is_no_cluster_are_named(
+    redis_server: RedisServer, keys: Keys, tmp_path: Path
+) -> None:
+    lacking = Shard(tmp_path / "lacking")
+    await lacking.start()
+    try:
+        with pytest.raises(RedisUnavailable, match=rf"{LOOPBACK}:{lacking.port}: knows nobody who serves slot 7365"):
+            await address(keys, "c", lacking).connect(name="test", timeout=3)
+    finally:
+        await lacking.end()
+    lone = ClusterAddress("redis://localhost", seeds=[(LOOPBACK, redis_server.port)], key=keys.seq("c"))
+    with pytest.raises(RedisUnavailable, match=rf"{LOOPBACK}:{redis_server.port}: .*cluster support disabled"):
+        await lone.connect(name="test", timeout=3)
+
+
+async def test_one_server_of_a_cluster_taken_for_all_of_it_is_told_what_to_set(
+    shards: Shards, scripts: Scripts, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with RedisLink(shards.servers[0].url, name="test", prepare=scripts.prepare) as link:
+        await until(lambda: any("REDIS_CLUSTER_NODES" in str(vars(record).get("error")) for record in caplog.records))
+        assert not link.connected
+        with pytest.raises(RedisUnavailable):
+            await link.send("PING")
+
+
+async def test_an_error_that_only_begins_like_one_of_those_is_a_refusal(link: RedisLink) -> None:
+    with pytest.raises(RedisRefused, match="ASKED FOR"):
+        await link.send("EVAL", "return redis.error_reply('ASKED FOR too much')", 0)
+
+
+# --- what dead nodes left
+
+
+async def test_a_bucket_that_forgot_that_a_node_was_cleared_is_looked_through(
+    cluster: RedisCluster, scripts: Scripts, keys: Keys
+) -> None:
+    await cluster.send("ZADD", keys.leases, 9e15, "lives")
+    async with running(Caretaker(cluster, scripts, keys).run(), "caretaker"):
+        await until_equal(lambda: cluster.send("EXISTS", keys.stats), 1)
+        for user, places in (("both", "1 lives=1 dead=2"), ("left", "1 dead=1")):
+            await cluster.send("HSET", keys.users(APART), user, places)
+            await cluster.send("HSET", keys.held(APART, "dead"), user, 1)
+        cluster.of(APART).drop()
+        await until(lambda: cluster.reconnects == 1)
+        assert await cluster.wait_connected(5)
+        await until_equal(lambda: cluster.send("HGETALL", keys.users(APART)), {b"both": b"1 lives=1"})
+        await until_equal(lambda: cluster.send("EXISTS", keys.held(APART, "dead")), 0)
