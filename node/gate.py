@@ -11,6 +11,7 @@ else ........................................ a ``Welcome``
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import random
 from dataclasses import dataclass
@@ -191,14 +192,13 @@ class Gate:
 
     async def _register(self, session: Session, own: Feed) -> Registration:
         limit = self._settings.max_connections_per_user
-        mine = sum(other.user_id == session.user_id for other in own.sessions)
-        if mine > limit:
+        if _rank(session, own) > limit:
             raise Refused(CloseCode.TOO_MANY, "too many connections")
         async with asyncio.timeout(_REGISTRATION_TIMEOUT):
             registration = await self._membership.register(session.user_id)
         if registration.blocked:
             raise Refused(CloseCode.FORBIDDEN, "user blocked")
-        if not session.is_admin and registration.connections > limit:
+        if not session.is_admin and registration.elsewhere + _rank(session, own) > limit:
             raise Refused(CloseCode.TOO_MANY, "too many connections")
         return registration
 
@@ -224,6 +224,12 @@ class Gate:
                 }
             )
         )
+
+
+def _rank(session: Session, own: Feed) -> int:
+    """Return which of its user's connections here this is, from 1: of many that come at once the first may stay."""
+    sessions = (other for other in own.sessions if other.user_id == session.user_id)
+    return 1 + sum(1 for _ in itertools.takewhile(lambda other: other is not session, sessions))
 
 
 def leaves_at(now: float, max_age: float | None) -> float:

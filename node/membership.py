@@ -259,8 +259,8 @@ class Membership:
         """Tell those who wait what Redis said; a stale revision cannot happen with one writer on one connection."""
         _, now, untouched, *values = reply
         for index, user in enumerate(users):
-            connections, blocked, top, has_states, change = values[index * 5 : index * 5 + 5]
-            registration = Registration(connections, blocked == 1, Position.parse(top or untouched), has_states == 1)
+            elsewhere, blocked, top, has_states, change = values[index * 5 : index * 5 + 5]
+            registration = Registration(elsewhere, blocked == 1, Position.parse(top or untouched), has_states == 1)
             self._household.compare(user, registration.top)  # while the lease was lost, publishes did not come here
             if change:
                 self.overlay.users_changed(now, change)

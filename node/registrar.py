@@ -8,7 +8,7 @@ are here, and those who left and whom Redis believes here.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
@@ -28,12 +28,12 @@ class Registration:
     """What Redis said when it wrote a user down.
 
     Attributes:
-        connections: of this user on all nodes.
+        elsewhere: connections of this user on other nodes.
         top: the user's stream's newest position at that moment.
         has_states: whether newest values are kept for it.
     """
 
-    connections: int
+    elsewhere: int
     blocked: bool
     top: Position
     has_states: bool
@@ -97,12 +97,16 @@ class Registrar:
             self._written_on[tag] = made
         return found
 
-    async def write(self, part: Part, node_id: str, revision: int) -> Reply:
-        """Write users down with how many connections each has here now; see ``register.lua`` for the reply."""
+    def write(self, part: Part, node_id: str, revision: int) -> Awaitable[Reply]:
+        """Write users down with how many connections each has here at this call; see ``register.lua`` for the reply.
+
+        Counted at once, and not when it is sent: who comes in between is judged by the next reply, and must not have
+        been counted before by those whom other nodes judge.
+        """
         k, tag = self._keys, part.tag
         keys = [k.users(tag), k.held(tag, node_id), k.tomb(tag, node_id), k.blocked(tag), k.seq(tag)]
         args: list[str | int] = [node_id, revision]
         for user in part.users:
             keys.append(k.user_states(user).table)
             args += (user, self._household.user_connections_of(user), user_stream(user))
-        return await self._scripts.run(self._link, REGISTER, keys, args)
+        return self._scripts.run(self._link, REGISTER, keys, args)

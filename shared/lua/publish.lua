@@ -305,10 +305,11 @@ local function append(message, state)
     entry[#entry + 1] = top
   end
   call('XADD', history, 'MAXLEN', '~', ARGV[4], position, unpack(entry))
-  call('PEXPIRE', history, ARGV[5])
+  -- At once: whatever stops us from here on, the number is used up.
   tops[stream] = position
   moved[#moved + 1] = message.stream
   moved[#moved + 1] = position
+  call('PEXPIRE', history, ARGV[5])
   return position
 end
 

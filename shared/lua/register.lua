@@ -8,7 +8,7 @@
 --
 -- Returns {"dead"} (this node id was cleared: take a new one), {"stale"} (a newer revision was here), or
 -- {"ok", now ms, position of an untouched stream, then five per user:
---    connections on all nodes, 1 if blocked, position of the stream's newest event or "", 1 if it has states,
+--    connections on other nodes, 1 if blocked, position of the stream's newest event or "", 1 if it has states,
 --    how the number of users of the cluster changed: 1, 0, -1}
 
 local users, held, tomb, blocked, seq = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -37,11 +37,11 @@ local k = 6
 for a = 3, #ARGV, 3 do
   local user, count = ARGV[a], tonumber(ARGV[a + 1])
   local places = redis.call('HGET', users, user)
-  local total, others, elsewhere = count, {string.match(places or '1', '^%d+')}, false
+  local others, elsewhere, connections = {string.match(places or '1', '^%d+')}, false, 0
   for word, name, held_there in string.gmatch(places or '', ' (([^ =]+)=?(%d*)[^ ]*)') do
     if name ~= node then
       others[#others + 1] = word
-      total = total + (tonumber(held_there) or 0)
+      connections = connections + (tonumber(held_there) or 0)
       elsewhere = elsewhere or held_there ~= ''
     end
   end
@@ -60,7 +60,7 @@ for a = 3, #ARGV, 3 do
     redis.call('HDEL', held, user)
   end
   local is_blocked = any_blocked and tonumber(redis.call('ZSCORE', blocked, user) or 0) > now
-  reply[#reply + 1] = total
+  reply[#reply + 1] = connections
   reply[#reply + 1] = is_blocked and 1 or 0
   reply[#reply + 1] = redis.call('HGET', seq, ARGV[a + 2]) or ''
   reply[#reply + 1] = redis.call('EXISTS', KEYS[k])

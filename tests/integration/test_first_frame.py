@@ -117,6 +117,23 @@ async def test_the_21st_connection_of_a_user_is_told_that_it_is_one_too_many(clu
         await asyncio.gather(*(client.__aexit__() for client in clients))
 
 
+async def test_of_many_that_come_at_once_as_many_stay_as_may(cluster: Cluster) -> None:
+    user = cluster.number()
+    token = cluster.tokens.user(user)
+    clients = await asyncio.gather(
+        *(Client.open(cluster.nodes[index % 2].socket_url(token=token)) for index in range(30))
+    )
+    try:
+        await until_equal(lambda: _connections(cluster, user), 20)
+        refused = [client for client in clients if not client.is_open]
+        assert {client.close for client in refused} == {(4429, "too many connections")}
+        staying = [client for client in clients if client.is_open]
+        await asyncio.gather(*(client.receive("connected") for client in staying))
+        assert len(staying) == 20
+    finally:
+        await asyncio.gather(*(client.__aexit__() for client in clients))
+
+
 async def test_who_asks_for_a_token_by_subprotocol_is_answered_bearer(cluster: Cluster) -> None:
     user = cluster.number()
     url, token = cluster.node.socket_url(), cluster.tokens.user(user)

@@ -318,6 +318,14 @@ async def test_what_stops_a_message_leaves_those_before_it_whole(
     assert numbers([await press.event(users[0])]) == [2]
 
 
+async def test_what_stops_a_message_after_it_was_kept_does_not_stop_its_stream_for_good(press: Press) -> None:
+    press.history_ttl_ms = 2**63 - 1  # no time that Redis could add to now
+    with pytest.raises(RedisRefused):
+        await press(Item("1"))
+    press.history_ttl_ms = 60_000
+    assert numbers([await press.event()]) == [2]
+
+
 async def test_a_repeated_operation_whose_event_left_the_history_still_gets_its_answer(
     press: Press, link: RedisLink, keys: Keys
 ) -> None:

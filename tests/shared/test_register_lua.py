@@ -19,7 +19,7 @@ from tests.shared.press import Item, Press
 class User:
     """What a registration is told of a user."""
 
-    connections: int
+    elsewhere: int
     blocked: int
     top: bytes
     has_states: int
@@ -76,7 +76,7 @@ ALICE, BOB = neighbours(2)
 async def test_counts_are_absolute(registry: Registry) -> None:
     for revision, count in ((1, 1), (2, 5), (3, 5), (4, 2)):
         (alice,) = await registry("n1", revision, **{ALICE: count})
-        assert alice.connections == count
+        assert alice.elsewhere == 0
         assert await registry.places(ALICE) == {"n1": count}
 
 
@@ -95,14 +95,14 @@ async def test_a_stale_revision_is_refused_and_changes_nothing(registry: Registr
 async def test_revisions_of_two_nodes_are_their_own(registry: Registry) -> None:
     await registry("n1", 5, **{ALICE: 2})
     (alice,) = await registry("n2", 1, **{ALICE: 3})
-    assert alice.connections == 5
+    assert alice.elsewhere == 2
     assert await registry.places(ALICE) == {"n1": 2, "n2": 3}
 
 
-async def test_connections_are_added_up_over_all_nodes(registry: Registry) -> None:
+async def test_connections_are_added_up_over_all_other_nodes(registry: Registry) -> None:
     for number in range(1, 6):
         (alice,) = await registry(f"n{number}", 1, **{ALICE: number})
-        assert alice.connections == number * (number + 1) // 2
+        assert alice.elsewhere == number * (number - 1) // 2
 
 
 async def test_nodes_whose_names_begin_alike_are_not_mixed_up(registry: Registry) -> None:
@@ -137,15 +137,17 @@ async def test_a_user_who_has_gone_leaves_nothing_behind(registry: Registry, lin
 async def test_many_users_are_registered_in_one_call_each_with_its_answer(registry: Registry, link: RedisLink) -> None:
     users = neighbours(100)
     answers = await registry("n1", 1, **{user: index + 1 for index, user in enumerate(users)})
-    assert [answer.connections for answer in answers] == list(range(1, 101))
     assert [answer.change for answer in answers] == [1] * 100
+    there = await registry("n2", 1, **dict.fromkeys(users, 1))
+    assert [answer.elsewhere for answer in there] == list(range(1, 101))
+    assert [answer.change for answer in there] == [0] * 100
 
 
 async def test_a_cleared_node_id_can_register_nobody(registry: Registry, keys: Keys, link: RedisLink) -> None:
     await registry.clear("n1", "3")
     assert await registry.raw("n1", 1, **{ALICE: 1}) == [b"dead"]
     assert await link.send("EXISTS", keys.users("3"), keys.held("3", "n1")) == 0
-    assert (await registry("n2", 1, **{ALICE: 1}))[0].connections == 1
+    assert (await registry("n2", 1, **{ALICE: 1}))[0].change == 1
 
 
 async def test_a_blocked_user_is_told_so_until_the_block_ends(registry: Registry, link: RedisLink, keys: Keys) -> None:
