@@ -15,7 +15,7 @@ from shared.caretaker import Caretaker
 from shared.cluster_address import ClusterAddress, SlotRange, read_slots
 from shared.durability import refuse_unsafe_server
 from shared.errors import RedisRefused, RedisUnavailable
-from shared.keys import SHARED_TAG, TAGS, Keys, tag_of
+from shared.keys import BUCKET_TAGS, SHARED_TAG, TAGS, Keys, tag_of
 from shared.redis_cluster import RedisCluster
 from shared.redis_link import RedisLink
 from shared.scripts import Scripts
@@ -251,6 +251,43 @@ async def test_an_error_that_only_begins_like_one_of_those_is_a_refusal(link: Re
         await link.send("EVAL", "return redis.error_reply('ASKED FOR too much')", 0)
 
 
+# --- who looks after the cluster
+
+
+async def test_who_lacks_a_bucket_leaves_the_sums_to_somebody_who_reaches_all(
+    cluster: RedisCluster, redis_server: RedisServer, scripts: Scripts, keys: Keys
+) -> None:
+    nowhere = f"redis://{LOOPBACK}:{free_port()}"
+    links = {tag: RedisLink(nowhere if tag == APART else redis_server.url, name=tag, tags=(tag,)) for tag in TAGS}
+    async with RedisCluster(links) as lacking:
+        assert await lacking.of(SHARED_TAG).wait_connected(5)
+        async with running(Caretaker(lacking, scripts, keys).run(), "lacking"):
+            await until_equal(lambda: cluster.send("EXISTS", keys.caretaker), 1)
+            async with running(Caretaker(cluster, scripts, keys).run(), "whole"):
+                await until_equal(lambda: cluster.send("EXISTS", keys.stats), 1)
+
+
+async def test_a_dead_node_is_cleared_from_the_buckets_that_are_there(
+    cluster: RedisCluster, own_server: RedisServer, scripts: Scripts, keys: Keys
+) -> None:
+    for tag in BUCKET_TAGS:
+        await cluster.send("HSET", keys.users(tag), "user", "1 dead=1")
+        await cluster.send("HSET", keys.held(tag, "dead"), "user", 1)
+    await cluster.send("HSET", keys.users("0"), "another", "1 also-dead=1")
+    await cluster.send("HSET", keys.held("0", "also-dead"), "another", 1)
+    own_server.kill()
+    await until(lambda: not cluster.connected)
+    await cluster.send("ZADD", keys.leases, 1, "dead", 2, "also-dead")
+    caretaker = Caretaker(cluster, scripts, keys)
+    async with running(caretaker.run(), "caretaker"):
+        for tag in BUCKET_TAGS:
+            if tag != APART:
+                await until_equal(lambda tag=tag: cluster.send("HLEN", keys.users(tag)), 0)
+        assert await cluster.send("ZCARD", keys.dying) == 2, "what is left of it is forgotten"
+        own_server.start()
+        await until(lambda: caretaker.nodes_cleared == 2)
+
+
 # --- what dead nodes left
 
 
@@ -268,3 +305,18 @@ async def test_a_bucket_that_forgot_that_a_node_was_cleared_is_looked_through(
         assert await cluster.wait_connected(5)
         await until_equal(lambda: cluster.send("HGETALL", keys.users(APART)), {b"both": b"1 lives=1"})
         await until_equal(lambda: cluster.send("EXISTS", keys.held(APART, "dead")), 0)
+
+
+async def test_buckets_are_looked_through_when_it_is_the_leases_that_may_be_forgotten(
+    cluster: RedisCluster, scripts: Scripts, keys: Keys
+) -> None:
+    async with running(Caretaker(cluster, scripts, keys).run(), "caretaker"):
+        await until_equal(lambda: cluster.send("EXISTS", keys.stats), 1)
+        await cluster.send("HSET", keys.users(APART), "left", "1 dead=1")
+        await cluster.send("HSET", keys.held(APART, "dead"), "left", 1)
+        cluster.of(SHARED_TAG).drop()
+        await until_equal(lambda: there_are_users(cluster, keys), False)
+
+
+async def there_are_users(cluster: RedisCluster, keys: Keys) -> bool:
+    return not cluster.connected or await cluster.send("EXISTS", keys.users(APART)) == 1
