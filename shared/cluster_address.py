@@ -103,11 +103,12 @@ class ClusterAddress(RedisAddress):
             ranges = read_slots(await answer(connection, "CLUSTER", "SLOTS"), server)
         finally:
             await connection.disconnect(nowait=True)
-        # A server that has left the cluster is forgotten with the next answer; the seeds never are.
-        self._servers = list(dict.fromkeys((server, *_all_servers(ranges), *self._seeds)))
         holder = next((found for found in ranges if found.first <= self._slot <= found.last), None)
         if holder is None:
             raise RedisUnavailable(f"knows nobody who serves slot {self._slot}")
+        # A server that has left the cluster is forgotten with the next answer; the seeds never are. One that knows
+        # nobody (it was reset, or started anew without its file) is no reason to forget who was known.
+        self._servers = list(dict.fromkeys((server, *_all_servers(ranges), *self._seeds)))
         if holder.master is None:
             raise RedisUnavailable(f"does not know the address of the master of slot {self._slot}")
         return holder.master

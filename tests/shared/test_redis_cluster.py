@@ -22,7 +22,7 @@ from shared.scripts import Scripts
 from shared.service_metrics import command_links
 from shared.tasks import running
 from tests.shared.press import Press
-from tests.shared.redis_server import RedisServer, until
+from tests.shared.redis_server import RecordingProxy, RedisServer, until
 from tests.support.ports import LOOPBACK, free_port
 from tests.support.sentinels import command
 from tests.support.shards import Shard, Shards, user_of
@@ -234,6 +234,25 @@ async def test_a_slot_that_nobody_serves_and_a_server_that_is_no_cluster_are_nam
     lone = ClusterAddress("redis://localhost", seeds=[(LOOPBACK, redis_server.port)], key=keys.seq("c"))
     with pytest.raises(RedisUnavailable, match=rf"{LOOPBACK}:{redis_server.port}: .*cluster support disabled"):
         await lone.connect(name="test", timeout=3)
+
+
+async def test_a_seed_that_knows_nobody_any_more_makes_no_other_server_forgotten(
+    shards: Shards, keys: Keys, tmp_path: Path
+) -> None:
+    reset = Shard(tmp_path / "reset")
+    await reset.start()
+    async with RecordingProxy(shards.servers[0].port).running() as seed:
+        where = ClusterAddress("redis://localhost", seeds=[(LOOPBACK, seed.port)], key=keys.seq("0"))
+        await (await where.connect(name="test", timeout=3)).disconnect()
+        seed.server_port = reset.port
+        for server in shards.servers:
+            server.pause()
+        with pytest.raises(RedisUnavailable, match="knows nobody"):
+            await where.connect(name="test", timeout=0.3)
+        for server in shards.servers:
+            server.resume()
+        await (await where.connect(name="test", timeout=3)).disconnect()
+    await reset.end()
 
 
 async def test_one_server_of_a_cluster_taken_for_all_of_it_is_told_what_to_set(
