@@ -24,7 +24,7 @@ def test_prometheus_takes_the_rules() -> None:
 
 
 def test_every_alert_has_its_cases() -> None:
-    assert sorted(case.alert for case in CASES) == sorted(alert["alert"] for alert in alerts())
+    assert sorted({case.alert for case in CASES}) == sorted(alert["alert"] for alert in alerts())
 
 
 def test_alerts_fire_when_they_should_and_only_then(tmp_path: Path) -> None:
