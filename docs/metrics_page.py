@@ -31,7 +31,9 @@ Labels have few values. `type` is one of the four typed messages or `custom`, wh
 
 [helm/videosite-realtime/dashboards](../helm/videosite-realtime/dashboards) has Grafana dashboards,
 [helm/videosite-realtime/rules](../helm/videosite-realtime/rules) Prometheus rules, and [alerts.md](alerts.md) says
-what to do when one fires. They expect the scrape jobs to be called `vsrt-node` and `vsrt-router`.
+what to do when one fires. They expect the scrape jobs to be called `vsrt-node` and `vsrt-router`, and
+numbers every 30 s or more often, for rules look at two minutes at a time. Over OTLP that is
+`OTEL_METRIC_EXPORT_INTERVAL=30000`.
 
 ## How long a message takes
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
-from node.handshake import Handshake
+from node.handshake import ADMIN_PATH, USER_PATH, Handshake
 from node.rest_api import RestApi
 from shared import trace_context
 from shared.asgi import NO_TELEMETRY, ASGIApp, Receive, Scope, Send
@@ -46,6 +46,8 @@ def create_app(
     app.include_router(events)
     app.include_router(inbox)
     app.include_router(health)
+    for path in (USER_PATH, ADMIN_PATH):
+        app.get(path, include_in_schema=False)(_not_upgraded)
     not_found = app.router.default
 
     async def page_or_not_found(scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,6 +85,12 @@ def create_app(
             await calls(scope, receive, send)
 
     return with_sockets
+
+
+async def _not_upgraded() -> JSONResponse:
+    """Say what is missing: a 404 would have people look for the path, and not for the proxy that took the header."""
+    detail = "this is a WebSocket, and the request has no `Upgrade: websocket`; if its client sent one, a proxy took it"
+    return JSONResponse({"detail": detail}, 426, {"Upgrade": "websocket", "Connection": "Upgrade"})
 
 
 def _traceparent(scope: Scope) -> str | None:

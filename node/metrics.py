@@ -10,6 +10,7 @@ from node.drain import Drain
 from node.hub import Hub
 from node.membership import Membership
 from node.sweep import Sweep
+from shared import spans
 from shared.auth import TokenVerifier
 from shared.close_codes import CloseCode
 from shared.metrics import LATENCY, Distributions, Values, counter, gauge, histogram
@@ -69,7 +70,7 @@ class NodeMetrics(ServiceMetrics):
         "audience",
     )
     def consumed(self) -> Values:
-        return {("vsrt", "deliver", *labels): sum(series.counts) for labels, series in self._series().items()}
+        return {(spans.SYSTEM, spans.PROCESS, *labels): sum(series.counts) for labels, series in self._series().items()}
 
     @counter(
         "vsrt.node.delivered_messages",

@@ -9,6 +9,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from shared.http_address import HttpAddress
 from shared.settings import CommonSettings, Origins
 
 _FILES_KEPT_BACK = 512  # open files for everything that is not a client
@@ -37,9 +38,7 @@ class NodeSettings(CommonSettings):
         ge=1,
         description="Clients this node holds at most; more are told 1013. Default: what open files allow.",
     )
-    router_url: str | None = Field(
-        None, pattern=r"^https?://", description="Where `/api/v1/admin/system-messages` is forwarded to."
-    )
+    router_url: HttpAddress | None = Field(None, description="Where `/api/v1/admin/system-messages` is forwarded to.")
     admin_page_dir: Path | None = Field(
         None, description="Where the built admin page lies. Default: `admin-frontend/dist` beside `node`, once built."
     )
@@ -66,10 +65,10 @@ class NodeSettings(CommonSettings):
         description="Seconds after which a client is asked to reconnect (1012), give or take a tenth, so that new "
         "nodes fill up. Default: never.",
     )
-    drain_seconds: float = Field(20, ge=0, description="Seconds over which clients are sent away at SIGTERM.")
+    drain_seconds: float = Field(20, ge=0, le=3600, description="Seconds over which clients are sent away at SIGTERM.")
 
-    user_check_url: str | None = Field(
-        None, pattern=r"^https?://", description="`GET <url>/<user_id>`: 200 exists, 404 unknown, 403 blocked."
+    user_check_url: HttpAddress | None = Field(
+        None, description="`GET <url>/<user_id>`: 200 exists, 404 unknown, 403 blocked."
     )
     user_check_ttl: float = Field(
         60,

@@ -16,7 +16,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from pydantic_core import from_json
@@ -26,7 +26,7 @@ from router.lean_route import Call
 from router.publish_call import Target
 from router.publisher import Order, Outcome
 from shared import audit
-from shared.audit import USERS_SHOWN, AuditEvent
+from shared.audit import IDS_SHOWN, USERS_SHOWN, AuditEvent
 from shared.ids import ADMIN, ALL
 from shared.messages import TYPED
 
@@ -58,14 +58,14 @@ class CallLog:
             logger.info("broadcast sent", extra={"message_type": kind[:_TYPE_MAX], **_reached(order, outcome)})
         elif self._verbose:
             logger.debug("message sent", extra={"message_type": kind[:_TYPE_MAX], **_reached(order, outcome)})
-        if to_all or kind == "system_message":
+        if _is_privileged(order):
             audit.write(_audited(call, caller, order, outcome))
 
     def batch_published(
-        self, call: Call, caller: Caller, items: int, trace_id: str, published: Iterable[Order]
+        self, call: Call, caller: Caller, items: int, trace_id: str, published: Sequence[tuple[Order, Outcome]]
     ) -> None:
         """Tell of a batch and of those of its messages that were published."""
-        alike = Counter([(order.message.type, order.targets[0].shared) for order in published])
+        alike = Counter([(order.message.type, order.targets[0].shared) for order, _ in published])
         types: Counter[str] = Counter()
         for (kind, _), count in alike.items():
             types[kind if kind in TYPED else "custom"] += count
@@ -85,6 +85,7 @@ class CallLog:
                     broadcasts=broadcasts,
                     system_messages=system_messages,
                     trace_id=trace_id,
+                    **_heard_by([one for one in published if _is_privileged(one[0])]),
                     **origin_of(call),
                 )
             )
@@ -113,6 +114,10 @@ class CallLog:
         logger.info("system message sent", extra={"severity": severity, **_reached(order, outcome)})
 
 
+def _is_privileged(order: Order) -> bool:
+    return order.targets[0].stream == ALL or order.message.type == "system_message"
+
+
 def _told(order: Order, *names: str) -> dict[str, Any]:
     """Return fields of the message. It is parsed for this: hardly ever, beside how often it is published."""
     message: dict[str, Any] = from_json(order.message.payload + b"}")
@@ -137,6 +142,18 @@ def audience_of(targets: Sequence[Target]) -> Any:
     """Return the audience's name: of a transcode with an owner, the admins'."""
     stream = targets[0].stream
     return stream if stream in (ADMIN, ALL) else "users"
+
+
+def _heard_by(privileged: Sequence[tuple[Order, Outcome]]) -> dict[str, Any]:
+    """Return what the audit tells of a batch's broadcasts and system messages: whom they went to, and their ids."""
+    users = [target.where for order, _ in privileged for target in order.targets if target.stream not in (ADMIN, ALL)]
+    ids = [outcome.ids.get(order.targets[0].label) for order, outcome in privileged]
+    return {
+        "audiences": sorted({audience_of(order.targets) for order, _ in privileged}),
+        "users": users[:USERS_SHOWN] or None,
+        "user_count": len(users) or None,
+        "ids": [name for name in ids if name is not None][:IDS_SHOWN] or None,  # a state has none
+    }
 
 
 def _audited(call: Call, caller: Caller, order: Order, outcome: Outcome) -> AuditEvent:

@@ -8,6 +8,7 @@ from router.archive_counts import ArchiveCounts
 from router.callers import Callers
 from router.publish_counts import BATCH, PublishCounts
 from router.queue_counts import REASONS, QueueCounts
+from shared import spans
 from shared.auth import TokenVerifier
 from shared.metrics import COMMAND, Distributions, Values, counter, gauge, histogram
 from shared.service_metrics import ServiceMetrics, Sources
@@ -40,7 +41,7 @@ class RouterMetrics(ServiceMetrics):
         "audience",
     )
     def sent(self) -> Values:
-        return {("vsrt", "publish", *labels): count for labels, count in self._counts.sent().items()}
+        return {(spans.SYSTEM, spans.SEND, *labels): count for labels, count in self._counts.sent().items()}
 
     @histogram(
         "messaging.client.operation.duration",
@@ -52,7 +53,7 @@ class RouterMetrics(ServiceMetrics):
         bounds=COMMAND,
     )
     def publish_duration(self) -> Distributions:
-        return {("vsrt", "publish", error): buckets for error, buckets in self._counts.calls.items()}
+        return {(spans.SYSTEM, spans.SEND, error): buckets for error, buckets in self._counts.calls.items()}
 
     @counter("vsrt.router.unavailable", "{call}", "Calls answered 503: Redis was away, or refused to write.", "reason")
     def unavailable(self) -> Values:

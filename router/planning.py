@@ -148,7 +148,10 @@ def explain(exc: ValidationError | InvalidMessage) -> list[dict[str, Any]]:
 
 
 def _explain(error: ErrorDetails) -> dict[str, Any]:
-    kind, loc, message = error["type"], ["body", *_path(error["loc"])], error["msg"].removeprefix("Value error, ")
+    kind, message = error["type"], error["msg"].removeprefix("Value error, ")
+    # Of what is not to be there, the last part is always the caller's own, whatever it is called.
+    own = error["loc"][-1:] if kind == "extra_forbidden" else ()
+    loc = ["body", *_path(error["loc"][: len(error["loc"]) - len(own)]), *own]
     if kind in _WITHOUT_TYPE:  # pydantic lays it to the object whose ``type`` it is
         kind, message = _WITHOUT_TYPE[kind]
         loc.append("type")

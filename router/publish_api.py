@@ -119,13 +119,13 @@ class PublishApi:
             raise self._unavailable(whole, exc) from exc
         if sending is not None:
             sending.sent(list(drafts.values()), outcomes, batch=True)
-        published = []
+        published: list[tuple[Order, Outcome]] = []
         for (index, draft), outcome in zip(drafts.items(), outcomes, strict=True):
             if isinstance(outcome, KeyReused):
                 results[index] = _REUSED
             else:
                 results[index] = {"status": 202, **_answer(outcome, draft)}
-                published.append(draft)
+                published.append((draft, outcome))
         self._counts.add_results(results, len(published))
         self._log.batch_published(call, caller, len(results), base.trace_id, published)
         return 200, to_json({"results": results})

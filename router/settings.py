@@ -41,6 +41,10 @@ class RouterSettings(CommonSettings):
     def _someone_may_call(self) -> Self:
         if any(len(key) < API_KEY_MIN_LENGTH for key in self.api_keys):
             raise ValueError(f"ROUTER_API_KEYS has a key shorter than {API_KEY_MIN_LENGTH} characters")
+        if not all(key.isascii() and key.isprintable() for key in self.api_keys):
+            raise ValueError(
+                "ROUTER_API_KEYS has a key with other characters than printable ASCII: no header bears them"
+            )
         if not self.api_keys and not self.has_jwt:
             raise ValueError(
                 "ROUTER_API_KEYS, or one of JWT_SECRET, JWT_PUBLIC_KEY, JWT_JWKS_URL, must be set: nobody could call"

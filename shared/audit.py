@@ -17,6 +17,7 @@ from shared.flood import FLOOD_KEY
 
 AUDIT: Final = "audit"  # the logger's name
 USERS_SHOWN: Final = 20
+IDS_SHOWN: Final = 20
 _CLAIM_MAX: Final = 200  # characters of what a caller says of itself
 
 logger = logging.getLogger(AUDIT)
@@ -72,6 +73,13 @@ class AuditEvent:
     accepted: Annotated[int | None, Field(description="Of a batch: how many were published.")] = None
     broadcasts: Annotated[int | None, Field(description="Of a batch: broadcasts among the published.")] = None
     system_messages: Annotated[int | None, Field(description="Of a batch: system messages among the published.")] = None
+    audiences: Annotated[
+        list[str] | None, Field(description="Of a batch: who was to hear its broadcasts and system messages.")
+    ] = None
+    ids: Annotated[
+        list[str] | None,
+        Field(description=f"Of a batch: the first ids of its broadcasts and system messages, {IDS_SHOWN} at most."),
+    ] = None
     connections: Annotated[int | None, Field(description="How many connections the user had, on all nodes.")] = None
     block_seconds: Annotated[int | None, Field(description="For how long the user is refused from now on.")] = None
     was_blocked: Annotated[bool | None, Field(description="Of an unblock: whether there was anything to lift.")] = None

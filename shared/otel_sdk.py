@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 
+REASON_MAX: Final = 200  # characters
 FLUSH: Final = 1.5  # s that the last spans have at the end, and the last metrics
 
 T = TypeVar("T")
@@ -30,7 +31,7 @@ class Reasons(logging.Filter):
     last = ""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        self.last = record.getMessage()[:200]
+        self.last = record.getMessage()[:REASON_MAX]
         return False
 
 

@@ -1,14 +1,17 @@
 """OpenTelemetry's own variables, for traces and metrics alike.
 
-The SDK would fall back with a warning where a value is wrong, to tracing everything for example; we do not start.
-What is not named here (headers, certificates, compression, time-outs, limits, resource) the SDK reads itself.
+Where a value is wrong, the SDK would fall back with a warning, to tracing everything for example, raise from an import,
+or quote a header, key and all, in a log; we do not start. What stands here as read by the SDK is looked at and not
+used, and what does not stand here (certificates, resource) is the SDK's alone.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Final, Literal, Self
+from urllib.parse import unquote, urlsplit
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.tracing import Sampling
@@ -16,7 +19,36 @@ from shared.tracing import Sampling
 _ALL: Final = 1 << 64
 _DEFAULT_ENDPOINT: Final = "http://localhost:4318"  # the specification's
 _Word = BeforeValidator(lambda value: value.strip().lower() if isinstance(value, str) else value)
-_Url = Annotated[str | None, Field(pattern=r"^https?://[^/]")]
+_HEADER: Final = re.compile(r"\s*[!#$%&'*+.^_`|~0-9A-Za-z-]+\s*=[\x20-\x7e]*")
+
+
+def _whole_url(value: str | None) -> str | None:
+    try:
+        parts = urlsplit(value or "")
+        _ = parts.port  # read when it is asked for
+    except ValueError as exc:
+        raise ValueError(f"is no URL: {exc}") from exc
+    return value
+
+
+def _sendable(headers: object) -> object:
+    """Refuse headers that could not be sent, without quoting any of them: they are credentials."""
+    for number, header in enumerate(headers.split(",") if isinstance(headers, str) else (), start=1):
+        if not header.strip():
+            continue
+        if not _HEADER.fullmatch(header.rstrip()):
+            raise ValueError(f"header {number} is not name=value, with a value in ASCII or percent-encoded")
+        value = unquote(header.partition("=")[2].strip()).strip()
+        if not value.isprintable() or max(value, default="") > "\xff":
+            raise ValueError(f"header {number} has a character in its value that no header may have")
+    return headers
+
+
+_Url = Annotated[str | None, Field(pattern=r"^https?://[^/]"), AfterValidator(_whole_url)]
+_Headers = Annotated[SecretStr | None, BeforeValidator(_sendable)]
+_Compression = Annotated[Literal["none", "gzip", "deflate"] | None, _Word]
+_Seconds = Annotated[float | None, Field(gt=0)]
+_Limit = Annotated[int | None, Field(ge=0), BeforeValidator(lambda value: None if value == "unset" else value)]
 _Protocol = Annotated[Literal["http/protobuf"] | None, _Word]
 _Exporter = Annotated[Literal["otlp", "none"] | None, _Word]
 
@@ -52,6 +84,25 @@ class OtelSettings(BaseSettings):
     otel_bsp_max_queue_size: int = Field(2048, ge=1)
     otel_bsp_max_export_batch_size: int = Field(512, ge=1)
     otel_metric_export_interval: int = Field(60_000, ge=1)  # ms
+
+    # Read by the SDK.
+    otel_exporter_otlp_headers: _Headers = None
+    otel_exporter_otlp_traces_headers: _Headers = None
+    otel_exporter_otlp_metrics_headers: _Headers = None
+    otel_exporter_otlp_timeout: _Seconds = None
+    otel_exporter_otlp_traces_timeout: _Seconds = None
+    otel_exporter_otlp_metrics_timeout: _Seconds = None
+    otel_exporter_otlp_compression: _Compression = None
+    otel_exporter_otlp_traces_compression: _Compression = None
+    otel_exporter_otlp_metrics_compression: _Compression = None
+    otel_attribute_count_limit: _Limit = None
+    otel_attribute_value_length_limit: _Limit = None
+    otel_span_attribute_count_limit: _Limit = None
+    otel_span_attribute_value_length_limit: _Limit = None
+    otel_span_event_count_limit: _Limit = None
+    otel_span_link_count_limit: _Limit = None
+    otel_event_attribute_count_limit: _Limit = None
+    otel_link_attribute_count_limit: _Limit = None
 
     @model_validator(mode="after")
     def _a_batch_fits_in_the_queue(self) -> Self:

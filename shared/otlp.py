@@ -33,7 +33,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from shared.metrics import Buckets, Family, Labels, Metrics
-from shared.otel_sdk import FLUSH, Reasons, in_daemon, sdk_resource, shown
+from shared.otel_sdk import FLUSH, REASON_MAX, Reasons, in_daemon, sdk_resource, shown
 from shared.tasks import running
 
 logger = logging.getLogger(__name__)
@@ -62,9 +62,13 @@ class OtlpExport:
             await self._send()
 
     async def _send(self) -> None:
-        data = metrics_data(self._metrics, self._resource, self._started_ns)
-        self._under_way = in_daemon(partial(self._exporter.export, data), "metrics export")
-        self._tell(await asyncio.shield(self._under_way))
+        try:
+            data = metrics_data(self._metrics, self._resource, self._started_ns)
+            self._under_way = in_daemon(partial(self._exporter.export, data), "metrics export")
+            result = await asyncio.shield(self._under_way)
+        except Exception as exc:  # no thread to be had, for example: nothing for which a service should end
+            self._reasons.last, result = f"{type(exc).__name__}: {exc}"[:REASON_MAX], MetricExportResult.FAILURE
+        self._tell(result)
 
     def _tell(self, result: MetricExportResult) -> None:
         failed = result is not MetricExportResult.SUCCESS
@@ -82,7 +86,7 @@ class OtlpExport:
         try:
             async with asyncio.timeout(FLUSH):
                 if self._under_way is not None:
-                    await asyncio.shield(self._under_way)
+                    await asyncio.wait((self._under_way,))
                 await self._send()
         except TimeoutError:
             logger.warning("the last metrics were not sent in time", extra={"collector": self._collector})

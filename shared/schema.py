@@ -11,12 +11,13 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, inspect, make_url, text
 
 from shared.database import Database
-from shared.errors import DatabaseUnavailable, RealtimeError
+from shared.errors import DatabaseUnavailable, RealtimeError, SettingsError
 from shared.inbox_settings import InboxSettings
 
 logger = logging.getLogger(__name__)
@@ -71,8 +72,20 @@ async def prepare_schema(settings: InboxSettings) -> None:
 
     Raises:
         SchemaTooOld: a PostgreSQL database must be migrated first.
-        DatabaseError: the SQLite file cannot be used.
+        SettingsError: the SQLite file cannot be used.
     """
+    try:
+        await _prepare(settings)
+    except (DatabaseUnavailable, OSError) as exc:
+        raise SettingsError(_unusable(settings.database_url.get_secret_value(), exc)) from exc
+
+
+def _unusable(url: str, exc: DatabaseUnavailable | OSError) -> str:
+    why = exc.reason if isinstance(exc, DatabaseUnavailable) else exc.strerror
+    return f"DATABASE_URL: {Path(make_url(url).database or '').absolute()} cannot be used: {why}"
+
+
+async def _prepare(settings: InboxSettings) -> None:
     async with Database.from_settings(settings, "vsrt-schema") as database:
         try:
             async with database.reading() as connection:

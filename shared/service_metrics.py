@@ -72,13 +72,14 @@ class ServiceMetrics(Metrics):
         "db.client.operation.duration",
         "s",
         "Time from a command to Redis to its answer, by command and script; error_type is empty without an error.",
+        "db.system.name",
         "db.operation.name",
         "db.stored_procedure.name",
         "error.type",
         bounds=COMMAND,
     )
     def redis_commands(self) -> Distributions:
-        return self._sources.commands.series
+        return {("redis", *labels): buckets for labels, buckets in self._sources.commands.series.items()}
 
     @gauge(
         "vsrt.redis.clock.offset",

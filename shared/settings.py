@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from redis.asyncio.connection import parse_url
 
 from shared.errors import SettingsError
+from shared.http_address import HttpAddress
 from shared.inbox_settings import InboxSettings
 
 HMAC_ALGORITHMS = ("HS256", "HS384", "HS512")
@@ -21,6 +22,7 @@ PUBLIC_KEY_ALGORITHMS = ("RS256", "RS384", "RS512", "ES256", "ES384", "ES512")
 SECRET_MIN_BYTES = 32
 REDIS_PORT = 6379
 SENTINEL_PORT = 26379
+TEN_YEARS = 315_360_000  # s; Redis refuses times that are far beyond, one publish at a time
 
 
 def _split(name: str, value: Any) -> Any:
@@ -176,8 +178,8 @@ class CommonSettings(InboxSettings, CsvSettings):
     jwt_public_key: SecretStr | None = Field(
         None, description="Public key of RS or ES tokens, PEM (line breaks may be written as \\n)."
     )
-    jwt_jwks_url: str | None = Field(
-        None, pattern=r"^https?://", description="Where the public keys of RS or ES tokens are found (JWKS)."
+    jwt_jwks_url: HttpAddress | None = Field(
+        None, description="Where the public keys of RS or ES tokens are found (JWKS)."
     )
     ssl_cert_file: CertificatesFile | None = Field(
         None,
@@ -192,8 +194,10 @@ class CommonSettings(InboxSettings, CsvSettings):
 
     history_length: int = Field(200, ge=1, le=100_000, description="Events kept per user.")
     history_length_shared: int = Field(10_000, ge=1, le=1_000_000, description="Events kept for admins and for all.")
-    history_ttl: int = Field(900, ge=1, description="Seconds for which events are kept.")
-    state_ttl: int = Field(3600, ge=1, description="Seconds without news after which a transcode is no longer active.")
+    history_ttl: int = Field(900, ge=1, le=TEN_YEARS, description="Seconds for which events are kept.")
+    state_ttl: int = Field(
+        3600, ge=1, le=TEN_YEARS, description="Seconds without news after which a transcode is no longer active."
+    )
     message_max_bytes: int = Field(64 * 1024, ge=256, description="Largest message, bytes of JSON.")
     http_body_max_bytes: int = Field(Megabyte, ge=1024, description="Largest HTTP body.")
 

@@ -103,8 +103,9 @@ class TracedHttp:
             trace.end(error, is_ours=status >= 500)
 
     def _begin(self, scope: Scope) -> Span | str:
-        given = next((field for field in scope["headers"] if field[0] == b"traceparent"), None)
-        header = given[1].decode("latin-1") if given is not None else None
+        given = [value for name, value in scope["headers"] if name == b"traceparent"]
+        # Several decide nothing: whoever reads the headers after us might take another of them.
+        header = given[0].decode("latin-1") if len(given) == 1 else None
         entered = self._tracing.enter(_NO_METHOD, SpanKind.SERVER, header)
         decided = entered if isinstance(entered, str) else traceparent_of(entered)
         if decided is not header:

@@ -8,6 +8,7 @@ python tests/suites.py NAME …         some of them, by name
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 PAGE = ROOT / "admin-frontend"
+NODE = (20, 19)  # what package.json asks for
 
 
 @dataclass(frozen=True)
@@ -173,10 +175,15 @@ def needs_node(name: str) -> bool:
 
 def has_node() -> bool:
     """Whether the page can be tested; if not, say in one line what is needed."""
-    if shutil.which("npx") is None:
-        print("needed for the admin page and not installed: Node.js 20 or later, with npm")
+    if shutil.which("npx") is None or _node_version() < NODE:
+        print(f"needed for the admin page and not installed: Node.js {'.'.join(map(str, NODE))} or later, with npm")
         return False
     return True
+
+
+def _node_version() -> tuple[int, ...]:
+    told = subprocess.run(["node", "--version"], capture_output=True, text=True, check=False).stdout
+    return tuple(map(int, re.findall(r"\d+", told)))
 
 
 def install(packages: Iterable[Package]) -> bool:

@@ -1,6 +1,8 @@
 import json
 import os
 import stat
+import subprocess
+from dataclasses import replace
 
 import pytest
 from videosite_realtime_cli import local_file, settings
@@ -85,6 +87,34 @@ def test_a_file_that_another_up_has_written_meanwhile_stays(home, local):
     with local_file.published(local, path):
         path.write_text(json.dumps({"pid": 1}))
     assert path.exists()
+
+
+def test_the_cluster_that_was_found_before_is_found_again(home, local):
+    path = home / "local.json"
+    first, second = replace(local, pid=os.getpid()), replace(local, router_url="http://127.0.0.1:9001", pid=1)
+    with local_file.published(first, path):
+        with local_file.published(second, path):
+            assert local_file.read(path) == second
+        assert local_file.read(path) == first
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert not path.exists()
+
+
+def test_a_cluster_that_has_ended_meanwhile_is_not_found_again(home, local):
+    path = home / "local.json"
+    ended = subprocess.Popen(["sleep", "60"])
+    with local_file.published(replace(local, pid=ended.pid), path), local_file.published(local, path):
+        ended.kill()
+        ended.wait()
+    assert not path.exists()
+
+
+def test_a_state_directory_that_cannot_be_written_to_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        BadInput, match=r"file/videosite-realtime/logs/8000 cannot be written to .*: set XDG_STATE_HOME"
+    ):
+        local_file.logs_directory(8000, {"XDG_STATE_HOME": str(tmp_path / "file")})
 
 
 def test_a_file_that_a_killed_up_left_is_ignored(home, local):

@@ -11,10 +11,10 @@ import pytest
 
 @pytest.fixture
 def tail(secret):
-    async def start(url, *arguments):
+    async def start(url, *arguments, **environment):
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "videosite_realtime_cli", "tail", "--node-url", url, *arguments),
-            env={**os.environ, "JWT_SECRET": secret},
+            env={**os.environ, "JWT_SECRET": secret, **environment},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
@@ -43,14 +43,15 @@ async def test_a_pipe_gets_json_alone_line_by_line(scripted_node, tail, connecte
     assert (process.returncode, rest, errors) == (130, b"", b"")
 
 
-async def test_a_reader_that_leaves_is_no_error(scripted_node, tail, frame):
+@pytest.mark.parametrize("shown", [[], ["--raw"]])
+async def test_a_reader_that_leaves_is_no_error(scripted_node, tail, frame, shown):
     async def flood(socket):
         while True:
             await socket.send(frame("x", text="x" * 1000))
             await asyncio.sleep(0)
 
     async with scripted_node(flood) as node:
-        process = await tail(node.url, "--raw")
+        process = await tail(node.url, *shown)
         await process.stdout.readline()
         process._transport.get_pipe_transport(1).close()
         async with asyncio.timeout(10):
@@ -95,3 +96,22 @@ def test_a_since_that_is_none_is_named(command, secret):
     result = command("tail", "--since", "yesterday", env={"NODE_URL": "http://127.0.0.1:1", "JWT_SECRET": secret})
     assert result.exit_code == 1
     assert "--since is not a list of ids" in result.stderr
+
+
+@pytest.mark.parametrize("shown", [[], ["--raw"]])
+async def test_what_a_terminal_cannot_show_does_not_end_the_view(scripted_node, tail, connected, frame, shown):
+    async def script(socket):
+        await socket.send(connected())
+        await socket.send(frame("order_paid", order="维护 \U0001f600 é"))
+        await for_ever(socket)
+
+    async with scripted_node(script) as node:
+        process = await tail(node.url, "--user", "7", *shown, PYTHONIOENCODING="ascii")
+        lines = [await process.stdout.readline() for _ in range(2)]
+        process.send_signal(signal.SIGINT)
+        _, errors = await process.communicate()
+    assert (process.returncode, errors) == (130, b"")
+    if shown:
+        assert json.loads(lines[1])["order"] == "维护 \U0001f600 é"
+    else:
+        assert rb"\u7ef4\u62a4 \U0001f600 \xe9" in lines[1]

@@ -191,6 +191,22 @@ def test_a_part_that_refuses_its_settings_is_quoted(up):
     )
 
 
+def test_two_clusters_at_once_do_not_speak_for_each_other(up):
+    cluster = up()
+    cluster.until_up()
+    assert up(REFUSES="node-2").end()[0] == 1
+    os.kill(cluster.pid_of("node-2"), signal.SIGKILL)
+    assert "its last log line: node-2 hears redis://" in cluster.end()[1]
+
+
+def test_a_state_directory_that_cannot_be_written_to_is_one_line(up):
+    status, errors = up(XDG_STATE_HOME="/dev/null/state").end()
+    assert status == 1
+    assert "/dev/null/state/videosite-realtime/logs/" in errors
+    assert "cannot be written to (Not a directory): set XDG_STATE_HOME" in errors
+    assert errors.count("\n") == 1
+
+
 def test_nothing_survives_a_kill_of_up_itself(up):
     cluster = up()
     cluster.until_up()
@@ -236,11 +252,21 @@ def test_a_redis_that_does_not_answer_is_named_without_its_password(up):
     assert errors.count("\n") == 1
 
 
+<<<<<<< HEAD
 @pytest.mark.parametrize("variable", ["REDIS_SENTINELS", "REDIS_CLUSTER_NODES"])
 def test_servers_that_parts_would_ask_instead_are_refused(up, variable: str):
     status, errors = up(**{variable: "redis.example:7000"}).end()
     assert (status, errors.count("\n")) == (1, 1)
     assert f"{variable} is set, but up works with one server" in errors
+=======
+@pytest.mark.parametrize("url", ["http://127.0.0.1", "redis://:sesame@[::1"])
+def test_a_redis_url_that_is_none_is_one_line(up, url):
+    status, errors = up(REDIS_URL=url).end()
+    assert status == 1
+    assert errors.startswith("videosite-realtime: REDIS_URL is not a ")
+    assert "sesame" not in errors
+    assert errors.count("\n") == 1
+>>>>>>> main
 
 
 def test_the_real_cluster_carries_a_message_from_send_to_tail_and_stops_within_bounds(real_up, command):

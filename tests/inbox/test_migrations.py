@@ -16,7 +16,7 @@ from sqlalchemy import Connection, inspect, text
 
 from router.settings import RouterSettings
 from shared.database import Database
-from shared.errors import DatabaseUnavailable
+from shared.errors import SettingsError
 from shared.inbox_tables import Base
 from shared.schema import REVISIONS, VERSION_TABLE, SchemaTooOld, config, migrate, migrate_down, prepare_schema
 from tests.support.ports import LOOPBACK, free_port
@@ -127,7 +127,15 @@ async def test_a_postgresql_that_is_away_stops_nobody_from_starting():
 
 async def test_a_file_that_cannot_be_used_stops_the_start(tmp_path: Path):
     (tmp_path / "inbox.db").mkdir()
-    with pytest.raises(DatabaseUnavailable):
+    with pytest.raises(
+        SettingsError, match=r"DATABASE_URL: /.*/inbox\.db cannot be used: unable to open database file"
+    ):
         await prepare_schema(settings(f"sqlite:///{tmp_path}/inbox.db"))
     # aiosqlite does not wait for the thread of a connection that came to nothing; it still speaks to this test's loop.
     await until(lambda: not any("_connection_worker" in thread.name for thread in threading.enumerate()))
+
+
+async def test_a_directory_that_cannot_be_made_stops_the_start(tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match=r"DATABASE_URL: /.*/file/inbox\.db cannot be used: File exists"):
+        await prepare_schema(settings(f"sqlite:///{tmp_path}/file/inbox.db"))

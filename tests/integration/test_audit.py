@@ -128,14 +128,28 @@ async def test_ending_connections_blocking_and_unblocking_are_written_down(clust
         await trail.line(cluster.router, action="unblock", users=["bob"], was_blocked=was_blocked)
 
 
-async def test_a_batch_is_one_line_with_counts(cluster: Cluster) -> None:
+async def test_a_batch_is_one_line_with_counts_and_tells_who_was_to_hear_what(cluster: Cluster) -> None:
     trail = Trail()
     system = {"type": "system_message", "message": "维护", "target": {"users": list(range(100))}}
     failed = {"type": "transcode_failed", "video_id": 1, "title": "t", "error": "e"}
     items = [system, {**system, "target": "all"}, failed, {"type": "?"}]
-    await cluster.router.post("notifications/batch", {"items": items}, headers=trail.headers)
+    answer = await cluster.router.post("notifications/batch", {"items": items}, headers=trail.headers)
     line = await trail.line(cluster.router, action="batch", outcome="accepted", items=4, accepted=3)
     assert (line["broadcasts"], line["system_messages"]) == (1, 2)
+    assert (line["audiences"], line["user_count"]) == (["all", "users"], 100)
+    assert line["users"] == [str(number) for number in range(20)]
+    assert line["ids"] == [result["id"] for result in answer.json()["results"][:2]]
+    assert_keeps_to_the_schema(line)
+
+
+async def test_a_broadcast_without_an_id_is_told_in_a_batch_too(cluster: Cluster) -> None:
+    trail = Trail()
+    state = {"type": "transcode_progress", "video_id": cluster.number(), "status": "processing", "progress": 1}
+    items = [{"audience": "all", "message": state}]
+    answer = await cluster.router.post("messages/batch", {"items": items}, headers=trail.headers)
+    assert [result["status"] for result in answer.json()["results"]] == [202], answer.text
+    line = await trail.line(cluster.router, action="batch", broadcasts=1, audiences=["all"])
+    assert "ids" not in line
 
 
 @pytest.mark.parametrize(

@@ -118,3 +118,11 @@ async def test_with_tokens_alone_or_keys_alone_a_router_starts(new_cluster) -> N
     assert (await with_tokens.get("stats")).status_code == 401
     assert (await with_keys.get("stats")).status_code == 200
     assert (await with_keys.get("stats", bearer=token)).status_code == 401
+
+
+@pytest.mark.parametrize("kind", ["node", "router"])
+async def test_propagators_that_are_not_installed_stop_no_start(unstarted: Cluster, kind: str) -> None:
+    """A platform names them for all its services at once; the API raises for them from its import."""
+    given = {"OTEL_PROPAGATORS": "tracecontext,baggage,b3,xray"}
+    service = unstarted.add_node(**given) if kind == "node" else unstarted.add_router(**given)
+    await service.start()

@@ -45,6 +45,15 @@ def times(name: str, seconds: float, labels: str = "") -> Series:
     }
 
 
+def for_a_minute(series: Series) -> Series:
+    """Return series that rise from the tenth minute to the eleventh and then stand still."""
+    found: Series = {}
+    for name, values in series.items():
+        step = float(values.removeprefix("0+").partition("x")[0])
+        found[name] = f"0+0x20 {step:g}+{step:g}x1 {2 * step:g}+0x{LONG}"
+    return found
+
+
 def delivery(seconds: float) -> Series:
     return times("vsrt_node_delivery_duration_seconds", seconds, 'instance="a",type="custom",audience="user"')
 
@@ -61,6 +70,22 @@ def opened(per_second: float) -> Series:
     return {'vsrt_node_opened_connections_total{instance="a",kind="user"}': rising(per_second)}
 
 
+def targets(**up: int) -> Series:
+    """Return whether Prometheus reaches what; ``prod_node=0``: not the node of the namespace ``prod``."""
+    found: Series = {}
+    for name, value in up.items():
+        namespace, job = name.split("_")
+        labels = f'namespace="{namespace}",instance="{namespace}"'
+        found[f'up{{job="vsrt-{job}",{labels}}}'] = steady(value)
+        if value and job == "node":
+            found[f'vsrt_node_connections{{kind="user",{labels}}}'] = steady(5)
+        elif value:
+            found[f'messaging_client_operation_duration_seconds_count{{job="vsrt-router",error_type="",{labels}}}'] = (
+                steady(1)
+            )
+    return found
+
+
 def calls(**per_second: float) -> Series:
     name = 'http_server_request_duration_seconds_count{job="vsrt-router",http_request_method="POST"'
     return {
@@ -72,6 +97,27 @@ def calls(**per_second: float) -> Series:
 CASES = [
     Case("VsrtDeliverySlow", delivery(0.7), delivery(0.2)),
     Case("VsrtDeliveryVerySlow", delivery(4), delivery(2)),
+    # Redis fails over: it is over, and nobody is woken for it minutes later.
+    Case("VsrtDeliverySlow", delivery(0.7), for_a_minute(delivery(4))),
+    Case("VsrtDeliveryVerySlow", delivery(4), for_a_minute(delivery(4))),
+    Case(
+        "VsrtBusLossy",
+        {'vsrt_node_history_repairs_total{instance="a",reason="compared"}': rising(1)},
+        for_a_minute({'vsrt_node_history_repairs_total{instance="a",reason="compared"}': rising(30)}),
+        at="40m",
+    ),
+    Case(
+        "VsrtClientsCutOff",
+        {'vsrt_node_stalled_clients_total{instance="a"}': rising(2)},
+        for_a_minute({'vsrt_node_stalled_clients_total{instance="a"}': rising(30)}),
+        at="40m",
+    ),
+    Case("VsrtPublishErrors", calls(status_503=1), calls(status_202=10) | for_a_minute(calls(status_503=10))),
+    Case(
+        "VsrtAuthFailures",
+        {'vsrt_auth_failures_total{instance="a",reason="token expired"}': rising(5)} | opened(1),
+        for_a_minute({'vsrt_auth_failures_total{instance="a",reason="token expired"}': rising(50)}) | opened(1),
+    ),
     Case(
         "VsrtEventsLost",
         {'vsrt_node_resyncs_total{instance="a"}': f"0+0x30 1+0x{LONG}"},
@@ -93,6 +139,13 @@ CASES = [
         at="30m",
     ),
     Case("VsrtNoNodes", {"something_else": steady(1)}, nodes(0)),
+    # One cluster has nodes; another's are gone from Prometheus, or do not answer it.
+    Case(
+        "VsrtNoNodes",
+        targets(prod_router=1, dev_router=1, dev_node=1),
+        targets(prod_router=1, prod_node=1, dev_router=1, dev_node=1),
+    ),
+    Case("VsrtNoNodes", targets(prod_node=0, dev_node=1), targets(prod_node=1, dev_node=1)),
     Case(
         "VsrtNodeDown",
         {'up{job="vsrt-node",instance="a"}': steady(0)},
@@ -225,6 +278,12 @@ CASES = [
         {'messaging_client_operation_duration_seconds_count{job="another",error_type=""}': steady(1)},
         {'messaging_client_operation_duration_seconds_count{job="vsrt-router",error_type=""}': steady(1)},
     ),
+    Case(
+        "VsrtNoRouters",
+        targets(prod_node=1, dev_router=1, dev_node=1),
+        targets(prod_router=1, prod_node=1, dev_router=1, dev_node=1),
+    ),
+    Case("VsrtNoRouters", targets(prod_router=0, dev_router=1), targets(prod_router=1, dev_router=1)),
     Case(
         "VsrtRouterDown",
         {'up{job="vsrt-router",instance="a"}': steady(0)},

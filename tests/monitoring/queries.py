@@ -87,12 +87,13 @@ def in_rules() -> Iterator[Asked]:
 
 
 def without_thresholds(expr: str) -> str:
-    """Return what is compared, of a query that compares with numbers; of one that asks for absence, what is absent.
+    """Return what is compared, of a query that compares with numbers; what is absent, where one asks for absence too.
 
     So an alert that is silent, as most are, still shows whether what it looks at exists.
     """
-    absent = re.fullmatch(r"absent\((.*)\)", expr, re.DOTALL)
-    return absent[1] if absent else _THRESHOLD.sub("", expr)
+    compared, _, absent = expr.partition("or on () absent(")
+    bare = _THRESHOLD.sub("", compared)
+    return f"{bare} and on () ({absent.removesuffix(')')})" if absent else bare
 
 
 # --- what a query asks for

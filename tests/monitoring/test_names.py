@@ -5,11 +5,16 @@ from __future__ import annotations
 import re
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from opentelemetry import semconv
 
+from node.metrics import NodeMetrics
+from router.metrics import RouterMetrics
+from router.publish_counts import PublishCounts
+from shared import spans
 from tests.monitoring.queries import (
     GIVEN,
     PROMETHEUS_OWN,
@@ -105,6 +110,34 @@ def test_conventions_are_spelled_as_opentelemetry_spells_them() -> None:
     assert {metric.name for metric in declared() if metric.name.startswith(CONVENTIONS)} <= known
 
 
+def test_metrics_and_spans_call_an_operation_by_one_name() -> None:
+    """Or nobody gets from the one to the other: ``messaging.operation.name`` is an attribute of both."""
+    counts = PublishCounts()
+    counts.sent = lambda: {("custom", "all"): 1}  # type: ignore[method-assign]
+    router = SimpleNamespace(_counts=counts)
+    node = SimpleNamespace(_series=lambda: {("custom", "all"): SimpleNamespace(counts=[1])})
+    operations = {
+        spans.SEND: [*RouterMetrics.sent.read(router), *RouterMetrics.publish_duration.read(router)],
+        spans.PROCESS: [*NodeMetrics.consumed.read(node)],
+    }
+    for name, series in operations.items():
+        assert series
+        assert {labels[:2] for labels in series} == {(spans.SYSTEM, name)}
+
+
+@pytest.mark.parametrize(
+    ("prefix", "required"),
+    [
+        ("messaging.client.", {"messaging.system", "messaging.operation.name"}),
+        ("db.client.operation.", {"db.system.name"}),
+    ],
+)
+def test_metrics_have_the_attributes_that_their_conventions_require(prefix: str, required: set[str]) -> None:
+    found = [metric for metric in declared() if metric.name.startswith(prefix)]
+    assert found
+    assert [metric.name for metric in found if not required <= set(metric.labels)] == []
+
+
 # --- alerts and their runbook
 
 
@@ -120,6 +153,17 @@ def test_an_alert_says_what_it_is_how_bad_and_what_to_do(alert: dict[str, Any]) 
     section = RUNBOOK.partition(f"### {alert['alert']}\n")[2].partition("\n##")[0]
     missing = [part for part in PARTS if f"**{part}" not in section and f"**{part.lower()}" not in section]
     assert missing == []
+
+
+def test_the_runbook_quotes_logs_and_reasons_as_the_services_write_them() -> None:
+    """Whoever is called at night searches for these very words."""
+    sources = "\n".join(
+        path.read_text() for part in ("node", "router", "shared") for path in (ROOT / part).glob("*.py")
+    )
+    quoted = {" ".join(words.split()) for words in re.findall(r"`([a-z]+(?:\s+[a-z]+)+)`", RUNBOOK)}
+    assert "events lost for good" in quoted
+    # "token expired" is put together: of what, and why.
+    assert {words for words in quoted if words not in sources and words.removeprefix("token ") not in sources} == set()
 
 
 def test_rules_that_repeat_are_recorded_under_names_of_their_own() -> None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import socket
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.metrics.export import MetricExportResult
 
+from shared.metrics import Metrics
+from shared.otel_sdk import Reasons
 from shared.otel_settings import OtelSettings
+from shared.otlp import OtlpExport
 from shared.settings import read_settings
 from tests.conftest import NewCluster
 from tests.support.cluster import Cluster
@@ -127,6 +132,39 @@ async def test_a_collector_that_hangs_holds_up_no_end(new_cluster: NewCluster) -
         ends = await asyncio.gather(*(service.terminate(timeout=10) for service in cluster.services))
         assert set(ends) == {0}
         assert told(cluster.router, "the last metrics were not sent in time") == [1]
+
+
+class Raising:
+    """An exporter that raises the first time, as no exporter should."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def export(self, _: object) -> MetricExportResult:
+        self.calls += 1
+        if self.calls == 1:
+            raise RuntimeError("can't start new thread")
+        return MetricExportResult.SUCCESS
+
+    def shutdown(self) -> None: ...
+
+
+@pytest.mark.parametrize("exports", [1, 3])
+async def test_an_export_that_raises_is_one_that_failed(caplog: pytest.LogCaptureFixture, exports: int) -> None:
+    """The service does not end for it: it holds thousands of connections."""
+    export, exporter = OtlpExport(Metrics({}), "collector:4318", Reasons()), Raising()
+    export._exporter = exporter  # type: ignore[assignment]
+    with caplog.at_level(logging.INFO):
+        task = asyncio.create_task(export.run(0.01))
+        await until(lambda: exporter.calls >= exports and AWAY in caplog.text)
+        task.cancel()
+        await asyncio.wait((task,))
+        await export.close()
+    assert task.cancelled()
+    assert [vars(record).get("reason") for record in caplog.records if record.msg in (AWAY, BACK)] == [
+        "RuntimeError: can't start new thread",
+        None,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -68,3 +68,11 @@ async def test_a_page_can_read_that_the_node_failed(page: httpx.AsyncClient) -> 
 async def test_a_page_from_elsewhere_cannot(page: httpx.AsyncClient) -> None:
     answer = await page.get("/fails", headers={"Origin": "https://evil.example.com"})
     assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/api/v1/ws", "/api/v1/ws/admin"])
+async def test_a_socket_whose_upgrade_was_lost_on_its_way_is_told_so(page: httpx.AsyncClient, path: str) -> None:
+    answer = await page.get(path, params={"token": "x"})
+    assert answer.status_code == 426
+    assert (answer.headers["upgrade"], answer.headers["connection"]) == ("websocket", "Upgrade")
+    assert "a proxy took it" in answer.json()["detail"]

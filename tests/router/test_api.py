@@ -105,6 +105,8 @@ async def test_the_callers_trace_goes_on(router: httpx.AsyncClient) -> None:
         ("notifications", {**SYSTEM, "expires_at": "soon"}, ["body", "expires_at"]),
         ("notifications", {**SYSTEM, "target": {"users": []}}, ["body", "target", "users"]),
         ("notifications", {**SYSTEM, "id": "x"}, ["body", "id"]),
+        ("notifications", {**SYSTEM, "Name": "x"}, ["body", "Name"]),
+        ("messages", {**CUSTOM, "str": "x"}, ["body", "str"]),
         ("notifications", {"message": "x"}, ["body", "type"]),
         ("notifications", {"type": "connected"}, ["body", "type"]),
         ("notifications", {"type": None}, ["body", "type"]),

@@ -48,6 +48,13 @@ def test_a_short_key_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch) -
     assert "hunter2" not in str(caught.value)
 
 
+def test_a_key_that_no_header_can_bear_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROUTER_API_KEYS", "service-key-number-one,schlüssel-nummer-zwei")
+    with pytest.raises(SettingsError, match=r"ROUTER_API_KEYS .* printable ASCII") as caught:
+        read_settings(RouterSettings)
+    assert "nummer" not in str(caught.value)
+
+
 def test_tokens_alone_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JWT_SECRET", "x" * 32)
     assert read_settings(RouterSettings).api_keys == []

@@ -109,6 +109,17 @@ def test_the_twin_does_not_wait_for_ever_either(router: Router) -> None:
     assert_same_message_each_time(router, 2)
 
 
+async def test_an_answer_that_was_mangled_on_its_way_is_asked_for_again_with_the_same_key(router: Router) -> None:
+    mangled = Reply(202, headers={"Content-Encoding": "gzip"})
+    router.answers(mangled, mangled)
+    await tell_asynchronously(router, Waits())
+    assert_same_message_each_time(router, 3)
+    router.asked.clear()
+    router.answers(mangled)
+    tell(router, Waits())
+    assert_same_message_each_time(router, 2)
+
+
 async def test_giving_up_tells_the_story_and_hands_back_the_message(router: Router) -> None:
     router.answers(Reply(503, NO_REDIS), Reply(503, NO_REDIS, {"Retry-After": "60"}))
     with pytest.raises(Undelivered) as caught:

@@ -166,12 +166,56 @@ def test_traces_are_wanted_where_an_endpoint_is_named(
         ("OTEL_TRACES_EXPORTER", "zipkin", "OTEL_TRACES_EXPORTER: "),
         ("OTEL_BSP_MAX_QUEUE_SIZE", "many", "OTEL_BSP_MAX_QUEUE_SIZE: "),
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "5000", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE is larger"),
+        *(
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", url, "OTEL_EXPORTER_OTLP_ENDPOINT: ")
+            for url in ("http://[::1", "http://c:99999")
+        ),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", "OTEL_EXPORTER_OTLP_COMPRESSION: "),
+        *(("OTEL_EXPORTER_OTLP_TIMEOUT", wrong, "OTEL_EXPORTER_OTLP_TIMEOUT: ") for wrong in ("0", "10s")),
+        *(("OTEL_SPAN_LINK_COUNT_LIMIT", wrong, "OTEL_SPAN_LINK_COUNT_LIMIT: ") for wrong in ("-1", "many")),
     ],
 )
 def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, complaint: str) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=complaint):
         read_settings(OtelSettings)
+
+
+@pytest.mark.parametrize(
+    ("headers", "number"),
+    [
+        ("api-key: k3y", 1),
+        ("a=b,k3y", 2),
+        ("=k3y", 1),
+        ("api key=k3y", 1),
+        ("a=k3y%0Ab", 1),
+        ("a=b,c=k3y%E4%BD%A0", 2),
+        ("a=k3y你", 1),
+    ],
+)
+def test_headers_that_cannot_be_sent_are_named_by_number_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, headers: str, number: int
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", headers)
+    with pytest.raises(SettingsError, match=f"OTEL_EXPORTER_OTLP_HEADERS: header {number} ") as caught:
+        read_settings(OtelSettings)
+    assert "k3y" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Basic%20abc==, x-scope=a b,,tenant="),
+        ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "authorization=Bearer abc"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "GZIP"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "2.5"),
+        ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "unset"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://user:password@[::1]:4318/base"),
+    ],
+)
+def test_what_the_sdk_understands_is_taken(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    assert "abc" not in repr(read_settings(OtelSettings))
 
 
 @pytest.mark.parametrize(

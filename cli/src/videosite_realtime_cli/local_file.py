@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
@@ -41,6 +42,24 @@ def local_file(environment: Mapping[str, str] = os.environ) -> Path:
     return state_directory(environment) / "local.json"
 
 
+def logs_directory(port: int, environment: Mapping[str, str] = os.environ) -> Path:
+    """Return the directory, made if need be, for the logs of the cluster whose nodes have this port.
+
+    Its port's, because two clusters at once would write into each other's files, and show each other's last words.
+
+    Raises:
+        BadInput: nothing can be written there.
+    """
+    path = state_directory(environment) / "logs" / str(port)
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryFile(dir=path):
+            return path
+    except OSError as error:
+        why = error.strerror or error
+        raise BadInput(f"{path} cannot be written to ({why}): set XDG_STATE_HOME to a directory that can") from error
+
+
 def read(path: Path) -> LocalCluster | None:
     """Return the cluster that runs here; None when there is none.
 
@@ -60,19 +79,37 @@ def read(path: Path) -> LocalCluster | None:
 
 @contextmanager
 def published(cluster: LocalCluster, path: Path) -> Iterator[None]:
-    """Keep the file there while the block runs; a file that another `up` has written meanwhile stays."""
+    """Keep the file there while the block runs; then the cluster that was found there before is again, if it runs.
+
+    A file that another `up` has written meanwhile stays.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    before = _living(path)
+    _write(cluster, path)
+    try:
+        yield
+    finally:
+        if _writer(path) == cluster.pid:
+            if before is not None and _lives(before.pid):
+                _write(before, path)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _living(path: Path) -> LocalCluster | None:
+    try:
+        return read(path)
+    except BadInput:  # about to be replaced
+        return None
+
+
+def _write(cluster: LocalCluster, path: Path) -> None:
     draft = path.with_suffix(f".{os.getpid()}.tmp")
     # Created with its mode: between a write and a chmod, others could read the secret.
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         json.dump(asdict(cluster), file, indent=2)
     draft.replace(path)
-    try:
-        yield
-    finally:
-        if _writer(path) == cluster.pid:
-            path.unlink(missing_ok=True)
 
 
 def _writer(path: Path) -> int | None:

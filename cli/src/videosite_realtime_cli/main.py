@@ -23,6 +23,7 @@ class OneLineErrors(TyperGroup):
     """Shows an error of ours as the line it is; anything else is a fault in the program and keeps its traceback."""
 
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
+        terminal.survive_any_text((sys.stdout, sys.stderr))
         try:
             return super().invoke(ctx)
         except CliError as error:

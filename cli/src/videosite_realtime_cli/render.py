@@ -70,11 +70,21 @@ class Raw:
     def frame(self, frame: Frame) -> None:
         # JSON may be laid out over several lines; a reader of lines needs it on one.
         text = json.dumps(frame.message, ensure_ascii=False) if "\n" in frame.text else frame.text
+        if not _fits(text, self._output):
+            text = json.dumps(frame.message)  # escaped as JSON has it, and not as the stream would
         self._output.write(text + "\n")
         self._output.flush()
 
     def notice(self, text: str) -> None:
         self._errors.print(notice(text, datetime.now().astimezone()), soft_wrap=True)
+
+
+def _fits(text: str, output: TextIO) -> bool:
+    try:
+        text.encode(output.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def bar(percent: float, width: int = BAR_WIDTH) -> Text:

@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
+from io import TextIOWrapper
 
 from rich.console import Console
 
 
+class _Output(Console):
+    """A console whose reader may leave (`… tail | head -1`): that is no failure, as it is to rich itself."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True  # or what is still printed on the way out would break the pipe again
+        raise  # noqa: PLE0704  # rich calls this while it handles the error
+
+
 def output() -> Console:
-    """Return the console for what was asked for; numbers and words keep their colour, markup is text."""
-    return Console(highlight=False, markup=False, emoji=False)
+    """Return the console for what was asked for; numbers and words keep their colour, markup is text.
+
+    Its prints raise ``BrokenPipeError`` once nobody reads them any more.
+    """
+    return _Output(highlight=False, markup=False, emoji=False)
 
 
 def errors() -> Console:
     return Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+def survive_any_text(streams: Iterable[object]) -> None:
+    """Let streams escape what their encoding lacks: no message ends a view because a terminal cannot show it."""
+    for stream in streams:
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def counted(number: object, noun: str) -> str:

@@ -40,7 +40,7 @@ class Connections:
     async def request(
         self, method: str, url: str, *, headers: Mapping[str, str], content: bytes | None, timeout: httpx.Timeout
     ) -> httpx.Response:
-        """Do one exchange. Raises ``httpx.TransportError``; ``PoolTimeout`` if ``timeout.pool`` passes in the queue."""
+        """Do one exchange. Raises ``httpx.RequestError``; ``PoolTimeout`` if ``timeout.pool`` passes in the queue."""
         try:
             async with asyncio.timeout(timeout.pool):
                 await self._turns.acquire()

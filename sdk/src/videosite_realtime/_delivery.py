@@ -8,7 +8,7 @@
 | what came                                   | what follows                                     |
 | ------------------------------------------- | ------------------------------------------------ |
 | 2xx                                         | the request's result                             |
-| no connection, no answer, 429, 502, 503, 504 | Wait, Send again; past the deadline `Undelivered` |
+| nothing legible, 429, 502, 503, 504         | Wait, Send again; past the deadline `Undelivered` |
 | 4xx, 500                                    | `Refused`, by status                             |
 | anything that no router says                | `UnexpectedAnswer`                               |
 """
@@ -46,7 +46,7 @@ class Wait:
     seconds: float
 
 
-Outcome = httpx.Response | httpx.TransportError
+Outcome = httpx.Response | httpx.RequestError
 Delivery = Generator[Send | Wait, Outcome | None, T]
 
 

@@ -110,5 +110,5 @@ class NotificationService(Calls[Receipt, ItemResult]):
             return await connections.request(
                 send.method, send.url, headers=send.headers, content=send.content, timeout=send.timeout
             )
-        except httpx.TransportError as exc:
+        except httpx.RequestError as exc:
             return exc

@@ -100,7 +100,7 @@ class SyncNotificationService(SyncCalls[Receipt, ItemResult]):
             return self._clients.get().request(
                 send.method, send.url, headers=send.headers, content=send.content, timeout=send.timeout
             )
-        except httpx.TransportError as exc:
+        except httpx.RequestError as exc:
             return exc
 
 

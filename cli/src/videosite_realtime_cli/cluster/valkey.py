@@ -60,7 +60,10 @@ async def check(url: str) -> None:
         Unreachable: it does not; one line, without the URL's password.
         BadInput: it is no URL of a Redis.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise BadInput(f"REDIS_URL is not a URL: {error}") from error
     if parts.scheme not in ("redis", "rediss", "unix"):
         raise BadInput(f"REDIS_URL is not a redis://, rediss:// or unix:// URL: {without_password(url)}")
     problem = await _ping(parts)

@@ -44,7 +44,7 @@ def welcome(console: Console, plan: Plan, redis_url: str, logs: Path, *, embedde
     user = plan.signer.mint(identity.user(DEMO_USER), _LIFETIME)
     admin = plan.signer.mint(identity.admin("1", scope="publish"), _LIFETIME)
     # After the #: a browser keeps it to itself, and no log shows it.
-    _section(console, {"page": f"{plan.node_url}/#token={admin}" if page else "not built: make page (Node.js 20)"})
+    _section(console, {"page": f"{plan.node_url}/#token={admin}" if page else "not built: make page (Node.js 20.19)"})
     _section(
         console,
         {

@@ -62,8 +62,7 @@ def up(
 
 async def _run(plan: Plan, environment: Mapping[str, str], console: Console, *, demo: bool, verbose: bool) -> None:
     """Run everything on one exit stack: what was started last is stopped first."""
-    logs = local_file.state_directory(environment) / "logs"
-    logs.mkdir(parents=True, exist_ok=True, mode=0o700)
+    logs = local_file.logs_directory(plan.options.port, environment)
     stop = StopRequest()
     try:
         async with AsyncExitStack() as stack:
