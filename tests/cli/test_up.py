@@ -252,13 +252,13 @@ def test_a_redis_that_does_not_answer_is_named_without_its_password(up):
     assert errors.count("\n") == 1
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize("variable", ["REDIS_SENTINELS", "REDIS_CLUSTER_NODES"])
 def test_servers_that_parts_would_ask_instead_are_refused(up, variable: str):
     status, errors = up(**{variable: "redis.example:7000"}).end()
     assert (status, errors.count("\n")) == (1, 1)
     assert f"{variable} is set, but up works with one server" in errors
-=======
+
+
 @pytest.mark.parametrize("url", ["http://127.0.0.1", "redis://:sesame@[::1"])
 def test_a_redis_url_that_is_none_is_one_line(up, url):
     status, errors = up(REDIS_URL=url).end()
@@ -266,7 +266,6 @@ def test_a_redis_url_that_is_none_is_one_line(up, url):
     assert errors.startswith("videosite-realtime: REDIS_URL is not a ")
     assert "sesame" not in errors
     assert errors.count("\n") == 1
->>>>>>> main
 
 
 def test_the_real_cluster_carries_a_message_from_send_to_tail_and_stops_within_bounds(real_up, command):
