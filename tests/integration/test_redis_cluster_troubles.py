@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from shared.keys import BUCKET_TAGS
+from shared.keys import BUCKET_TAGS, TAGS
 from tests.integration.test_counters import counters, until_all_say
 from tests.support.cluster import Cluster
 from tests.support.poller import Poller
@@ -139,3 +139,57 @@ async def test_a_poll_brings_events_of_every_bucket(shards: Shards, new_cluster)
         await cluster.router.send({"users": [user]}, {"type": "personal"})
         await cluster.router.send("all", {"type": "everybody"})
         assert sorted(event["type"] for event in (await poller.poll())["events"]) == ["everybody", "personal"]
+
+
+async def test_a_node_that_dies_while_the_leases_are_away_is_cleared_and_nothing_is_lost_or_doubled(
+    shards: Shards, new_cluster
+) -> None:
+    cluster: Cluster = await new_cluster(nodes=2, routers=2, redis=shards, **shards.settings, HISTORY_LENGTH="10000")
+    users = [user_of(tag, "dies") for tag in BUCKET_TAGS]
+    producers = [Producer(router, user) for router, user in zip(cluster.routers * 2, users, strict=True)]
+    master = await shards.master("c")
+    replica = await shards.replica(master)
+    here, there = cluster.nodes
+    async with AsyncExitStack() as stack:
+        clients = {p: await stack.enter_async_context(cluster.user(p.user, node=here)) for p in producers}
+        others = [await stack.enter_async_context(cluster.user(p.user, node=there)) for p in producers]
+        await until_all_say(cluster, counters(4, 8, 0), timeout=5)
+        await shards.in_step(master)
+        async with AsyncExitStack() as work:
+            for producer in producers:
+                await work.enter_async_context(producer.at_work())
+            await asyncio.gather(*(producer.published(20) for producer in producers))
+            await shards.in_step(master)
+            await asyncio.gather(master.kill(), there.kill())
+            await shards.promoted(replica)
+            await asyncio.gather(*(producer.published(20) for producer in producers))
+        for producer in producers:
+            await assert_all_arrived(producer, clients[producer])
+        for other in others:
+            await other.closed()
+        await until_all_say(cluster, counters(4, 4, 0), timeout=20)
+
+
+async def test_services_wait_for_a_cluster_that_is_being_made(new_cluster, tmp_path: Path) -> None:
+    shards = Shards(tmp_path / "late")
+    cluster: Cluster = await new_cluster(nodes=0, routers=0, redis=shards, **shards.settings)
+    services = [cluster.add_node(), cluster.add_router()]
+    for service in services:
+        service.launch()
+        await until(lambda service=service: "redis is away" in service.log())
+    async with shards:
+        for service in services:
+            await service.ready()
+            for link in (f"-{tag}" for tag in TAGS):  # a bucket's users are refused until it is there, others are not
+                await until(lambda service=service, link=link: is_there(service.log(), link))
+        async with AsyncExitStack() as stack:
+            for tag in BUCKET_TAGS:
+                browser = await stack.enter_async_context(cluster.user(user_of(tag)))
+                await cluster.router.send({"users": [user_of(tag)]}, {"type": "personal"})
+                await browser.receive("personal")
+        for service in services:
+            await service.terminate()
+
+
+def is_there(log: str, link: str) -> bool:
+    return any("redis is there" in line and f"{link} " in line for line in log.splitlines())
