@@ -35,7 +35,7 @@ from router.queue_counts import QueueCounts
 from router.queue_entry import Entry
 from router.settings import RouterSettings
 from router.turn import GIVE_BACK
-from shared.errors import OutcomeUnknown, RedisError, RedisRefused
+from shared.errors import OutcomeUnknown, RedisError, RedisRefused, RedisUnavailable
 from shared.keys import Keys
 from shared.link import Link
 from shared.redis_address import RedisAddress
@@ -113,6 +113,10 @@ class QueueReader:
                     await self._take(turn_ms=0)
 
     async def _round(self) -> None:
+        if not self._link.connected:
+            # In a Redis Cluster perhaps a bucket only, and from here only: whoever reaches all takes over when our turn
+            # has run out. Taken all the same, the same entries would fail, and be published in part, again and again.
+            raise RedisUnavailable(f"no connection to Redis, or to a part of it, for {self._link.down_for:.1f} s")
         taken = await self._take()
         if taken.entries:
             await self._publish(taken)

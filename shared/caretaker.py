@@ -3,6 +3,9 @@
 Every node and router runs a caretaker, and one of them at a time holds a short lock and does the work; when it dies,
 another takes over within the lock's time. A node killed with ``kill -9`` is gone from registry and counters after its
 lease (8 s), the lock (2 s at worst) and one round.
+
+In a Redis Cluster one process may be cut off from a bucket that all others reach. So whoever lacks a part lets the lock
+lapse, and takes it only if nobody else does; and dead nodes are cleared from the buckets that are there meanwhile.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ class Caretaker:
         self._me = secrets.token_hex(8).encode()
         self._leftovers = Leftovers(link, scripts, keys)
         self._rounds = 0
+        self._vacant = False  # nobody had the lock when we last looked, and did not take it
         self.stats = ClusterStats()
         self.nodes_cleared = 0
 
@@ -47,18 +51,20 @@ class Caretaker:
 
     async def _round(self) -> None:
         keys, link = self._keys, self._link
-        holder = link.send("SET", keys.caretaker, self._me, "NX", "GET", "PX", LOCK_MS)
-        stats = link.send("GET", keys.stats)
-        who, raw = await asyncio.gather(holder, stats)
-        if who not in (None, self._me):
+        whole = link.connected
+        takes = whole or self._vacant
+        look = ("SET", keys.caretaker, self._me, "NX", "GET", "PX", LOCK_MS) if takes else ("GET", keys.caretaker)
+        who, raw = await asyncio.gather(link.send(*look), link.send("GET", keys.stats))
+        self._vacant = who is None and not takes
+        if self._vacant or who not in (None, self._me):
             self.stats = ClusterStats.load(raw)
             return
-        if who == self._me:
+        if who == self._me and whole:
             link.send("PEXPIRE", keys.caretaker, LOCK_MS).add_done_callback(_observe)
-        self.stats = await self._sum_up()
         self._rounds += 1
         if self._rounds % 4 == 1:
-            await self._clear_dead_nodes()
+            await self._clear_dead_nodes()  # first: the sums need every bucket
+        self.stats = await self._sum_up()
 
     async def _sum_up(self) -> ClusterStats:
         keys, link = self._keys, self._link
@@ -77,11 +83,18 @@ class Caretaker:
         dying: list[bytes] = await self._scripts.run(
             self._link, BURY, (k.leases, k.nodes, k.counts, k.totals, k.gone, k.dying), (TOMB_MS,)
         )
+        failure: RedisError | None = None
         for node_id in map(bytes.decode, dying):
-            await clear_node(self._link, self._scripts, k, node_id)
-            await self._link.send("ZREM", k.dying, node_id)
+            try:
+                await clear_node(self._link, self._scripts, k, node_id)
+                await self._link.send("ZREM", k.dying, node_id)
+            except RedisError as exc:  # it stays among the dying; the others need not wait for it
+                failure = exc
+                continue
             self.nodes_cleared += 1
             logger.warning("dead node buried", extra={"node_id": node_id})
+        if failure is not None:
+            raise failure
         await self._leftovers.clear()
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pydantic_core import from_json
 
+from shared.errors import RedisError
 from shared.keys import BUCKET_TAGS, Keys, bucket
 from shared.link import Link
 from shared.scripts import CLEAR_NODE, Scripts
@@ -49,8 +50,18 @@ async def list_nodes(link: Link, keys: Keys) -> list[dict[str, Any]]:
 
 
 async def clear_node(link: Link, scripts: Scripts, keys: Keys, node_id: str) -> None:
-    """Remove everything a node left in the registry; nothing can be registered under its id again."""
+    """Remove everything a node left in the registry; nothing can be registered under its id again.
+
+    Raises:
+        RedisError: something is left: in a Redis Cluster, in the buckets that are away.
+    """
+    failure: RedisError | None = None
     for tag in BUCKET_TAGS:
         names = (keys.users(tag), keys.held(tag, node_id), keys.tomb(tag, node_id))
-        while await scripts.run(link, CLEAR_NODE, names, (node_id, _CHUNK, TOMB_MS)):
-            pass
+        try:
+            while await scripts.run(link, CLEAR_NODE, names, (node_id, _CHUNK, TOMB_MS)):
+                pass
+        except RedisError as exc:
+            failure = exc
+    if failure is not None:
+        raise failure

@@ -87,7 +87,10 @@ class ClusterAddress(RedisAddress):
             try:
                 where = await self._ask_for_master(server, timeout * _PATIENCE)
                 if where in tried:
-                    continue
+                    # Two agree, so the rest would: while a master is away, every process asks again and again. Whether
+                    # the two are behind the times, the next two tell.
+                    self._ask_last(server)
+                    break
                 tried.add(where)
                 connection = await self._open_proved(where, name, timeout)
             except (redis.RedisError, RedisUnavailable, OSError) as exc:
@@ -103,11 +106,16 @@ class ClusterAddress(RedisAddress):
             ranges = read_slots(await answer(connection, "CLUSTER", "SLOTS"), server)
         finally:
             await connection.disconnect(nowait=True)
-        # A server that has left the cluster is forgotten with the next answer; the seeds never are.
-        self._servers = list(dict.fromkeys((server, *_all_servers(ranges), *self._seeds)))
         holder = next((found for found in ranges if found.first <= self._slot <= found.last), None)
         if holder is None:
             raise RedisUnavailable(f"knows nobody who serves slot {self._slot}")
+        # A server that has left the cluster is forgotten with the next answer; the seeds never are. One that knows
+        # nobody (it was reset, or started anew without its file) is no reason to forget who was known.
+        known = dict.fromkeys((*_all_servers(ranges), *self._seeds, server))
+        self._servers = [
+            *filter(known.__contains__, self._servers),
+            *(one for one in known if one not in self._servers),
+        ]
         if holder.master is None:
             raise RedisUnavailable(f"does not know the address of the master of slot {self._slot}")
         return holder.master

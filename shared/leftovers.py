@@ -3,7 +3,8 @@
 Leases live on one master, a user's registration on another. If that one fails over, its replica may not have heard that
 a node was cleared, while the leases' master knows the node no more: nobody would ever clear it again, and its users
 were counted for ever. So a bucket that is reached over a new connection is looked through once, for ids without a
-lease. One server forgets both or neither, and is not looked through.
+lease. So are all of them if the leases' own master may have forgotten: a node that died before it could take another
+lease is known to nobody. One server forgets both or neither, and is not looked through.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import logging
 
 from shared.cluster import clear_node, parse_places
-from shared.keys import BUCKET_TAGS, Keys
+from shared.keys import BUCKET_TAGS, SHARED_TAG, Keys
 from shared.link import Link
 from shared.scripts import Scripts
 
@@ -23,14 +24,15 @@ _PAGE = 500  # users, about 0.3 ms of Redis
 class Leftovers:
     def __init__(self, link: Link, scripts: Scripts, keys: Keys) -> None:
         self._link, self._scripts, self._keys = link, scripts, keys
-        self._looked_on: dict[str, int] = dict.fromkeys(BUCKET_TAGS, 0)  # by bucket, the connection
+        # By bucket, the connections to it and to the leases.
+        self._looked_on: dict[str, tuple[int, int]] = dict.fromkeys(BUCKET_TAGS, (0, 0))
 
     async def clear(self) -> None:
         """Clear what is found in buckets whose connection was made anew. Raises ``RedisError``: do it again."""
         if len(self._link.parts) == 1:
             return
         for tag, looked_on in self._looked_on.items():
-            made = self._link.of(tag).reconnects
+            made = (self._link.of(tag).reconnects, self._link.of(SHARED_TAG).reconnects)
             if made == looked_on:
                 continue
             for node_id in sorted(await self._without_a_lease(tag)):

@@ -149,15 +149,15 @@ class RedisLink:
             self._wire.abort()
 
     async def _supervise(self) -> None:
-        pause, attempts = _BACKOFF[0], 0
+        pause = brief = _BACKOFF[0]
+        attempts = 0
         while True:
             try:
                 wire = await self._connect()
             except (redis.RedisError, RedisError, OSError, TimeoutError) as exc:
                 attempts += 1
                 self._tell(exc, attempts)
-                await asyncio.sleep(random.uniform(0.5, 1) * pause)  # noqa: S311
-                pause = min(pause * 2, _BACKOFF[1])
+                pause = await _rest(pause)
                 continue
             logger.info("redis is there", extra={"link": self._name, "seconds": self._away(), "attempts": attempts + 1})
             pause, attempts = _BACKOFF[0], 0
@@ -171,6 +171,10 @@ class RedisLink:
                 self.reconnects += 1
                 wire.abort()
             logger.warning("redis connection lost", extra={"link": self._name})
+            # A server may answer whoever comes and refuse what is written: a Redis Cluster's that is cut off, if it may
+            # be read meanwhile (cluster-allow-reads-when-down). It would be left and come back to at full speed.
+            lasted = time.monotonic() - self._up_since
+            brief = _BACKOFF[0] if lasted > _BACKOFF[1] else await _rest(brief)
 
     def _tell(self, exc: Exception, attempts: int) -> None:
         error = str(exc)
@@ -225,6 +229,12 @@ class RedisLink:
             wire.abort()
         seconds, micros = await reply
         self.clock.take(int(seconds) * 1_000_000 + int(micros), before, time.monotonic())
+
+
+async def _rest(pause: float) -> float:
+    """Wait before the next attempt; return how long to wait before the one after it, s."""
+    await asyncio.sleep(random.uniform(0.5, 1) * pause)  # noqa: S311
+    return min(pause * 2, _BACKOFF[1])
 
 
 def _observe(reply: asyncio.Future[Reply]) -> None:

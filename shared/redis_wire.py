@@ -31,6 +31,7 @@ _COMPLAINT_INTERVAL = 10.0  # s
 # What a server says that is not, or not just now, the one to ask. It has done nothing: the keys of a command, or of a
 # script, are looked at before it begins. ASK and TRYAGAIN come while a slot moves to another server, key by key.
 _NOTHING_DONE = ("MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN")
+_NAMES_A_SERVER = ("MOVED", "ASK")  # after the slot
 # After these it is left: demoted, without the slot, or cut off from the others. Connecting anew finds whose turn it is.
 _LEAVE = ("READONLY", "MOVED", "CLUSTERDOWN")
 
@@ -122,7 +123,9 @@ class Wire(asyncio.Protocol):
         kind = error.partition(" ")[0]
         self._complain(error)
         if not future.done():
-            future.set_exception(RedisUnavailable(error) if kind in _NOTHING_DONE else RedisRefused(error))
+            # Clients are told: not where our servers are. The log has it all.
+            told = error.rpartition(" ")[0] if kind in _NAMES_A_SERVER else error
+            future.set_exception(RedisUnavailable(told) if kind in _NOTHING_DONE else RedisRefused(error))
         if kind in _LEAVE:
             self.abort()
 

@@ -252,6 +252,13 @@ def test_a_redis_that_does_not_answer_is_named_without_its_password(up):
     assert errors.count("\n") == 1
 
 
+@pytest.mark.parametrize("variable", ["REDIS_SENTINELS", "REDIS_CLUSTER_NODES"])
+def test_servers_that_parts_would_ask_instead_are_refused(up, variable: str):
+    status, errors = up(**{variable: "redis.example:7000"}).end()
+    assert (status, errors.count("\n")) == (1, 1)
+    assert f"{variable} is set, but up works with one server" in errors
+
+
 @pytest.mark.parametrize("url", ["http://127.0.0.1", "redis://:sesame@[::1"])
 def test_a_redis_url_that_is_none_is_one_line(up, url):
     status, errors = up(REDIS_URL=url).end()

@@ -262,7 +262,9 @@ async def test_everything_works_as_the_shipped_user_in_a_redis_cluster(new_clust
     assert cluster.complaints() == []
     async with speaking_as(server) as everybody:
         denied = {entry["object"].lower() for entry in await everybody.acl_log() if entry["username"] == USER}
+        calls = await everybody.info("commandstats")
     assert denied <= NOT_GRANTED
+    assert calls["cmdstat_cluster|slots"]["calls"] > 0, "it was taken for one server"
 
 
 async def test_services_without_the_password_say_so_and_do_not_serve(guarded_redis, new_cluster) -> None:

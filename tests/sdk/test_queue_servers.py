@@ -21,9 +21,8 @@ from tests.support.certificates import Authority
 from tests.support.ports import LOOPBACK, free_port
 from tests.support.process import ROOT
 from tests.support.redis_server import RedisServer
-from tests.support.sentinels import MASTER, Sentinel, Watched
-from tests.support.sentinels import command as ask
-from tests.support.slot_servers import SlotServers, command
+from tests.support.sentinels import MASTER, Sentinel, Watched, command
+from tests.support.shards import Shards
 from tests.support.waiting import until
 
 KEY = "sdk:queue:{c}"
@@ -100,22 +99,24 @@ async def connections(server: RedisServer) -> int:
 
 
 @asynccontextmanager
-async def slots(directory: Path, **more: Any) -> AsyncIterator[SlotServers]:
-    async with SlotServers(directory / "servers", SLOT, **more) as servers:
+async def slots(directory: Path) -> AsyncIterator[Shards]:
+    """Servers of which the second has the queue's slot, and the first those that do not matter."""
+    ranges = ((SLOT + 2, 16383), (0, SLOT), (SLOT + 1, SLOT + 1))
+    async with Shards(directory / "servers", ranges=ranges, replicas_of=()) as servers:
         yield servers
 
 
 @pytest.fixture
-async def servers(tmp_path: Path) -> AsyncIterator[SlotServers]:
+async def servers(tmp_path: Path) -> AsyncIterator[Shards]:
     async with slots(tmp_path) as servers:
         yield servers
 
 
 @both
 async def test_a_message_finds_its_server_by_another_and_nothing_stays_open_afterwards(
-    servers: SlotServers, way: NewWay
+    servers: Shards, way: NewWay
 ) -> None:
-    first, second = servers.servers
+    first, second, _ = servers.servers
     queue = way(cluster_nodes=[f"{LOOPBACK}:{free_port()}", address(first)])  # one of them is not there
     keys = [await queue.append(number) for number in range(3)]
     assert await keys_on(second) == keys
@@ -124,12 +125,12 @@ async def test_a_message_finds_its_server_by_another_and_nothing_stays_open_afte
     await until(lambda: _none_open(servers))
 
 
-async def _none_open(servers: SlotServers) -> bool:
+async def _none_open(servers: Shards) -> bool:
     return sum([await connections(server) for server in servers.servers if server.running]) == 0
 
 
 @both
-async def test_threads_or_tasks_that_come_together_double_nothing(servers: SlotServers, way: NewWay) -> None:
+async def test_threads_or_tasks_that_come_together_double_nothing(servers: Shards, way: NewWay) -> None:
     queue = way(cluster_nodes=[address(servers.servers[0])])
     keys = await asyncio.gather(*(queue.append(number) for number in range(20)))
     assert sorted(await keys_on(servers.servers[1])) == sorted(keys)
@@ -140,19 +141,19 @@ async def test_threads_or_tasks_that_come_together_double_nothing(servers: SlotS
 @both
 async def test_a_queue_that_moves_is_followed_and_what_comes_meanwhile_waits(tmp_path: Path, way: NewWay) -> None:
     """Until the slot is the new server's, the old one sends on who asks, and the new one sends back."""
-    async with slots(tmp_path, count=3) as servers:
+    async with slots(tmp_path) as servers:
         old, new = servers.servers[1:]
         queue = way(cluster_nodes=[address(servers.servers[0])])
         keys = [await queue.append(0)]
-        await servers.begin_move(new, KEY)
+        await servers.begin_move("c", new)
         appending = asyncio.create_task(queue.append(1))
         await asyncio.wait_for(queue.waits.wait(), 10)  # ASK
-        await servers.end_move(new)
+        await servers.end_move("c", new)
         keys.append(await appending)
         assert await keys_on(new) == keys
         queue.waits.clear()
-        await servers.begin_move(old, KEY)
-        await servers.end_move(old)
+        await servers.begin_move("c", old)
+        await servers.end_move("c", old)
         keys.append(await queue.append(2))  # MOVED
         assert queue.waits.is_set()
         queue.waits.clear()
@@ -163,8 +164,8 @@ async def test_a_queue_that_moves_is_followed_and_what_comes_meanwhile_waits(tmp
 
 
 @both
-async def test_a_server_that_is_away_for_a_while_gets_every_message_once(servers: SlotServers, way: NewWay) -> None:
-    first, second = servers.servers
+async def test_a_server_that_is_away_for_a_while_gets_every_message_once(servers: Shards, way: NewWay) -> None:
+    first, second, _ = servers.servers
     queue = way(cluster_nodes=[address(first)])
     keys = [await queue.append(0)]
     await second.stop()
@@ -177,7 +178,7 @@ async def test_a_server_that_is_away_for_a_while_gets_every_message_once(servers
 
 @both
 async def test_a_cluster_that_is_not_there_is_told_at_the_deadline_and_leaves_nothing_open(
-    servers: SlotServers, way: NewWay
+    servers: Shards, way: NewWay
 ) -> None:
     nobody = free_port()
     with pytest.raises(Undelivered, match=f"does not lead to the queue .127.0.0.1:{nobody}: .*"):
@@ -198,7 +199,7 @@ async def test_a_server_that_is_no_cluster_is_named_as_such(redis_server: RedisS
 
 
 @both
-async def test_a_cluster_that_refuses_the_user_is_no_reason_to_try_again(servers: SlotServers, way: NewWay) -> None:
+async def test_a_cluster_that_refuses_the_user_is_no_reason_to_try_again(servers: Shards, way: NewWay) -> None:
     nodes = [address(servers.servers[0])]
     with pytest.raises(ConfigurationError, match=r"QUEUE_URL is refused by Redis: .*username-password"):
         await way(url="redis://producer:wrong@", cluster_nodes=nodes).append(0)
@@ -209,10 +210,10 @@ async def test_a_cluster_that_refuses_the_user_is_no_reason_to_try_again(servers
 
 
 @both
-async def test_the_documented_user_may_append_and_nothing_else(servers: SlotServers, way: NewWay) -> None:
+async def test_the_documented_user_may_append_and_nothing_else(servers: Shards, way: NewWay) -> None:
     (line,) = [line for line in (ROOT / "docs/queue.md").read_text().splitlines() if line.startswith("ACL SETUSER")]
     words = line.replace("vsrt", "sdk").replace(">…", ">secret").split()
-    first, second = servers.servers
+    first, second, _ = servers.servers
     for server in servers.servers:
         await command(server, *words, "+cluster|slots")
         await command(server, "ACL", "LOG", "RESET")
@@ -241,7 +242,7 @@ async def test_a_cluster_behind_tls_is_spoken_to_as_the_address_says(tmp_path: P
     server = RedisServer(tmp_path / "redis", flavour="redis-server", options=options)
     await server.start()
     try:
-        await command(server, "CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        await command(server, "CLUSTER", "ADDSLOTSRANGE", "0", "16383")
         url = f"rediss://nowhere/0?ssl_ca_certs={authority.file}"
         queue = way(url=url, cluster_nodes=[f"{LOOPBACK}:{port}"])
         assert [await queue.append(0)] == await keys_on(server)
@@ -292,8 +293,8 @@ async def test_a_server_that_turned_read_only_loses_the_connection(tmp_path: Pat
         keys = [await queue.append(0)]
         await servers.in_step(first)
         await servers.sentinels[0].ask("SENTINEL", "REMOVE", MASTER)
-        await ask(second, "REPLICAOF", "NO", "ONE")
-        await ask(first, "REPLICAOF", LOOPBACK, str(second.port))
+        await command(second, "REPLICAOF", "NO", "ONE")
+        await command(first, "REPLICAOF", LOOPBACK, str(second.port))
         appending = asyncio.create_task(queue.append(1))
         await asyncio.wait_for(queue.waits.wait(), 10)
         await servers.sentinels[0].ask("SENTINEL", "MONITOR", MASTER, LOOPBACK, str(second.port), "1")
@@ -312,7 +313,7 @@ async def test_no_sentinel_is_forgotten_however_many_tasks_ask_at_once(tmp_path:
         try:
             await until(lambda: _knows(late))
             await servers.sentinels[0].kill()
-            await ask(servers.servers[0], "CLIENT", "KILL", "TYPE", "normal")
+            await command(servers.servers[0], "CLIENT", "KILL", "TYPE", "normal")
             await queue.append(10)
             assert len(set(await keys_on(servers.servers[0]))) == 11
         finally:

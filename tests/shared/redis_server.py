@@ -87,7 +87,7 @@ class RecordingProxy:
         self.port = 0
         self.written: list[bytes] = []
         self.refusing = False
-        self._to = port
+        self.server_port = port
         self._writers: list[asyncio.StreamWriter] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -126,7 +126,7 @@ class RecordingProxy:
         if self.refusing:
             writer.transport.abort()
             return
-        there, back = await asyncio.open_connection("127.0.0.1", self._to)
+        there, back = await asyncio.open_connection("127.0.0.1", self.server_port)
         self._writers += (writer, back)
         with contextlib.suppress(OSError, asyncio.CancelledError):
             await asyncio.gather(self._pump(reader, back, note=True), self._pump(there, writer, note=False))

@@ -1,21 +1,17 @@
-"""A link per hash tag, and what servers of a Redis Cluster answer to those who ask the wrong one."""
+"""A link per hash tag of a Redis Cluster, and who looks after what is spread over it."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
 from functools import partial
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
-from redis.crc import key_slot
 
 from shared.caretaker import Caretaker
-from shared.cluster_address import ClusterAddress, SlotRange, read_slots
 from shared.durability import refuse_unsafe_server
-from shared.errors import RedisRefused, RedisUnavailable
-from shared.keys import SHARED_TAG, TAGS, Keys, tag_of
+from shared.errors import RedisUnavailable
+from shared.keys import BUCKET_TAGS, SHARED_TAG, TAGS, Keys, tag_of
 from shared.redis_cluster import RedisCluster
 from shared.redis_link import RedisLink
 from shared.scripts import Scripts
@@ -24,11 +20,9 @@ from shared.tasks import running
 from tests.shared.press import Press
 from tests.shared.redis_server import RedisServer, until
 from tests.support.ports import LOOPBACK, free_port
-from tests.support.sentinels import command
-from tests.support.shards import Shard, Shards, user_of
+from tests.support.shards import user_of
 from tests.support.waiting import until_equal
 
-ASKED = ("asked.example", 7000)
 APART = "3"  # the hash tag that lives on a server of its own
 
 
@@ -122,133 +116,41 @@ def test_each_connection_is_measured_by_its_own_name() -> None:
     assert [*named] == ["commands", *(f"commands.{tag}" for tag in TAGS)]
 
 
-# --- who holds a slot
+# --- who looks after the cluster
 
 
-@pytest.mark.parametrize(
-    ("host", "master"),
-    [
-        (b"10.0.0.1", ("10.0.0.1", 7001)),
-        ("redis-1.example", ("redis-1.example", 7001)),
-        (None, ("asked.example", 7001)),  # cluster-preferred-endpoint-type unknown-endpoint
-        (b"", ("asked.example", 7001)),  # it has not been met by anybody and does not know its own address
-        (b"?", None),  # its name is asked for, and not known yet
-    ],
-)
-def test_a_master_is_where_its_host_says_or_where_the_asked_server_is(
-    host: bytes | str | None, master: tuple[str, int] | None
+async def test_who_lacks_a_bucket_leaves_the_sums_to_somebody_who_reaches_all(
+    cluster: RedisCluster, redis_server: RedisServer, scripts: Scripts, keys: Keys
 ) -> None:
-    answer = [[0, 5460, [host, 7001, b"id", {b"ip": b"10.0.0.1"}], [b"10.0.0.2", 7002, b"id", []]]]
-    replica = ("10.0.0.2", 7002)
-    assert read_slots(answer, ASKED) == [SlotRange(0, 5460, master, (master, replica) if master else (replica,))]
+    nowhere = f"redis://{LOOPBACK}:{free_port()}"
+    links = {tag: RedisLink(nowhere if tag == APART else redis_server.url, name=tag, tags=(tag,)) for tag in TAGS}
+    async with RedisCluster(links) as lacking:
+        assert await lacking.of(SHARED_TAG).wait_connected(5)
+        async with running(Caretaker(lacking, scripts, keys).run(), "lacking"):
+            await until_equal(lambda: cluster.send("EXISTS", keys.caretaker), 1)
+            async with running(Caretaker(cluster, scripts, keys).run(), "whole"):
+                await until_equal(lambda: cluster.send("EXISTS", keys.stats), 1)
 
 
-def test_a_cluster_without_slots_and_a_range_without_servers_are_read() -> None:
-    assert read_slots([], ASKED) == []
-    assert read_slots([[7, 7]], ASKED) == [SlotRange(7, 7, None, ())]
-
-
-# --- what real servers say
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shards(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shards]:
-    """Two masters: one has the slots of the shared tag and some more, the other the rest."""
-    half = key_slot(SHARED_TAG.encode())
-    ranges = ((0, half), (half + 1, 16383))
-    async with Shards(tmp_path_factory.mktemp("shards"), ranges=ranges, replicas_of=()) as shards:
-        yield shards
-
-
-def address(keys: Keys, tag: str, *seeds: Shard) -> ClusterAddress:
-    unused = f"redis://{LOOPBACK}:{free_port()}"
-    return ClusterAddress(unused, seeds=[(LOOPBACK, seed.port) for seed in seeds], key=keys.seq(tag))
-
-
-async def port_of(link: RedisLink) -> bytes:
-    (port,) = (await link.send("CONFIG", "GET", "port")).values()
-    return bytes(port)
-
-
-@pytest.mark.parametrize("tag", ["c", "0"])
-@pytest.mark.parametrize("seed", [0, 1])
-async def test_any_server_leads_to_the_master_of_a_tag(shards: Shards, keys: Keys, tag: str, seed: int) -> None:
-    async with RedisLink(address(keys, tag, shards.servers[seed]), name="test") as link:
-        assert await link.wait_connected(5)
-        assert await port_of(link) == b"%d" % (await shards.master(tag)).port
-
-
-async def test_a_server_that_is_not_the_one_to_ask_has_done_nothing_and_is_left(shards: Shards, keys: Keys) -> None:
-    wrong = await shards.master("c")
-    async with RedisLink(wrong.url, name="test") as link:
-        assert await link.wait_connected(5)
-        with pytest.raises(RedisUnavailable, match="MOVED"):
-            await link.send("SET", keys.archive_done("0"), "x")
-        await until(lambda: link.reconnects == 1)
-
-
-async def test_while_a_slot_moves_what_cannot_be_done_is_refused_and_the_connection_stays(
-    shards: Shards, keys: Keys
+async def test_a_dead_node_is_cleared_from_the_buckets_that_are_there(
+    cluster: RedisCluster, own_server: RedisServer, scripts: Scripts, keys: Keys
 ) -> None:
-    source, target = await shards.master("0"), await shards.master("c")
-    slot, names = str(key_slot(b"0")), (keys.archive_done("0"), keys.users("0"))
-    await command(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", await source.id())
-    await command(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", await target.id())
-    try:
-        async with RedisLink(source.url, name="from") as old, RedisLink(target.url, name="to") as new:
-            assert await old.wait_connected(5)
-            assert await new.wait_connected(5)
-            with pytest.raises(RedisUnavailable, match="ASK"):
-                await old.send("GET", names[0])
-            _, refused = new.send("ASKING"), new.send("MGET", *names)
-            with pytest.raises(RedisUnavailable, match="TRYAGAIN"):
-                await refused
-            assert (old.reconnects, new.reconnects) == (0, 0)
-            assert old.connected
-            assert new.connected
-    finally:
-        for server in (source, target):
-            await command(server, "CLUSTER", "SETSLOT", slot, "STABLE")
-
-
-async def test_a_link_that_nobody_uses_notices_that_its_tag_went_elsewhere(shards: Shards, keys: Keys) -> None:
-    source, target = await shards.master("0"), await shards.master("c")
-    async with RedisLink(address(keys, "0", source), name="test") as link:
-        assert await link.wait_connected(5)
-        await shards.move_slot("0", target)
-        await until(lambda: link.reconnects == 1 and link.connected)
-        assert await port_of(link) == b"%d" % target.port
-    await shards.move_slot("0", source)
-
-
-async def test_a_slot_that_nobody_serves_and_a_server_that_is_no_cluster_are_named(
-    redis_server: RedisServer, keys: Keys, tmp_path: Path
-) -> None:
-    lacking = Shard(tmp_path / "lacking")
-    await lacking.start()
-    try:
-        with pytest.raises(RedisUnavailable, match=rf"{LOOPBACK}:{lacking.port}: knows nobody who serves slot 7365"):
-            await address(keys, "c", lacking).connect(name="test", timeout=3)
-    finally:
-        await lacking.end()
-    lone = ClusterAddress("redis://localhost", seeds=[(LOOPBACK, redis_server.port)], key=keys.seq("c"))
-    with pytest.raises(RedisUnavailable, match=rf"{LOOPBACK}:{redis_server.port}: .*cluster support disabled"):
-        await lone.connect(name="test", timeout=3)
-
-
-async def test_one_server_of_a_cluster_taken_for_all_of_it_is_told_what_to_set(
-    shards: Shards, scripts: Scripts, caplog: pytest.LogCaptureFixture
-) -> None:
-    async with RedisLink(shards.servers[0].url, name="test", prepare=scripts.prepare) as link:
-        await until(lambda: any("REDIS_CLUSTER_NODES" in str(vars(record).get("error")) for record in caplog.records))
-        assert not link.connected
-        with pytest.raises(RedisUnavailable):
-            await link.send("PING")
-
-
-async def test_an_error_that_only_begins_like_one_of_those_is_a_refusal(link: RedisLink) -> None:
-    with pytest.raises(RedisRefused, match="ASKED FOR"):
-        await link.send("EVAL", "return redis.error_reply('ASKED FOR too much')", 0)
+    for tag in BUCKET_TAGS:
+        await cluster.send("HSET", keys.users(tag), "user", "1 dead=1")
+        await cluster.send("HSET", keys.held(tag, "dead"), "user", 1)
+    await cluster.send("HSET", keys.users("0"), "another", "1 also-dead=1")
+    await cluster.send("HSET", keys.held("0", "also-dead"), "another", 1)
+    own_server.kill()
+    await until(lambda: not cluster.connected)
+    await cluster.send("ZADD", keys.leases, 1, "dead", 2, "also-dead")
+    caretaker = Caretaker(cluster, scripts, keys)
+    async with running(caretaker.run(), "caretaker"):
+        for tag in BUCKET_TAGS:
+            if tag != APART:
+                await until_equal(lambda tag=tag: cluster.send("HLEN", keys.users(tag)), 0)
+        assert await cluster.send("ZCARD", keys.dying) == 2, "what is left of it is forgotten"
+        own_server.start()
+        await until(lambda: caretaker.nodes_cleared == 2)
 
 
 # --- what dead nodes left
@@ -268,3 +170,18 @@ async def test_a_bucket_that_forgot_that_a_node_was_cleared_is_looked_through(
         assert await cluster.wait_connected(5)
         await until_equal(lambda: cluster.send("HGETALL", keys.users(APART)), {b"both": b"1 lives=1"})
         await until_equal(lambda: cluster.send("EXISTS", keys.held(APART, "dead")), 0)
+
+
+async def test_buckets_are_looked_through_when_it_is_the_leases_that_may_be_forgotten(
+    cluster: RedisCluster, scripts: Scripts, keys: Keys
+) -> None:
+    async with running(Caretaker(cluster, scripts, keys).run(), "caretaker"):
+        await until_equal(lambda: cluster.send("EXISTS", keys.stats), 1)
+        await cluster.send("HSET", keys.users(APART), "left", "1 dead=1")
+        await cluster.send("HSET", keys.held(APART, "dead"), "left", 1)
+        cluster.of(SHARED_TAG).drop()
+        await until_equal(lambda: there_are_users(cluster, keys), False)
+
+
+async def there_are_users(cluster: RedisCluster, keys: Keys) -> bool:
+    return not cluster.connected or await cluster.send("EXISTS", keys.users(APART)) == 1

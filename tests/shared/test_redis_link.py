@@ -17,6 +17,7 @@ import pytest
 import redis.asyncio as redis
 import uvloop
 
+from shared import redis_link
 from shared.errors import OutcomeUnknown, RedisRefused, RedisUnavailable
 from shared.keys import Keys
 from shared.redis_link import RedisLink
@@ -287,6 +288,26 @@ async def test_a_connection_that_is_dropped_is_made_anew(redis_server: RedisServ
             await link.send("PING")
         await until(lambda: link.reconnects == 1)
         assert await own_id(await connected(link)) != number
+
+
+async def test_connections_that_do_not_last_are_made_anew_ever_more_slowly(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    rest = redis_link._rest
+
+    async def noted(pause: float) -> float:
+        pauses.append(pause)
+        return await rest(pause)
+
+    monkeypatch.setattr(redis_link, "_rest", noted)
+    async with RedisLink(redis_server.url, name="test") as link:
+        for lost in range(1, 5):
+            await connected(link)
+            link.drop()
+            await until(lambda lost=lost: link.reconnects == lost)
+        await connected(link)
+    assert pauses == [0.05, 0.1, 0.2, 0.4]
 
 
 async def test_nobody_uses_a_new_connection_before_it_is_prepared(redis_server: RedisServer) -> None:

@@ -164,12 +164,21 @@ class Shards:
 
     async def move_slot(self, tag: str, to: Shard) -> None:
         """Move the slot of a hash tag to another master, key by key, while it is in use."""
+        await self.begin_move(tag, to)
+        await self.end_move(tag, to)
+
+    async def begin_move(self, tag: str, to: Shard) -> None:
+        """Move the slot's keys. Until the end the slot is the old owner's, which sends those who ask elsewhere."""
         slot, source = str(key_slot(tag.encode())), await self.master(tag)
         await command(to, "CLUSTER", "SETSLOT", slot, "IMPORTING", await source.id())
         await command(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", await to.id())
         async with redis.Redis(host=LOOPBACK, port=source.port) as client:
             while keys := await client.execute_command("CLUSTER", "GETKEYSINSLOT", slot, "10"):
                 await client.execute_command("MIGRATE", LOOPBACK, to.port, "", 0, 5000, "KEYS", *keys)
+
+    async def end_move(self, tag: str, to: Shard) -> None:
+        """Give the slot to its new owner, as every other server then knows."""
+        slot, source = str(key_slot(tag.encode())), await self.master(tag)
         masters = [server for server in self.servers if await role(server) == "master"]
         for server in sorted(masters, key=lambda server: (server is not to, server is not source)):
             await command(server, "CLUSTER", "SETSLOT", slot, "NODE", await to.id())

@@ -22,6 +22,7 @@ from videosite_realtime_cli.cluster.crew import Crew, StopAsked, StopRequest
 from videosite_realtime_cli.cluster.follow import Follower, Printer
 from videosite_realtime_cli.cluster.plan import Options, Plan
 from videosite_realtime_cli.cluster.welcome import welcome
+from videosite_realtime_cli.errors import BadInput
 from videosite_realtime_cli.listen import MintedToken, endpoint, listen
 from videosite_realtime_cli.local_file import LocalCluster
 from videosite_realtime_cli.render import Lines
@@ -116,6 +117,9 @@ def _with_inbox(environment: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
 @asynccontextmanager
 async def _redis(crew: Crew, environment: Mapping[str, str]) -> AsyncIterator[str]:
     """Give the URL of the server for Redis: the one that was named, or our own."""
+    for name in ("REDIS_SENTINELS", "REDIS_CLUSTER_NODES"):
+        if environment.get(name):  # nodes and routers would go there, and what we show and tell others be wrong
+            raise BadInput(f"{name} is set, but up works with one server: unset it, and name that server in REDIS_URL")
     if given := environment.get("REDIS_URL"):
         await valkey.check(given)
         yield given
