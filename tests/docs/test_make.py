@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+TOLD_BY_MAKE = {"MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS"}  # to what it calls, these tests for example
 
 
 @pytest.fixture
@@ -21,11 +22,12 @@ def make(tmp_path: Path):
             program.write_text(f"#!/bin/sh\n{script}\n")
             program.chmod(0o755)
         (tmp_path / "ready").touch()
+        own = {name: value for name, value in os.environ.items() if name not in TOLD_BY_MAKE}
         places = (f"PAGE={tmp_path}/page", f"READY={tmp_path}/ready", f"BIN={tmp_path}")
         return subprocess.run(
             ["make", *places, target],
             cwd=ROOT,
-            env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+            env={**own, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
             capture_output=True,
             text=True,
             check=False,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+from collections.abc import Iterable
 from functools import partial
+from itertools import count, takewhile
 
 import httpx
 import pytest
@@ -18,13 +20,11 @@ from tests.support.postgres import PostgresServer
 from tests.support.tcp_proxy import TcpProxy, Weather
 from tests.support.waiting import until
 
-COUNT = 200
 
-
-async def publish(cluster: Cluster, user: int, count: int) -> list[str]:
-    """Publish to a user through all routers in turn, however often it takes; return the ids."""
+async def publish(cluster: Cluster, user: int, numbers: Iterable[int]) -> list[str]:
+    """Publish numbers to a user through all routers in turn, however often it takes; return the ids."""
     ids = []
-    for n in range(count):
+    for n in numbers:
         router, key = cluster.routers[n % len(cluster.routers)], secrets.token_hex(8)
         body = {"audience": {"users": [user]}, "message": {"type": "note", "n": n}}
         while True:
@@ -52,16 +52,19 @@ async def everything(desk: Desk) -> list[str]:
 async def test_routers_killed_while_they_archive_neither_lose_nor_double(
     new_cluster: NewCluster, database_url: str, own_redis
 ):
-    """Two routers, each of them killed and started anew in turn while both publish and archive."""
+    """Two routers, one of them killed and started anew, twice, while both publish and archive."""
     cluster = await new_cluster(routers=2, redis=own_redis, DATABASE_URL=database_url)
     user = cluster.number()
     desk = Desk(cluster, cluster.tokens.user(user))
-    publishing = asyncio.create_task(publish(cluster, user, COUNT))
+    enough = asyncio.Event()
+    numbers = takewhile(lambda _: not enough.is_set(), count())
+    publishing = asyncio.create_task(publish(cluster, user, numbers))
     for _ in range(2):
         before = await desk.unread(audience="user")
         await until(partial(_grown, desk, before), timeout=30)
         await cluster.routers[1].kill()
         await cluster.routers[1].start()
+    enough.set()
     ids = await publishing
     await until(lambda: _there(desk, len(ids)), timeout=30)
     assert await everything(desk) == ids[::-1]
@@ -83,11 +86,11 @@ async def test_a_database_that_is_away_stops_neither_publishes_nor_sockets_nor_n
     cluster = await new_cluster(DATABASE_URL=await own_postgres.new_database(), DATABASE_TIMEOUT="2")
     user = cluster.number()
     desk = Desk(cluster, cluster.tokens.user(user))
-    before = await publish(cluster, user, 5)
+    before = await publish(cluster, user, range(5))
     await desk.settled(5, audience="user")
     await own_postgres.crash()
     async with cluster.user(user) as client:
-        meanwhile = await publish(cluster, user, 50)
+        meanwhile = await publish(cluster, user, range(50))
         assert [(await client.receive("note"))["id"] for _ in meanwhile] == meanwhile
         for method, path, more in (
             ("GET", "", {}),
@@ -130,7 +133,7 @@ async def test_services_whose_database_hangs_end_without_waiting_for_it(
     async with TcpProxy(postgres.port) as proxy:
         here = url.replace(f":{postgres.port}/", f":{proxy.port}/")
         cluster = await new_cluster(DATABASE_URL=here, DATABASE_TIMEOUT="30")
-        await publish(cluster, 7, 1)
+        await publish(cluster, 7, range(1))
         await Desk(cluster, cluster.tokens.user(7)).settled(1)
         proxy.become(Weather.SWALLOW)
         ends = await asyncio.gather(*(service.terminate(timeout=10) for service in cluster.services))
@@ -143,14 +146,14 @@ async def test_a_router_without_its_database_starts_and_archives_once_it_is_ther
     url = await own_postgres.new_database()
     await own_postgres.terminate()
     cluster = await new_cluster(DATABASE_URL=url, DATABASE_TIMEOUT="2")
-    ids = await publish(cluster, 7, 3)
+    ids = await publish(cluster, 7, range(3))
     await own_postgres.start()
     await Desk(cluster, cluster.tokens.user(7)).there(*ids)
 
 
 async def test_without_an_inbox_its_calls_say_so_and_nothing_is_archived(new_cluster: NewCluster):
     cluster = await new_cluster()
-    await publish(cluster, 7, 1)
+    await publish(cluster, 7, range(1))
     for method, path in (("GET", ""), ("GET", "/unread-count"), ("POST", "/read"), ("DELETE", "/x")):
         answer = await Desk(cluster, cluster.tokens.user(7)).call(method, path)
         assert (answer.status_code, answer.json()) == (404, {"detail": "there is no inbox here: DATABASE_URL is off"})
