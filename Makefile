@@ -31,7 +31,7 @@ $(PAGE): $(PAGE_SOURCES)
 		else echo "the admin page is left out: it needs Node.js 20.19 or later to be built"; fi
 
 run: $(READY)  ## the whole product locally, at work on a real transcode; Ctrl-C stops it
-	@$(MAKE) --no-print-directory page || echo "the admin page could not be built (see above); going on without"
+	@$(MAKE) --silent --no-print-directory page || echo "the admin page could not be built (see above); going on without"
 	@$(BIN)/videosite-realtime up --demo
 
 check: $(READY) page  ## lint, format, types and layers

@@ -48,6 +48,12 @@ def test_with_a_node_js_that_is_too_old_the_page_is_left_out(make, target: str) 
     assert ended.stdout.endswith("is up\n") == (target == "run")
 
 
+def test_of_a_page_that_is_there_nothing_is_said(make, tmp_path: Path) -> None:
+    (tmp_path / "page").touch()
+    ended = make("run", node="exit 0", npm="exit 0")
+    assert ended.stdout == "is up\n"
+
+
 def test_without_a_network_the_product_runs_all_the_same(make) -> None:
     ended = make("run", node="exit 0", npm=OFFLINE)
     assert ended.returncode == 0, ended.stderr
