@@ -16,11 +16,12 @@ import secrets
 
 from shared.cluster import TOMB_MS, clear_node
 from shared.errors import RedisError
-from shared.keys import BUCKETS, Keys
+from shared.keys import BUCKET_TAGS, Keys
 from shared.leftovers import Leftovers
 from shared.link import Link
 from shared.scripts import BURY, Scripts
 from shared.stats import ClusterStats, Counters
+from shared.tasks import observe
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ class Caretaker:
             self.stats = ClusterStats.load(raw)
             return
         if who == self._me and whole:
-            link.send("PEXPIRE", keys.caretaker, LOCK_MS).add_done_callback(_observe)
+            link.send("PEXPIRE", keys.caretaker, LOCK_MS).add_done_callback(observe)  # the next round sees if it is lost
         self._rounds += 1
         if self._rounds % 4 == 1:
             await self._clear_dead_nodes()  # first: the sums need every bucket
@@ -71,7 +72,7 @@ class Caretaker:
         clock, totals, *sizes = await asyncio.gather(
             link.send("TIME"),
             link.send("HMGET", keys.totals, "user", "admin"),
-            *(link.send("HLEN", keys.users(str(tag))) for tag in range(BUCKETS)),
+            *(link.send("HLEN", keys.users(tag)) for tag in BUCKET_TAGS),
         )
         counters = Counters(sum(sizes), int(totals[0] or 0), int(totals[1] or 0))
         stats = ClusterStats(int(clock[0]) * 1000 + int(clock[1]) // 1000, counters)
@@ -96,9 +97,3 @@ class Caretaker:
         if failure is not None:
             raise failure
         await self._leftovers.clear()
-
-
-def _observe(future: asyncio.Future[object]) -> None:
-    """Take note of a reply nobody waits for: a lost lock is seen in the next round."""
-    if not future.cancelled():
-        future.exception()

@@ -67,6 +67,8 @@ class ClusterAddress(RedisAddress):
         key: nothing is done to it but asking whether it exists.
     """
 
+    proof: tuple[str, ...]
+
     def __init__(
         self, url: str, *, seeds: Iterable[HostAndPort], key: str, options: dict[str, Any] | None = None
     ) -> None:
@@ -74,7 +76,7 @@ class ClusterAddress(RedisAddress):
         self._seeds = tuple(seeds)
         self._servers = list(self._seeds)  # in the order in which they are asked
         self._slot = key_slot(key.encode())
-        self.proof = self._question = ("EXISTS", key)
+        self.proof = ("EXISTS", key)
 
     async def connect(self, *, name: str, timeout: float) -> AbstractConnection:
         """Return a new connection to the master that holds the key, authenticated and in RESP3.
@@ -128,7 +130,7 @@ class ClusterAddress(RedisAddress):
         except (redis.RedisError, RedisUnavailable, OSError) as exc:
             raise RedisUnavailable(f"names {there} as master, which cannot be reached ({exc})") from exc
         try:
-            await answer(connection, *self._question)
+            await answer(connection, *self.proof)
         except redis.ResponseError as exc:
             raise RedisUnavailable(f"names {there} as master, which does not serve the slot now ({exc})") from exc
         return connection

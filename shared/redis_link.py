@@ -24,7 +24,7 @@ from shared.keys import TAGS
 from shared.redis_address import RedisAddress
 from shared.redis_wire import Argument, Push, Reply, Wire
 from shared.server_clock import ServerClock
-from shared.tasks import stop_the_process
+from shared.tasks import observe, stop_the_process
 
 logger = logging.getLogger(__name__)
 
@@ -217,7 +217,7 @@ class RedisLink:
                 if self._server.proof is not None:
                     # Used by nobody meanwhile, it would not notice that its server was demoted and promoted again, and
                     # go on in an epoch that is over.
-                    wire.send(*self._server.proof).add_done_callback(_observe)
+                    wire.send(*self._server.proof).add_done_callback(observe)
                 with contextlib.suppress(RedisError):
                     await self._read_clock(wire)
 
@@ -235,9 +235,3 @@ async def _rest(pause: float) -> float:
     """Wait before the next attempt; return how long to wait before the one after it, s."""
     await asyncio.sleep(random.uniform(0.5, 1) * pause)  # noqa: S311
     return min(pause * 2, _BACKOFF[1])
-
-
-def _observe(reply: asyncio.Future[Reply]) -> None:
-    """Take note of a reply that matters to the wire alone."""
-    if not reply.cancelled():
-        reply.exception()

@@ -37,6 +37,12 @@ async def outcomes(*work: Awaitable[T]) -> list[T | RedisError]:
     return results  # type: ignore[return-value]  # no other exceptions are left
 
 
+def observe(future: asyncio.Future[Any]) -> None:
+    """Take note of how something ended that nobody waits for; a callback of the future."""
+    if not future.cancelled():
+        future.exception()
+
+
 @contextlib.asynccontextmanager
 async def running(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[asyncio.Task[None]]:
     """Run a task for as long as the context lasts; if it ends by itself, the process stops."""
