@@ -61,7 +61,7 @@ class Caretaker:
             self.stats = ClusterStats.load(raw)
             return
         if who == self._me and whole:
-            link.send("PEXPIRE", keys.caretaker, LOCK_MS).add_done_callback(observe)  # the next round sees if it is lost
+            link.send("PEXPIRE", keys.caretaker, LOCK_MS).add_done_callback(observe)  # seen in the next round
         self._rounds += 1
         if self._rounds % 4 == 1:
             await self._clear_dead_nodes()  # first: the sums need every bucket
