@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.support.cluster import Cluster
+from tests.support.cluster import Cluster, Service
 from tests.support.redis_server import RedisServer
 
+Service.forks = True
 NewCluster = Callable[..., Awaitable[Cluster]]
 
 

@@ -16,8 +16,9 @@ from urllib.parse import quote
 import httpx
 
 from tests.support.client import Client, Message
+from tests.support.nursery import Fork, can_fork
 from tests.support.ports import LOOPBACK, free_port
-from tests.support.process import Process
+from tests.support.process import Child, Process
 from tests.support.raw_client import RawClient
 from tests.support.redis_server import RedisServer
 from tests.support.tokens import Tokens
@@ -28,16 +29,28 @@ _DEFAULT = object()
 
 
 class Service(Process):
-    """A node or a router: a process that answers HTTP."""
+    """A node or a router: a process that answers HTTP.
+
+    Attributes:
+        forks: whether it may be forked off one that has read its modules; measures start it from nothing.
+    """
+
+    forks = False
 
     def __init__(self, name: str, module: str, port: int, health_port: int, env: dict[str, str], directory: Path):
-        super().__init__(name, [sys.executable, "-m", module], env, directory / f"{name}.log")
+        super().__init__(name, [], env, directory / f"{name}.log")
+        self.become(module)
         self.port, self.health_port = port, health_port
         self.url = f"http://{LOOPBACK}:{port}"
 
     def become(self, module: str) -> None:
         """Run another program from the next start on, as an update would."""
-        self.command = [sys.executable, "-m", module]
+        self.module, self.command = module, [sys.executable, "-m", module]
+
+    def _begin(self, env: dict[str, str]) -> Child:
+        if self.forks and can_fork(self.module, env):
+            return Fork(self.module, env, self.log_file)
+        return super()._begin(env)
 
     async def start(self) -> None:
         self.launch()

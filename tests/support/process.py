@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from tests.support.waiting import until
 
@@ -16,12 +17,23 @@ _LEASH = ROOT / "cli/src/videosite_realtime_cli/cluster/leash.py"
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")  # nothing that is a setting of ours
 
 
+class Child(Protocol):
+    """What has been started, as :class:`subprocess.Popen` shows it."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
+
+    def send_signal(self, sig: int) -> None: ...
+
+
 class Process:
     """Something that runs, and may be started again after it has ended. Ends nothing but what it started."""
 
     def __init__(self, name: str, command: Sequence[str], env: Mapping[str, str], log: Path) -> None:
         self.name, self.command, self.env, self.log_file = name, list(command), dict(env), log
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
@@ -29,14 +41,14 @@ class Process:
     def launch(self) -> None:
         """Start it without waiting for it to be of use."""
         assert not self.running, f"{self.name} runs already"
+        self._child = self._begin({name: os.environ[name] for name in _KEPT if name in os.environ} | self.env)
+
+    def _begin(self, env: dict[str, str]) -> Child:
         command = self.command
         if _LEASH.exists():  # the kernel ends it with us, however we end
             command = [sys.executable, "-IS", str(_LEASH), str(os.getpid()), *command]
-        environment = {name: os.environ[name] for name in _KEPT if name in os.environ} | self.env
         with self.log_file.open("ab") as log:
-            self._child = subprocess.Popen(
-                command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
+            return subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     @property
     def running(self) -> bool:
@@ -47,14 +59,16 @@ class Process:
         return self._started.pid
 
     @property
-    def _started(self) -> subprocess.Popen[bytes]:
+    def _started(self) -> Child:
         assert self._child is not None, f"{self.name} was never started"
         return self._child
 
     async def exit_status(self, timeout: float = 10) -> int:
         """Wait for its end; a negative number is the signal that ended it."""
         await until(lambda: not self.running, timeout=timeout)
-        return self._started.returncode
+        status = self._started.poll()
+        assert status is not None
+        return status
 
     def signal(self, number: signal.Signals) -> None:
         if self.running:
