@@ -4,13 +4,13 @@ import { defineConfig } from '@playwright/test';
 export default defineConfig({
   testDir: 'e2e',
   outputDir: 'test-results',
-  // One cluster, which some tests break and mend: one after another.
-  workers: 1,
+  // Each has a cluster of its own, which some tests break and mend.
+  workers: 2,
   forbidOnly: process.env['CI'] !== undefined,
   reporter: 'list',
   // How long to wait for what does not come; on a busy machine, what comes may take a while.
   timeout: 90_000,
-  globalTimeout: 900_000, // of the whole suite, which takes two minutes: what hangs must end
+  globalTimeout: 900_000, // of the whole suite, which takes three minutes: what hangs must end
   expect: { timeout: 20_000 },
   use: {
     actionTimeout: 20_000,

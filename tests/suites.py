@@ -97,13 +97,13 @@ def pytest(*paths: str, workers: int = 1, needs: tuple[Package, ...] = (), **env
 SUITES: dict[str, Suite] = {
     "unit": pytest("tests/shared", "tests/node", "tests/router", "tests/docs", "tests/test_architecture.py", workers=2),
     "sdk": pytest("tests/sdk", workers=2),
-    "cli": pytest("tests/cli"),
-    "integration": pytest("tests/integration", workers=3),
-    "chart": pytest("tests/chart"),
+    "cli": pytest("tests/cli", workers=2),
+    "integration": pytest("tests/integration", "tests/proxies", workers=4, needs=PROXIES),  # proxies wait for a minute
+    "chart": pytest("tests/chart", workers=2),
     "inbox": pytest("tests/inbox", workers=2, needs=(POSTGRES,)),
-    "monitoring": pytest("tests/monitoring", needs=(PROMETHEUS,)),
-    "faults": pytest("tests/faults"),
-    "load": pytest("tests/load"),
+    "monitoring": pytest("tests/monitoring", workers=2, needs=(PROMETHEUS,)),
+    "faults": pytest("tests/faults", workers=2),
+    "load": pytest("tests/load", workers=2),
     "redis 7.0": pytest(
         "tests/shared",
         "tests/integration/test_redis_faults.py",
@@ -111,11 +111,10 @@ SUITES: dict[str, Suite] = {
         "tests/integration/test_states.py",
         "tests/integration/test_redis_user.py",
         "tests/integration/test_queue.py",
-        workers=2,
+        workers=3,
         needs=(REDIS,),
         TEST_REDIS="redis-server",
     ),
-    "proxies": pytest("tests/proxies", needs=PROXIES),
     "page": Suite(
         ["npx", "--no-install", "vitest", "run", "--reporter=default", "--reporter=junit", "--outputFile.junit"],
         where=PAGE,

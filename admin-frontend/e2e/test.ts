@@ -30,7 +30,7 @@ const NO_INBOX = 'Failed to load resource: the server responded with a status of
 const UNAUTHENTICATED = 'Failed to load resource: the server responded with a status of 401';
 
 /**
- * Every test has the same cluster (those with `test.use({ inbox: true })` one that keeps an inbox), pages of its own, and a console without errors at its end: one that breaks the
+ * Every test of a worker has the same cluster (those with `test.use({ inbox: true })` one that keeps an inbox), pages of its own, and a console without errors at its end: one that breaks the
  * content security policy is one, too.
  */
 export const test = base.extend<Fixtures, { cluster: Cluster; inbox: boolean }>({

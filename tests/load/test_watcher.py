@@ -195,7 +195,7 @@ async def test_an_admin_asks_for_the_counters_and_finds_itself_counted():
             await socket.send(json.dumps({"type": "stats", "total_admin_connections": admins}))
         await socket.close(1013)
 
-    async with played(counts, admin=True, commands=((0.05, "get_stats"),)) as (stage, _):
+    async with played(counts, admin=True, commands=((0.5, "get_stats"),)) as (stage, _):
         assert stage.rows["WS", "get_stats"] == 2
         assert stage.failures["WS", "get_stats", "the counters do not count who asked"] == 1
 

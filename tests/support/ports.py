@@ -8,9 +8,10 @@ import socket
 
 LOOPBACK = "127.0.0.1"
 # Below the kernel's ephemeral range: there a client that calls a stopped server may be given the port, or meet itself.
-# Each of pytest's workers has its own: a port whose server is down for a moment is still somebody's.
+# Each worker of pytest or Playwright has its own: a port whose server is down for a moment is still somebody's.
 _WORKERS = 16
-_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _WORKERS
+_NAMED = os.environ.get("PYTEST_XDIST_WORKER") or os.environ.get("TEST_PARALLEL_INDEX") or "0"
+_WORKER = int(_NAMED.removeprefix("gw")) % _WORKERS
 _RANGE = range(12_000 + _WORKER, 32_000, _WORKERS)
 _given: set[int] = set()
 
