@@ -95,12 +95,12 @@ def pytest(*paths: str, workers: int = 1, needs: tuple[Package, ...] = (), **env
 
 
 SUITES: dict[str, Suite] = {
-    "unit": pytest("tests/shared", "tests/node", "tests/router", "tests/docs", "tests/test_architecture.py", workers=2),
-    "sdk": pytest("tests/sdk", workers=2),
+    "unit": pytest("tests/shared", "tests/node", "tests/router", "tests/docs", "tests/test_architecture.py", workers=4),
+    "sdk": pytest("tests/sdk", workers=4),
     "cli": pytest("tests/cli", workers=2),
     "integration": pytest("tests/integration", "tests/proxies", workers=4, needs=PROXIES),  # proxies wait for a minute
     "chart": pytest("tests/chart", workers=2),
-    "inbox": pytest("tests/inbox", workers=2, needs=(POSTGRES,)),
+    "inbox": pytest("tests/inbox", workers=3, needs=(POSTGRES,)),
     "monitoring": pytest("tests/monitoring", workers=2, needs=(PROMETHEUS,)),
     "faults": pytest("tests/faults", workers=2),
     "load": pytest("tests/load", workers=2),
@@ -111,7 +111,7 @@ SUITES: dict[str, Suite] = {
         "tests/integration/test_states.py",
         "tests/integration/test_redis_user.py",
         "tests/integration/test_queue.py",
-        workers=3,
+        workers=4,
         needs=(REDIS,),
         TEST_REDIS="redis-server",
     ),
