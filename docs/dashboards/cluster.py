@@ -103,11 +103,20 @@ def _trouble() -> list[Panel]:
                Query(f"2 * max by (instance) (vsrt_node_deaf{{{HERE}}}) + "
                      f"max by (instance) (vsrt_node_draining{{{HERE}}})", "{{instance}}"),
                {0: ("serves", "green"), 1: ("leaves", "purple"), 2: ("deaf", "red"), 3: ("deaf, leaves", "red")},
-               width=12, alerts=["VsrtNodeDeaf", "VsrtDrainStuck"]),
+               alerts=["VsrtNodeDeaf"]),
+        lines("Nodes that died", "Nodes that ended without leaving, or before all had left, and the clients they had.",
+              Query(_seen_by_all("vsrt_cluster_dead_nodes_total"), "nodes, {{state}}"),
+              Query(_seen_by_all("vsrt_cluster_dead_nodes_connections_total"), "clients, {{state}}"),
+              alerts=["VsrtNodeLost", "VsrtDrainCutShort"]),
         lines("Refused callers, by reason", "Without a valid token, or not allowed to do what they asked for.",
               Query(f"sum by (reason) (rate(vsrt_auth_failures_total{{{HERE}}}{_RATE}))", "{{reason}}"),
-              unit=PER_SECOND, width=12, alerts=["VsrtAuthFailures"]),
+              unit=PER_SECOND, alerts=["VsrtAuthFailures"]),
     ]  # fmt: skip
+
+
+def _seen_by_all(counter: str) -> str:
+    """Return how much a counter rose of which every process tells the whole cluster's value."""
+    return f"sum by (state) (max by (namespace, state) (increase({counter}{{{HERE}}}{_RATE})))"
 
 
 def _routers() -> list[Panel]:
