@@ -132,7 +132,7 @@ def test_the_notes_name_what_was_installed(name: str) -> None:
 
 def test_the_notes_tell_that_every_server_of_a_redis_cluster_needs_the_same() -> None:
     notes = " ".join(rendered("cluster").notes.split())
-    assert "a cluster that redis-0.redis.data, redis-1.redis.data:7001, redis-2.redis.data:7001 know" in notes
+    assert "a cluster that [fd00::a], redis-1.redis.data:7001, [fd00::c]:7001 know" in notes
     assert "the access list with the user videosite-realtime: servers do not tell each other" in notes
     assert "without TLS" not in notes
     assert "cluster that" not in rendered("production").notes

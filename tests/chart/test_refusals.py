@@ -55,6 +55,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({**CLUSTER, "redis.url": "redis://there/3"}, r"redis\.url redis://there/3 names another database than 0"),
     ({**CLUSTER, "redis.cluster.nodes": ["redis://a"]}, r"/redis/cluster/nodes/0"),
     ({**CLUSTER, "redis.cluster.nodes": ["a,b"]}, r"/redis/cluster/nodes/0"),
+    ({**CLUSTER, "redis.cluster.nodes": ["fd00::1"]}, r"/redis/cluster/nodes/0"),
+    ({**CLUSTER, "redis.cluster.nodes": ["[fd00]:6379"]}, r"/redis/cluster/nodes/0"),
     ({**CLUSTER, "redis.cluster.nodes": "a:6379"}, r"/redis/cluster/nodes'?: got string, want array"),
     ({**CLUSTER, "redis.tls.caSecret": "ca"}, r"redis\.url does not begin with rediss://"),
     ({"redis.url": "redis://user:secret@there"}, r"redis\.url has a user or a password in it"),
