@@ -91,7 +91,7 @@ def create_app(
             status = answer.status_code
             await answer(scope, receive, send)
         finally:
-            times.add("POST", route.path, status, perf_counter() - began_at)
+            times.add(scope, route.path, status, perf_counter() - began_at)
 
     return with_lean_routes if tracing is None else TracedHttp(with_lean_routes, tracing, fixed=lean.keys())
 

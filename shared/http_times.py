@@ -1,4 +1,4 @@
-"""How long HTTP requests took, by OpenTelemetry's conventions: method, route, status."""
+"""How long HTTP requests took, by OpenTelemetry's conventions: method, scheme, route, status."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ class HttpTimes:
     """Requests that were answered, and how long that took.
 
     Attributes:
-        series: by method, route and status; the route is a template, empty for paths that are none of ours.
+        series: by method, scheme, route and status; the route is a template, empty for paths that are none of ours.
     """
 
     def __init__(self) -> None:
-        self.series: dict[tuple[str, str, str], Buckets] = {}
+        self.series: dict[tuple[str, str, str, str], Buckets] = {}
 
-    def add(self, method: str, route: str, status: int, seconds: float) -> None:
-        key = (method, route, str(status))
+    def add(self, scope: Scope, route: str, status: int, seconds: float) -> None:
+        method = scope["method"]
+        key = (method if method in _METHODS else _OTHER, scope["scheme"], route, str(status))
         buckets = self.series.get(key)
         if buckets is None:
             buckets = self.series[key] = Buckets(REQUEST)
@@ -49,8 +50,7 @@ class HttpTimes:
             try:
                 await app(scope, receive, watch)
             finally:
-                method = scope["method"] if scope["method"] in _METHODS else _OTHER
-                self.add(method, _route(scope), status, perf_counter() - started)
+                self.add(scope, _route(scope), status, perf_counter() - started)
 
         return measure
 

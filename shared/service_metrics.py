@@ -96,6 +96,7 @@ class ServiceMetrics(Metrics):
         "s",
         "Time from a request's first byte to the end of its answer; WebSockets are not in here.",
         "http.request.method",
+        "url.scheme",
         "http.route",
         "http.response.status_code",
         bounds=REQUEST,

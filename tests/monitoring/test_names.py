@@ -130,6 +130,7 @@ def test_metrics_and_spans_call_an_operation_by_one_name() -> None:
     [
         ("messaging.client.", {"messaging.system", "messaging.operation.name"}),
         ("db.client.operation.", {"db.system.name"}),
+        ("http.server.request.", {"http.request.method", "url.scheme"}),
     ],
 )
 def test_metrics_have_the_attributes_that_their_conventions_require(prefix: str, required: set[str]) -> None:
