@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from shared.asgi import ASGIApp, Event, Receive, Scope, Send
 from shared.metrics import REQUEST, Buckets
+from shared.traced_http import trace_of
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _OTHER: Final = "_OTHER"  # what the conventions call methods that nobody knows
@@ -30,6 +31,9 @@ class HttpTimes:
         if buckets is None:
             buckets = self.series[key] = Buckets(REQUEST)
         buckets.add(seconds)
+        trace = trace_of(scope)
+        if trace is not None:
+            buckets.exemplify(seconds, trace.span.get_span_context())
 
     def measured(self, app: ASGIApp) -> ASGIApp:
         """Return the application with its requests measured; whatever is no HTTP request passes by."""

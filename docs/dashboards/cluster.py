@@ -126,7 +126,7 @@ def _routers() -> list[Panel]:
                     f"{{{_CALLS}}}{_RATE}))", "{{http_response_status_code}}"),
               unit=PER_SECOND, stacked=True, alerts=["VsrtPublishErrors"]),
         lines("Time of publishing calls", "As the routers see it, from the request's first byte to the answer's end.",
-              *percentiles(f"http_server_request_duration_seconds_bucket{{{_CALLS}}}"),
+              *percentiles(f"http_server_request_duration_seconds_bucket{{{_CALLS}}}", exemplars=True),
               unit=SECONDS, alerts=["VsrtPublishSlow"]),
         lines("Requests, by route", "All calls of the routers, probes and scrapes among them.",
               Query(f"sum by (http_route) (rate(http_server_request_duration_seconds_count"

@@ -175,6 +175,17 @@ def test_rules_that_repeat_are_recorded_under_names_of_their_own() -> None:
 # --- dashboards
 
 
+def test_exemplars_are_asked_for_once_in_a_panel_and_only_of_histograms_that_have_some() -> None:
+    asked = [
+        [target["expr"] for target in panel["targets"] if target.get("exemplar")]
+        for dashboard in dashboards()
+        for panel in panels(dashboard)
+    ]
+    assert {len(exprs) for exprs in asked} == {0, 1}
+    with_some = ("http_server_request_duration_seconds_bucket", "vsrt_node_delivery_duration_seconds_bucket")
+    assert all(any(name in expr for name in with_some) for exprs in asked for expr in exprs)
+
+
 @pytest.mark.parametrize("dashboard", dashboards(), ids=lambda dashboard: dashboard["uid"])
 def test_a_panel_says_what_it_shows_and_lies_on_no_other(dashboard: dict[str, Any]) -> None:
     taken: set[tuple[int, int]] = set()
