@@ -81,6 +81,20 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"telemetry.traces": {"ratio": 5}}, r"/telemetry/traces/ratio.*maximum: got 5, want 1"),
     ({"telemetry.traces": {"sampler": "all"}}, r"/telemetry/traces/sampler.*'always_on'"),
     ({"telemetry.resourceAttributes": {"a": "b,c=d"}}, r"/telemetry/resourceAttributes/a.*does not match"),
+    # being watched
+    (
+        {"metrics.rules.enabled": True, "metrics.monitor.enabled": True, "metrics.monitor.interval": "1m"},
+        r"metrics\.monitor\.interval is 1m, and the rules .* look at two minutes: at most 30s",
+    ),
+    (
+        {"metrics.rules.enabled": True, "metrics.monitor.enabled": True, "metrics.monitor.interval": "60s"},
+        r"metrics\.monitor\.interval is 60s",
+    ),
+    (
+        {"metrics.rules.enabled": True, "telemetry.metrics": {"enabled": True, "intervalSeconds": 60}},
+        r"telemetry\.metrics\.intervalSeconds is 60, and the rules .* at most 30",
+    ),
+    ({"metrics.runbookUrl": "the wiki"}, r"/metrics/runbookUrl.*does not match"),
     # how long and how many
     (
         {"node.drainSeconds": 60, "node.terminationGracePeriodSeconds": 60},
