@@ -34,11 +34,15 @@ BLIND_MS = 5000
 
 
 class Caretaker:
-    """Takes its turn in looking after the cluster, and keeps the newest sums at hand."""
+    """Takes its turn in looking after the cluster, and keeps the newest sums at hand.
 
-    def __init__(self, link: Link, scripts: Scripts, keys: Keys) -> None:
+    Args:
+        name: the process's, by which people find whose turn it is.
+    """
+
+    def __init__(self, link: Link, scripts: Scripts, keys: Keys, name: str = "") -> None:
         self._link, self._scripts, self._keys = link, scripts, keys
-        self._me = secrets.token_hex(8).encode()
+        self._me = f"{name}.{secrets.token_hex(4)}".encode()
         self._leftovers = Leftovers(link, scripts, keys)
         self._rounds = 0
         self._vacant = False  # nobody had the lock when we last looked, and did not take it

@@ -31,7 +31,7 @@ less each costs: a message in a batch of 100 costs Redis 14 µs with sixteen buc
 | ``totals:{c}`` | hash | the sums of ``counts``, kept by the same script |
 | ``dying:{c}``, ``gone:{c}`` | sorted sets | nodes being cleared; node ids that may never come back, by time |
 | ``buried:{c}`` | hash | how many nodes died in which state, and what they held; ``#looked``: last look at leases, ms |
-| ``caretaker:{c}`` | string | who sums up and clears just now |
+| ``caretaker:{c}`` | string | ``<name>.<random>`` of who sums up and clears just now |
 | ``stats:{c}`` | string | the four counters, for everyone |
 """
 

@@ -109,8 +109,8 @@ def _trouble() -> list[Panel]:
               Query(_seen_by_all("vsrt_cluster_dead_nodes_connections_total"), "clients, {{state}}"),
               alerts=["VsrtNodeLost", "VsrtDrainCutShort"]),
         lines("Refused callers, by reason", "Without a valid token, or not allowed to do what they asked for.",
-              Query(f"sum by (reason) (rate(vsrt_auth_failures_total{{{HERE}}}{_RATE}))", "{{reason}}"),
-              unit=PER_SECOND, alerts=["VsrtAuthFailures"]),
+              Query(f"sum by (job, reason) (rate(vsrt_auth_failures_total{{{HERE}}}{_RATE}))", "{{job}} {{reason}}"),
+              unit=PER_SECOND, alerts=["VsrtAuthFailures", "VsrtProducersRefused"]),
     ]  # fmt: skip
 
 
@@ -121,10 +121,11 @@ def _seen_by_all(counter: str) -> str:
 
 def _routers() -> list[Panel]:
     return [
-        lines("Publishing calls, by status", "202 and 200: taken. 409: a key with another body. 503: Redis was away.",
+        lines("Publishing calls, by status", "202 and 200: taken. 401, 403: no valid credential, or not the right. "
+              "409: a key with another body. 503: Redis was away.",
               Query(f"sum by (http_response_status_code) (rate(http_server_request_duration_seconds_count"
                     f"{{{_CALLS}}}{_RATE}))", "{{http_response_status_code}}"),
-              unit=PER_SECOND, stacked=True, alerts=["VsrtPublishErrors"]),
+              unit=PER_SECOND, stacked=True, alerts=["VsrtPublishErrors", "VsrtProducersRefused"]),
         lines("Time of publishing calls", "As the routers see it, from the request's first byte to the answer's end.",
               *percentiles(f"http_server_request_duration_seconds_bucket{{{_CALLS}}}", exemplars=True),
               unit=SECONDS, alerts=["VsrtPublishSlow"]),

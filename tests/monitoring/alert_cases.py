@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.monitoring.node_alert_cases import CASES as OF_NODES
-from tests.monitoring.series import LONG, Case, calls, delivery, for_a_minute, rising, steady, targets, times
+from tests.monitoring.series import LONG, Case, calls, connected, delivery, for_a_minute, rising, steady, targets, times
 
 CASES = [
     *OF_NODES,
@@ -50,6 +50,12 @@ CASES = [
             'vsrt_redis_connected{job="vsrt-node",instance="a",link="bus"}': steady(1),
         },
     ),
+    # A fail-over of 25 s: nobody is woken for what has mended itself.
+    Case(
+        "VsrtRedisAway",
+        {'vsrt_redis_connected{job="vsrt-node",instance="a",link="commands"}': f"1+0x20 0+0x{LONG}"},
+        {'vsrt_redis_connected{job="vsrt-node",instance="a",link="commands"}': f"1+0x20 0 1+0x{LONG}"},
+    ),
     Case(
         "VsrtRedisFlapping",
         {'vsrt_redis_reconnects_total{job="vsrt-node",instance="a",link="bus"}': rising(0.01)},
@@ -66,9 +72,16 @@ CASES = [
     ),
     Case(
         "VsrtCountersStale",
-        {f'vsrt_cluster_stats_age_seconds{{instance="{instance}"}}': steady(9) for instance in "ab"},
+        connected(a=0, b=1) | {f'vsrt_cluster_stats_age_seconds{{instance="{i}"}}': steady(9) for i in "ab"},
         # One process without Redis: the others do it.
-        {f'vsrt_cluster_stats_age_seconds{{instance="{i}"}}': steady(age) for i, age in (("a", 9), ("b", 0.2))},
+        connected(a=0, b=1)
+        | {f'vsrt_cluster_stats_age_seconds{{instance="{i}"}}': steady(age) for i, age in (("a", 9), ("b", 0.2))},
+    ),
+    Case(
+        "VsrtCountersStale",
+        connected(a=1) | {'vsrt_cluster_stats_age_seconds{instance="a"}': steady(9)},
+        # Redis is away, or a part of a Redis Cluster: that is another alert.
+        connected(a=0) | {'vsrt_cluster_stats_age_seconds{instance="a"}': steady(9)},
     ),
     Case(
         "VsrtClockSkew",
@@ -92,6 +105,8 @@ CASES = [
         {'up{job="vsrt-router",instance="a"}': steady(1)},
     ),
     Case("VsrtPublishErrors", calls(status_202=10, status_503=1), calls(status_202=10, status_422=5)),
+    Case("VsrtProducersRefused", calls(status_202=10, status_401=1), calls(status_202=10, status_403=0.1)),
+    Case("VsrtProducersRefused", calls(status_403=0.1), for_a_minute(calls(status_401=1))),
     Case(
         "VsrtPublishSlow",
         times("http_server_request_duration_seconds", 2, 'job="vsrt-router",http_request_method="POST"'),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.monitoring.series import LONG, Case, for_a_minute, nodes, opened, rising, steady, targets, times
+from tests.monitoring.series import LONG, Case, for_a_minute, nodes, opened, refused, rising, steady, targets, times
 
 CASES = [
     Case(
@@ -13,8 +13,8 @@ CASES = [
     ),
     Case(
         "VsrtAuthFailures",
-        {'vsrt_auth_failures_total{instance="a",reason="token expired"}': rising(5)} | opened(1),
-        for_a_minute({'vsrt_auth_failures_total{instance="a",reason="token expired"}': rising(50)}) | opened(1),
+        refused(5) | opened(1),
+        for_a_minute(refused(50)) | opened(1),
     ),
     Case("VsrtNoNodes", {"something_else": steady(1)}, nodes(0)),
     # One cluster has nodes; another's are gone from Prometheus, or do not answer it.
@@ -48,8 +48,17 @@ CASES = [
     ),
     Case(
         "VsrtLeaseOverdue",
-        {'vsrt_node_lease_age_seconds{instance="a"}': steady(7)},
-        {'vsrt_node_lease_age_seconds{instance="a"}': steady(2.1)},
+        {
+            'vsrt_node_lease_age_seconds{instance="a"}': steady(7),
+            'vsrt_redis_connected{instance="a",link="commands"}': steady(1),
+        },
+        # Without Redis nobody can renew one: that is another alert.
+        {
+            'vsrt_node_lease_age_seconds{instance="a"}': steady(2.1),
+            'vsrt_redis_connected{instance="a",link="commands"}': steady(1),
+            'vsrt_node_lease_age_seconds{instance="b"}': steady(7),
+            'vsrt_redis_connected{instance="b",link="commands"}': steady(0),
+        },
     ),
     Case(
         "VsrtNodeDeaf",
@@ -123,7 +132,13 @@ CASES = [
     ),
     Case(
         "VsrtAuthFailures",
-        opened(1) | {'vsrt_auth_failures_total{instance="a",reason="token expired"}': rising(5)},
-        opened(20) | {'vsrt_auth_failures_total{instance="a",reason="token expired"}': rising(5)},
+        opened(1) | refused(5),
+        opened(20) | refused(5),
+    ),
+    # A producer that routers refuse is no client that nodes refuse.
+    Case(
+        "VsrtAuthFailures",
+        opened(1) | refused(5),
+        opened(1) | refused(5, job="vsrt-router"),
     ),
 ]  # fmt: skip

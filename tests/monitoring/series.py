@@ -70,6 +70,10 @@ def opened(per_second: float) -> Series:
     return {'vsrt_node_opened_connections_total{instance="a",kind="user"}': rising(per_second)}
 
 
+def refused(per_second: float, job: str = "vsrt-node") -> Series:
+    return {f'vsrt_auth_failures_total{{job="{job}",instance="a",reason="token expired"}}': rising(per_second)}
+
+
 def targets(**up: int) -> Series:
     """Return whether Prometheus reaches what; ``prod_node=0``: not the node of the namespace ``prod``."""
     found: Series = {}
@@ -92,3 +96,7 @@ def calls(**per_second: float) -> Series:
         f'{name},http_response_status_code="{status.removeprefix("status_")}"}}': rising(rate)
         for status, rate in per_second.items()
     }
+
+
+def connected(**instances: int) -> Series:
+    return {f'vsrt_redis_connected{{instance="{name}",link="commands"}}': steady(up) for name, up in instances.items()}

@@ -49,6 +49,12 @@ async def test_of_two_one_works_and_the_other_reads(link: RedisLink, scripts: Sc
         assert await link.send("GET", keys.caretaker) == holder
 
 
+async def test_whose_turn_it_is_can_be_read(link: RedisLink, scripts: Scripts, keys: Keys) -> None:
+    async with at_work(Caretaker(link, scripts, keys, "node-7")) as caretaker:
+        await until(lambda: caretaker.stats.at_ms)
+        assert (await link.send("GET", keys.caretaker)).startswith(b"node-7.")
+
+
 async def test_when_the_one_at_work_dies_another_takes_over(link: RedisLink, scripts: Scripts, keys: Keys) -> None:
     async with at_work(Caretaker(link, scripts, keys)) as first:
         await until(lambda: first.stats.at_ms)
