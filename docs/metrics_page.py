@@ -26,6 +26,8 @@ Both ways tell the same under the same names: OpenTelemetry's have dots, and Pro
 rules (`vsrt.node.lease.age` in `s` is `vsrt_node_lease_age_seconds`). Where OpenTelemetry has a convention
 (`messaging.*`, `http.*`, `db.*`, `process.*`, `cpython.*`), the name is the convention's. Durations are in seconds.
 
+A trace is an exemplar of the histograms that it is in ([tracing.md](tracing.md#from-a-number-to-a-trace)).
+
 Labels have few values. `type` is one of the four typed messages or `custom`, whatever producers call theirs;
 `audience` is `user`, `admin` or `all`. No label has a user's id, a token or anything else of which there may be many.
 

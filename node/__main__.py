@@ -85,7 +85,7 @@ async def build(settings: NodeSettings, otel: OtelSettings, tracing: Tracing | N
         await refuse_unsafe_server(link, allow_eviction=settings.redis_allow_eviction)
         shared = link.of(SHARED_TAG)
         history = History(link, keys)
-        caretaker = Caretaker(link, scripts, keys)
+        caretaker = Caretaker(link, scripts, keys, settings.node_name)
         hub = Hub(
             history,
             verifier,

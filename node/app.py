@@ -13,7 +13,7 @@ from node.rest_api import RestApi
 from shared import trace_context
 from shared.asgi import NO_TELEMETRY, ASGIApp, Receive, Scope, Send
 from shared.errors import RedisError
-from shared.exposition import CONTENT_TYPE, Exposition
+from shared.exposition import Exposition
 from shared.http_times import HttpTimes
 from shared.traced_http import TracedHttp
 from shared.tracing import Tracing
@@ -131,7 +131,8 @@ def health_routes(exposition: Exposition, not_ready: NotReady) -> APIRouter:
         return PlainTextResponse("ready\n") if reason is None else PlainTextResponse(f"{reason}\n", 503)
 
     @routes.get("/metrics")
-    async def prometheus() -> Response:
-        return Response(await exposition.render(), media_type=CONTENT_TYPE)
+    async def prometheus(request: Request) -> Response:
+        text, media_type = await exposition.render(request.headers.get("accept", ""))
+        return Response(text, media_type=media_type)
 
     return routes

@@ -96,6 +96,8 @@ class Deliveries:
         if self._counters.stale == before.stale if is_state else feed.top is not before.top:
             delivery = self._delivery(message.traceparent.decode(), spans.BUS, started)
             written = self._counters.delivered - before.delivered
+            if written and (trace := known_context(message.traceparent.decode())) is not None:
+                feed.times.exemplify(message.payload, message.published_at, trace)
             self._note(delivery, feed, before, "" if is_state else message.position.decode(), written)
 
     def repair(self, feed: Feed, entry: Entry, take: Callable[[Position, bytes, int | None], int]) -> int:

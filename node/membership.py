@@ -25,7 +25,7 @@ from pydantic_core import to_json
 
 from node.overlay import Overlay
 from node.registrar import Household, Registrar, Registration, parts_of
-from shared.cluster import clear_node
+from shared.cluster import LEASE_TTL_MS, clear_node
 from shared.errors import RedisError, RedisUnavailable
 from shared.ids import Position
 from shared.keys import SHARED_TAG, Keys, bucket
@@ -40,7 +40,6 @@ logger = logging.getLogger(__name__)
 
 Waiting = dict[str, list["asyncio.Future[Registration]"]]
 
-LEASE_TTL_MS: Final = 8000
 RENEW_INTERVAL: Final = 2.0  # s
 LEAVE: Final = 1.5  # s; with a Redis that hangs, more than the process may have left
 _RETRY: Final = 0.25  # s

@@ -60,7 +60,7 @@ async def build(settings: RouterSettings, otel: OtelSettings, tracing: Tracing |
         )
         # A router is of use without Redis too: it says 503.
         await refuse_unsafe_server(link, allow_eviction=settings.redis_allow_eviction)
-        caretaker = Caretaker(link, scripts, keys)
+        caretaker = Caretaker(link, scripts, keys, settings.router_name)
         await stack.enter_async_context(running(caretaker.run(), "caretaker"))
         verifier = TokenVerifier.from_settings(settings) if settings.has_jwt else None
         if verifier is not None:

@@ -15,7 +15,7 @@ from router.lean_route import Handler, LeanRoute
 from router.publish_api import PublishApi
 from router.refusals import Refusals
 from shared.asgi import BEARER, NO_TELEMETRY, ASGIApp, Receive, Scope, Send
-from shared.exposition import CONTENT_TYPE, Exposition
+from shared.exposition import Exposition
 from shared.http_times import HttpTimes
 from shared.traced_http import TracedHttp
 from shared.tracing import Tracing
@@ -91,7 +91,7 @@ def create_app(
             status = answer.status_code
             await answer(scope, receive, send)
         finally:
-            times.add("POST", route.path, status, perf_counter() - began_at)
+            times.add(scope, route.path, status, perf_counter() - began_at)
 
     return with_lean_routes if tracing is None else TracedHttp(with_lean_routes, tracing, fixed=lean.keys())
 
@@ -143,8 +143,9 @@ def _add_health(app: FastAPI, exposition: Exposition) -> None:
         return PlainTextResponse("ready\n")
 
     @app.get("/metrics", include_in_schema=False)
-    async def prometheus() -> Response:
-        return Response(await exposition.render(), media_type=CONTENT_TYPE)
+    async def prometheus(request: Request) -> Response:
+        text, media_type = await exposition.render(request.headers.get("accept", ""))
+        return Response(text, media_type=media_type)
 
 
 def _add_error_answers(app: FastAPI) -> None:

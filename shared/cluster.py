@@ -15,6 +15,7 @@ from shared.scripts import CLEAR_NODE, Scripts
 
 Places = dict[str, int]
 
+LEASE_TTL_MS: Final = 8000
 TOMB_MS: Final = 600_000  # how long a dead node's id is refused: far longer than a paused process or a call lives on
 _CHUNK: Final = 500  # users cleared per script call, so that Redis serves others in between
 

@@ -16,7 +16,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.crc import key_slot
 
 from shared.errors import RedisUnavailable
-from shared.redis_address import HostAndPort, RedisAddress, answer, text
+from shared.redis_address import HostAndPort, RedisAddress, answer, text, written
 
 _PATIENCE: Final = 1 / 3  # of the timeout, for each server that is asked: some may hang
 _HOST_UNKNOWN: Final = "?"  # what a server says of one that has not told it its name yet
@@ -96,7 +96,7 @@ class ClusterAddress(RedisAddress):
                 tried.add(where)
                 connection = await self._open_proved(where, name, timeout)
             except (redis.RedisError, RedisUnavailable, OSError) as exc:
-                problems.append(f"{server[0]}:{server[1]}: {exc}")
+                problems.append(f"{written(server)}: {exc}")
                 self._ask_last(server)
             else:
                 return connection
@@ -124,7 +124,7 @@ class ClusterAddress(RedisAddress):
 
     async def _open_proved(self, where: HostAndPort, name: str, timeout: float) -> AbstractConnection:
         """Return a connection to a server that serves the slot, by its own word and not only by another's."""
-        there = f"{where[0]}:{where[1]}"
+        there = written(where)
         try:
             connection = await self._open(where, timeout, client_name=name)
         except (redis.RedisError, RedisUnavailable, OSError) as exc:

@@ -1,4 +1,4 @@
-"""``/metrics``: a service's metrics in Prometheus' text format."""
+"""``/metrics``: a service's metrics as Prometheus' text, or for who asks for it as OpenMetrics, which has exemplars."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from collections.abc import Iterator
 from itertools import accumulate
 from typing import Final
 
-from prometheus_client import generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
     HistogramMetricFamily,
     InfoMetricFamily,
 )
+from prometheus_client.core import Exemplar as PrometheusExemplar
 from prometheus_client.core import Metric as PrometheusFamily
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from shared.metrics import Buckets, Family, Metric, Metrics
+from shared.metrics import Buckets, Exemplar, Family, Metric, Metrics
 
-CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+_END: Final = b"# EOF\n"  # of OpenMetrics
 # What OpenTelemetry calls the resource, as its rules for Prometheus have it.
 TARGET: Final = Metric(
     "target.info",
@@ -36,13 +37,21 @@ class Exposition:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
-    async def render(self) -> bytes:
-        """Return everything as text; the loop serves others in between, for all of it takes some ms."""
-        text = [generate_latest(_Registry(self._target()))]
+    async def render(self, accept: str = "") -> tuple[bytes, str]:
+        """Return everything as text, and its media type; the loop serves others in between, for it takes some ms.
+
+        Args:
+            accept: what the scraper's header says.
+        """
+        encode, media_type = choose_encoder(accept)
+        first = encode(_Registry(self._target()))
+        text = [first.removesuffix(_END)]
         for family in self._metrics.collect():
-            text.append(generate_latest(_Registry(_prometheus(family))))
+            text.append(encode(_Registry(_prometheus(family))).removesuffix(_END))
             await asyncio.sleep(0)
-        return b"".join(text)
+        if first.endswith(_END):
+            text.append(_END)
+        return b"".join(text), media_type
 
     def _target(self) -> PrometheusFamily:
         values = (self._metrics.resource.get(name, "") for name in TARGET.labels)
@@ -66,7 +75,7 @@ def _prometheus(family: Family) -> PrometheusFamily:
         distribution = HistogramMetricFamily(name, metric.help, labels=labels)
         for values, point in family.points.items():
             assert isinstance(point, Buckets)
-            distribution.add_metric(values, _cumulative(point), point.sum)
+            distribution.add_metric(values, list(_cumulative(point)), point.sum)
         return distribution
     simple = (CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily)(name, metric.help, labels=labels)
     for values, point in family.points.items():
@@ -75,6 +84,13 @@ def _prometheus(family: Family) -> PrometheusFamily:
     return simple
 
 
-def _cumulative(buckets: Buckets) -> list[tuple[str, float]]:
+def _cumulative(buckets: Buckets) -> Iterator[tuple[str, float] | tuple[str, float, PrometheusExemplar]]:
     bounds = (*map(str, buckets.bounds), "+Inf")
-    return list(zip(bounds, accumulate(buckets.counts), strict=True))
+    for place, bucket in enumerate(zip(bounds, accumulate(buckets.counts), strict=True)):
+        exemplar = buckets.exemplars.get(place)
+        yield bucket if exemplar is None else (*bucket, _example(exemplar))
+
+
+def _example(exemplar: Exemplar) -> PrometheusExemplar:
+    trace = {"trace_id": f"{exemplar.trace_id:032x}", "span_id": f"{exemplar.span_id:016x}"}
+    return PrometheusExemplar(trace, exemplar.value, exemplar.at_ns / 1e9)

@@ -1,4 +1,4 @@
-"""How long HTTP requests took, by OpenTelemetry's conventions: method, route, status."""
+"""How long HTTP requests took, by OpenTelemetry's conventions: method, scheme, route, status."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from shared.asgi import ASGIApp, Event, Receive, Scope, Send
 from shared.metrics import REQUEST, Buckets
+from shared.traced_http import trace_of
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _OTHER: Final = "_OTHER"  # what the conventions call methods that nobody knows
@@ -17,18 +18,22 @@ class HttpTimes:
     """Requests that were answered, and how long that took.
 
     Attributes:
-        series: by method, route and status; the route is a template, empty for paths that are none of ours.
+        series: by method, scheme, route and status; the route is a template, empty for paths that are none of ours.
     """
 
     def __init__(self) -> None:
-        self.series: dict[tuple[str, str, str], Buckets] = {}
+        self.series: dict[tuple[str, str, str, str], Buckets] = {}
 
-    def add(self, method: str, route: str, status: int, seconds: float) -> None:
-        key = (method, route, str(status))
+    def add(self, scope: Scope, route: str, status: int, seconds: float) -> None:
+        method = scope["method"]
+        key = (method if method in _METHODS else _OTHER, scope["scheme"], route, str(status))
         buckets = self.series.get(key)
         if buckets is None:
             buckets = self.series[key] = Buckets(REQUEST)
         buckets.add(seconds)
+        trace = trace_of(scope)
+        if trace is not None:
+            buckets.exemplify(seconds, trace.span.get_span_context())
 
     def measured(self, app: ASGIApp) -> ASGIApp:
         """Return the application with its requests measured; whatever is no HTTP request passes by."""
@@ -49,8 +54,7 @@ class HttpTimes:
             try:
                 await app(scope, receive, watch)
             finally:
-                method = scope["method"] if scope["method"] in _METHODS else _OTHER
-                self.add(method, _route(scope), status, perf_counter() - started)
+                self.add(scope, _route(scope), status, perf_counter() - started)
 
         return measure
 

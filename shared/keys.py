@@ -30,7 +30,8 @@ less each costs: a message in a batch of 100 costs Redis 14 µs with sixteen buc
 | ``counts:{c}`` | hash | node → ``<rev> <user connections> <admin connections>`` |
 | ``totals:{c}`` | hash | the sums of ``counts``, kept by the same script |
 | ``dying:{c}``, ``gone:{c}`` | sorted sets | nodes being cleared; node ids that may never come back, by time |
-| ``caretaker:{c}`` | string | who sums up and clears just now |
+| ``buried:{c}`` | hash | how many nodes died in which state, and what they held; ``#looked``: last look at leases, ms |
+| ``caretaker:{c}`` | string | ``<name>.<random>`` of who sums up and clears just now |
 | ``stats:{c}`` | string | the four counters, for everyone |
 """
 
@@ -141,6 +142,10 @@ class Keys:
     @property
     def gone(self) -> str:
         return f"{self.prefix}:gone:{{{SHARED_TAG}}}"
+
+    @property
+    def buried(self) -> str:
+        return f"{self.prefix}:buried:{{{SHARED_TAG}}}"
 
     @property
     def caretaker(self) -> str:

@@ -13,16 +13,22 @@ Nothing is recorded through it: what happens thousands of times a second is coun
 prometheus_client's ``observe`` 0.7 µs, labels not looked up; a message costs a node 4 µs in all.) ``/metrics``
 (:mod:`shared.exposition`), OTLP (:mod:`shared.otlp`) and the documents are made from the same declarations.
 
+Of what is traced, a histogram keeps an exemplar per bucket: it leads from a number to a trace.
+
 Names and units are OpenTelemetry's; Prometheus' are derived by its rules: ``vsrt.node.lease.age`` in ``s`` is
 ``vsrt_node_lease_age_seconds``.
 """
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import SpanContext
 
 Kind = Literal["counter", "gauge", "histogram"]
 Bounds = tuple[float, ...]
@@ -35,23 +41,42 @@ REQUEST: Final[Bounds] = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.
 _UNITS: Final = {"s": "_seconds", "By": "_bytes", "1": "_ratio"}
 
 
+class Exemplar(NamedTuple):
+    """What one observation of a bucket was, and the trace of what was observed."""
+
+    value: float
+    trace_id: int
+    span_id: int
+    at_ns: int
+
+    @classmethod
+    def of(cls, value: float, trace: SpanContext) -> Exemplar:
+        return cls(value, trace.trace_id, trace.span_id, time.time_ns())
+
+
 class Buckets:
     """The numbers of one histogram.
 
     Attributes:
         counts: per bound how many were not above it, and above the one before it; the last: above all.
+        exemplars: the newest of each bucket that has had one, by its place in ``counts``.
     """
 
-    __slots__ = ("bounds", "counts", "sum")
+    __slots__ = ("bounds", "counts", "exemplars", "sum")
 
     def __init__(self, bounds: Bounds) -> None:
         self.bounds = bounds
         self.counts = [0] * (len(bounds) + 1)
+        self.exemplars: dict[int, Exemplar] = {}
         self.sum = 0.0
 
     def add(self, value: float) -> None:
         self.counts[bisect_left(self.bounds, value)] += 1
         self.sum += value
+
+    def exemplify(self, value: float, trace: SpanContext) -> None:
+        """Keep a trace as an example of those that took so long; it has been, or will be, added as well."""
+        self.exemplars[bisect_left(self.bounds, value)] = Exemplar.of(value, trace)
 
     @property
     def count(self) -> int:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from opentelemetry.exporter.otlp.proto.http import metric_exporter
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.sdk.metrics import Exemplar
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
     Gauge,
@@ -138,6 +139,16 @@ def _point(names: Labels, values: Labels, value: int | float | Buckets, started_
     if not isinstance(value, Buckets):
         return NumberDataPoint(attributes, started_ns, now_ns, value)
     least: Any = None  # not kept, nor is the greatest; the protocol does without
+    exemplars = [Exemplar({}, e.value, e.at_ns, e.span_id, e.trace_id) for e in value.exemplars.values()]
     return HistogramDataPoint(
-        attributes, started_ns, now_ns, value.count, value.sum, list(value.counts), value.bounds, least, least
+        attributes,
+        started_ns,
+        now_ns,
+        value.count,
+        value.sum,
+        list(value.counts),
+        value.bounds,
+        least,
+        least,
+        exemplars,
     )

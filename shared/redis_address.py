@@ -80,7 +80,7 @@ class RedisAddress:
         role = (await answer(connection, "ROLE"))[0]
         if role not in (b"master", "master"):  # it was demoted a moment ago, or is about to be promoted
             await connection.disconnect(nowait=True)
-            raise RedisUnavailable(f"the Sentinels name {where[0]}:{where[1]}, which is no master now")
+            raise RedisUnavailable(f"the Sentinels name {written(where)}, which is no master now")
         return connection
 
     async def _open(self, where: HostAndPort | None, timeout: float, **more: Any) -> AbstractConnection:
@@ -113,13 +113,13 @@ class RedisAddress:
             try:
                 where = await self._ask(sentinel, timeout)
             except (redis.RedisError, RedisUnavailable, OSError) as exc:
-                problems.append(f"{sentinel[0]}:{sentinel[1]}: {exc}")
+                problems.append(f"{written(sentinel)}: {exc}")
                 continue
             if where is not None:
                 self._sentinels.remove(sentinel)
                 self._sentinels.insert(0, sentinel)
                 return where
-            problems.append(f"{sentinel[0]}:{sentinel[1]}: knows no master {self._master!r}")
+            problems.append(f"{written(sentinel)}: knows no master {self._master!r}")
         raise RedisUnavailable(f"no Sentinel tells where the master is ({'; '.join(problems)})")
 
     async def _ask(self, sentinel: HostAndPort, timeout: float) -> HostAndPort | None:
@@ -154,6 +154,12 @@ async def answer(connection: AbstractConnection, *command: str) -> Any:
     except BaseException:
         await connection.disconnect(nowait=True)
         raise
+
+
+def written(where: HostAndPort) -> str:
+    """Return an address as settings write it: an IPv6 one in brackets."""
+    host, port = where
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def text(value: bytes | str) -> str:

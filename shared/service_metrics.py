@@ -96,6 +96,7 @@ class ServiceMetrics(Metrics):
         "s",
         "Time from a request's first byte to the end of its answer; WebSockets are not in here.",
         "http.request.method",
+        "url.scheme",
         "http.route",
         "http.response.status_code",
         bounds=REQUEST,
@@ -124,9 +125,19 @@ class ServiceMetrics(Metrics):
         at_ms = self._sources.caretaker.stats.at_ms
         return max(self._sources.links["commands"].server_ms() - at_ms, 0) / 1000 if at_ms else None
 
-    @counter("vsrt.cluster.dead_nodes", "{node}", "Nodes whose lease lapsed and that this process cleared away.")
+    @counter(
+        "vsrt.cluster.dead_nodes",
+        "{node}",
+        "Nodes of the whole cluster that died or hung, as each process has seen it; by what they last said of "
+        "themselves: up, or draining (ended before they had left).",
+        "state",
+    )
     def dead_nodes(self) -> Values:
-        return self._sources.caretaker.nodes_cleared
+        return self._sources.caretaker.deaths.total.nodes
+
+    @counter("vsrt.cluster.dead_nodes.connections", "{connection}", "Connections that those nodes still held.", "state")
+    def dead_nodes_connections(self) -> Values:
+        return self._sources.caretaker.deaths.total.connections
 
     # --- traces
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import ssl
 from ipaddress import ip_network
 from pathlib import Path
@@ -23,13 +24,14 @@ SECRET_MIN_BYTES = 32
 REDIS_PORT = 6379
 SENTINEL_PORT = 26379
 TEN_YEARS = 315_360_000  # s; Redis refuses times that are far beyond, one publish at a time
+_IPV6 = re.compile(r'\s*\[[0-9A-Fa-f.]*:[^]"]*\]')  # begins as a list in JSON does
 
 
 def _split(name: str, value: Any) -> Any:
     """Accept ``a,b`` and ``["a","b"]`` alike."""
     if not isinstance(value, str):
         return value
-    if value.lstrip().startswith("["):
+    if value.lstrip().startswith("[") and not _IPV6.match(value):
         try:
             return json.loads(value)
         except ValueError as exc:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from pydantic_core import from_json, to_json
 
+from shared.deaths import Deaths
+
 
 @dataclass(frozen=True, slots=True)
 class Counters:
@@ -29,20 +31,28 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class ClusterStats:
-    """What the caretaker last summed up. ``at_ms`` is the server's clock, before the sums were taken."""
+    """What the caretaker last summed up.
+
+    Attributes:
+        at_ms: the server's clock, before the sums were taken.
+        deaths: of nodes; None: the caretaker's version does not tell.
+    """
 
     at_ms: int = 0
     counters: Counters = Counters()
+    deaths: Deaths | None = None
 
     def dump(self) -> bytes:
         c = self.counters
-        return to_json([1, self.at_ms, c.users, c.user_connections, c.admin_connections])
+        return to_json([1, self.at_ms, c.users, c.user_connections, c.admin_connections, *(self.deaths or ())])
 
     @classmethod
     def load(cls, raw: bytes | None) -> ClusterStats:
         """Read the sums; those of a version that says it otherwise count as none, until its caretaker has gone."""
         try:
-            _, at_ms, users, user_connections, admin_connections, *_ = from_json(raw or b"null")
-            return cls(int(at_ms), Counters(int(users), int(user_connections), int(admin_connections)))
+            _, at_ms, users, user_connections, admin_connections, *more = from_json(raw or b"null")
+            counters = Counters(int(users), int(user_connections), int(admin_connections))
+            told = [int(number) for number in more[: len(Deaths._fields)]]
+            return cls(int(at_ms), counters, Deaths(*told) if told else None)
         except (ValueError, TypeError):
             return cls()

@@ -103,21 +103,31 @@ def _trouble() -> list[Panel]:
                Query(f"2 * max by (instance) (vsrt_node_deaf{{{HERE}}}) + "
                      f"max by (instance) (vsrt_node_draining{{{HERE}}})", "{{instance}}"),
                {0: ("serves", "green"), 1: ("leaves", "purple"), 2: ("deaf", "red"), 3: ("deaf, leaves", "red")},
-               width=12, alerts=["VsrtNodeDeaf", "VsrtDrainStuck"]),
+               alerts=["VsrtNodeDeaf"]),
+        lines("Nodes that died", "Nodes that ended without leaving, or before all had left, and the clients they had.",
+              Query(_seen_by_all("vsrt_cluster_dead_nodes_total"), "nodes, {{state}}"),
+              Query(_seen_by_all("vsrt_cluster_dead_nodes_connections_total"), "clients, {{state}}"),
+              alerts=["VsrtNodeLost", "VsrtDrainCutShort"]),
         lines("Refused callers, by reason", "Without a valid token, or not allowed to do what they asked for.",
-              Query(f"sum by (reason) (rate(vsrt_auth_failures_total{{{HERE}}}{_RATE}))", "{{reason}}"),
-              unit=PER_SECOND, width=12, alerts=["VsrtAuthFailures"]),
+              Query(f"sum by (job, reason) (rate(vsrt_auth_failures_total{{{HERE}}}{_RATE}))", "{{job}} {{reason}}"),
+              unit=PER_SECOND, alerts=["VsrtAuthFailures", "VsrtProducersRefused"]),
     ]  # fmt: skip
+
+
+def _seen_by_all(counter: str) -> str:
+    """Return how much a counter rose of which every process tells the whole cluster's value."""
+    return f"sum by (state) (max by (namespace, state) (increase({counter}{{{HERE}}}{_RATE})))"
 
 
 def _routers() -> list[Panel]:
     return [
-        lines("Publishing calls, by status", "202 and 200: taken. 409: a key with another body. 503: Redis was away.",
+        lines("Publishing calls, by status", "202 and 200: taken. 401, 403: no valid credential, or not the right. "
+              "409: a key with another body. 503: Redis was away.",
               Query(f"sum by (http_response_status_code) (rate(http_server_request_duration_seconds_count"
                     f"{{{_CALLS}}}{_RATE}))", "{{http_response_status_code}}"),
-              unit=PER_SECOND, stacked=True, alerts=["VsrtPublishErrors"]),
+              unit=PER_SECOND, stacked=True, alerts=["VsrtPublishErrors", "VsrtProducersRefused"]),
         lines("Time of publishing calls", "As the routers see it, from the request's first byte to the answer's end.",
-              *percentiles(f"http_server_request_duration_seconds_bucket{{{_CALLS}}}"),
+              *percentiles(f"http_server_request_duration_seconds_bucket{{{_CALLS}}}", exemplars=True),
               unit=SECONDS, alerts=["VsrtPublishSlow"]),
         lines("Requests, by route", "All calls of the routers, probes and scrapes among them.",
               Query(f"sum by (http_route) (rate(http_server_request_duration_seconds_count"

@@ -41,8 +41,8 @@ def _objective() -> list[Panel]:
 def _distribution() -> list[Panel]:
     return [
         lines("Percentiles", "From a message's publish to the last of its socket writes on a node, on Redis's clock.",
-              *percentiles(_BUCKETS, of=(0.5, 0.9, 0.99, 0.999)), unit=SECONDS, width=12, height=10, limits=(0.5,),
-              alerts=_SLOW),
+              *percentiles(_BUCKETS, of=(0.5, 0.9, 0.99, 0.999), exemplars=True),
+              unit=SECONDS, width=12, height=10, limits=(0.5,), alerts=_SLOW),
         Panel("heatmap", "Distribution", "How many messages took how long.",
               [Query(f"sum by (le) (increase({_BUCKETS}{_RATE}))", "{{le}}", heatmap=True)],
               width=12, height=10),

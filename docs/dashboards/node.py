@@ -114,11 +114,11 @@ def _bus() -> list[Panel]:
               width=6, alerts=["VsrtEventsLost", "VsrtUnreadableEnvelopes"]),
         lines("Leaving", "Which share of its clients a node that leaves has sent away.",
               Query(f"vsrt_node_drain_progress_ratio{{{NODE}}}", "{{instance}}"),
-              unit=SHARE, width=12, most=1, alerts=["VsrtDrainStuck"]),
+              unit=SHARE, width=12, most=1, alerts=["VsrtDrainCutShort"]),
         lines("Time of leaving", "Since it began, against DRAIN_SECONDS.",
               Query(f"vsrt_node_drain_time_seconds{{{NODE}}}", "{{instance}}"),
               Query(f"max(vsrt_node_drain_limit_seconds{{{NODE}}})", "limit"),
-              unit=SECONDS, width=12, alerts=["VsrtDrainStuck"]),
+              unit=SECONDS, width=12, alerts=["VsrtDrainCutShort"]),
     ]  # fmt: skip
 
 

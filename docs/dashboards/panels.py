@@ -6,7 +6,7 @@ A panel's place follows from its order and width: rows are filled from the left,
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -25,17 +25,24 @@ PER_SECOND, OPS, FILES = "cps", "ops", "short"
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query and what its lines are called, with labels as ``{{label}}``."""
+    """A query and what its lines are called, with labels as ``{{label}}``.
+
+    Attributes:
+        exemplars: whether the traces of what it reads are shown as well.
+    """
 
     expr: str
     legend: str = ""
     table: bool = False
     heatmap: bool = False
+    exemplars: bool = False
 
     def json(self, ref: str) -> dict[str, Any]:
         how = {"format": "table", "instant": True, "range": False} if self.table else {"range": True}
         if self.heatmap:
             how["format"] = "heatmap"
+        if self.exemplars:
+            how["exemplar"] = True
         return {"refId": ref, "datasource": _SOURCE, "expr": self.expr, "legendFormat": self.legend or "__auto", **how}
 
 
@@ -146,11 +153,16 @@ def states(title: str, description: str, query: Query, words: Mapping[int, tuple
     return Panel("state-timeline", title, description, [query], words=words, **more)
 
 
-def percentiles(selector: str, by: str = "", *, of: Iterable[float] = (0.5, 0.95, 0.99)) -> list[Query]:
-    """Return the percentiles of a histogram's buckets, per second of the window."""
+def percentiles(
+    selector: str, by: str = "", *, of: Sequence[float] = (0.5, 0.95, 0.99), exemplars: bool = False
+) -> list[Query]:
+    """Return the percentiles of a histogram's buckets, per second of the window; its exemplars, if any, come once."""
     legend = f"{{{{{by}}}}} " if by else ""
     sums = f"sum by ({by + ', ' if by else ''}le) (rate({selector}[$__rate_interval]))"
-    return [Query(f"histogram_quantile({q:g}, {sums})", f"{legend}p{q * 100:g}") for q in of]
+    return [
+        Query(f"histogram_quantile({q:g}, {sums})", f"{legend}p{q * 100:g}", exemplars=exemplars and q == of[-1])
+        for q in of
+    ]
 
 
 def row(title: str, number: int, y: int) -> dict[str, Any]:

@@ -83,6 +83,14 @@ def test_routers_are_scaled_by_a_share_of_the_cpu_that_they_ask_for() -> None:
     assert "metrics-server" not in rendered("production").notes
 
 
+@pytest.mark.parametrize("name", SETS)
+def test_whose_manifest_says_how_many_is_warned_before_autoscaling_is_turned_on(name: str) -> None:
+    """With it the number of pods leaves the manifest, which Kubernetes takes for one."""
+    chart = rendered(name)
+    told = ["replicas" in deployment["spec"] for deployment in chart.all("Deployment")]
+    assert ("Before you turn autoscaling on" in chart.notes) == any(told)
+
+
 def test_the_metric_that_scales_nodes_is_one_that_they_have() -> None:
     metrics = (ROOT / "docs" / "metrics.md").read_text()
     (metric,) = rendered("production").one("HorizontalPodAutoscaler")["spec"]["metrics"]
@@ -132,7 +140,7 @@ def test_the_notes_name_what_was_installed(name: str) -> None:
 
 def test_the_notes_tell_that_every_server_of_a_redis_cluster_needs_the_same() -> None:
     notes = " ".join(rendered("cluster").notes.split())
-    assert "a cluster that redis-0.redis.data, redis-1.redis.data:7001, redis-2.redis.data:7001 know" in notes
+    assert "a cluster that [fd00::a], redis-1.redis.data:7001, [fd00::c]:7001 know" in notes
     assert "the access list with the user videosite-realtime: servers do not tell each other" in notes
     assert "without TLS" not in notes
     assert "cluster that" not in rendered("production").notes

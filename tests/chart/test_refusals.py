@@ -55,6 +55,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({**CLUSTER, "redis.url": "redis://there/3"}, r"redis\.url redis://there/3 names another database than 0"),
     ({**CLUSTER, "redis.cluster.nodes": ["redis://a"]}, r"/redis/cluster/nodes/0"),
     ({**CLUSTER, "redis.cluster.nodes": ["a,b"]}, r"/redis/cluster/nodes/0"),
+    ({**CLUSTER, "redis.cluster.nodes": ["fd00::1"]}, r"/redis/cluster/nodes/0"),
+    ({**CLUSTER, "redis.cluster.nodes": ["[fd00]:6379"]}, r"/redis/cluster/nodes/0"),
     ({**CLUSTER, "redis.cluster.nodes": "a:6379"}, r"/redis/cluster/nodes'?: got string, want array"),
     ({**CLUSTER, "redis.tls.caSecret": "ca"}, r"redis\.url does not begin with rediss://"),
     ({"redis.url": "redis://user:secret@there"}, r"redis\.url has a user or a password in it"),
@@ -79,6 +81,20 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"telemetry.traces": {"ratio": 5}}, r"/telemetry/traces/ratio.*maximum: got 5, want 1"),
     ({"telemetry.traces": {"sampler": "all"}}, r"/telemetry/traces/sampler.*'always_on'"),
     ({"telemetry.resourceAttributes": {"a": "b,c=d"}}, r"/telemetry/resourceAttributes/a.*does not match"),
+    # being watched
+    (
+        {"metrics.rules.enabled": True, "metrics.monitor.enabled": True, "metrics.monitor.interval": "1m"},
+        r"metrics\.monitor\.interval is 1m, and the rules .* look at two minutes: at most 30s",
+    ),
+    (
+        {"metrics.rules.enabled": True, "metrics.monitor.enabled": True, "metrics.monitor.interval": "60s"},
+        r"metrics\.monitor\.interval is 60s",
+    ),
+    (
+        {"metrics.rules.enabled": True, "telemetry.metrics": {"enabled": True, "intervalSeconds": 60}},
+        r"telemetry\.metrics\.intervalSeconds is 60, and the rules .* at most 30",
+    ),
+    ({"metrics.runbookUrl": "the wiki"}, r"/metrics/runbookUrl.*does not match"),
     # how long and how many
     (
         {"node.drainSeconds": 60, "node.terminationGracePeriodSeconds": 60},

@@ -73,7 +73,7 @@ def test_nodes_may_reach_routers_and_both_what_they_need(name: str) -> None:
     pods = dict(services(chart))
     settings = chart.settings("node")
     servers = settings.get("REDIS_CLUSTER_NODES", urlsplit(settings["REDIS_URL"]).netloc).split(",")
-    redis_ports = {int(server.partition(":")[2] or 6379) for server in servers}
+    redis_ports = {urlsplit(f"//{server}").port or 6379 for server in servers}
     for component in COMPONENTS:
         policy = policy_of(chart, component)
         out = {port["port"] for rule in policy["egress"] for port in rule["ports"]}

@@ -15,7 +15,16 @@ import yaml
 from helm_python.chart import lint
 
 from tests.chart.kustomize import OVERLAYS, kustomized
-from tests.chart.rendering import CHART, SETS, Object, objects_in, render, rendered, values_of, with_placeholders
+from tests.chart.rendering import (
+    CHART,
+    SETS,
+    Object,
+    objects_in,
+    render,
+    rendered,
+    values_of,
+    with_placeholders,
+)
 
 CRDS = Path(__file__).parent / "crds"
 CUSTOM = {
@@ -104,6 +113,15 @@ def test_rules_and_dashboards_are_taken_as_they_are_and_their_braces_left_alone(
     (placeholder,) = [found for found in dashboards if found["metadata"]["name"].endswith("-placeholder")]
     assert json.loads(placeholder["data"]["vsrt-placeholder.json"])["legend"] == "{{ instance }}"
     assert placeholder["metadata"]["labels"]["grafana_dashboard"] == "1"
+
+
+def test_alerts_and_dashboards_lead_to_where_the_runbook_is_read() -> None:
+    """Else whoever is called at night finds an address that is nobody's."""
+    everything = rendered("everything")
+    for kind in ("PrometheusRule", "ConfigMap"):
+        told = json.dumps(everything.all(kind))
+        assert f"{values_of('everything')['metrics']['runbookUrl']}#vsrtnodelost" in told
+        assert "example.com/videosite-realtime" not in told
 
 
 def test_every_rule_file_and_dashboard_of_the_chart_is_installed() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.cluster import Cluster
 from tests.support.event_stream import EventStream, events_path
+from tests.support.metrics import metric
 from tests.support.tokens import in_seconds
 from tests.support.waiting import until_equal
 
@@ -178,14 +179,6 @@ async def test_a_client_that_leaves_is_forgotten(cluster: Cluster) -> None:
     async with EventStream.welcomed(node, cluster.tokens.user(cluster.number())):
         assert (await metric(node, "vsrt_node_connections", kind="user")) == 1
     await until_equal(lambda: metric(node, "vsrt_node_connections", kind="user"), 0)
-
-
-async def metric(node: Any, name: str, **labels: str) -> float:
-    wanted = [f'{key}="{value}"' for key, value in labels.items()]
-    for line in (await node.health("/metrics")).text.splitlines():
-        if line.startswith(f"{name}{{") and all(label in line for label in wanted):
-            return float(line.rpartition(" ")[2])
-    raise AssertionError(f"no {name}")
 
 
 async def test_states_are_shown_to_whoever_connects(cluster: Cluster) -> None:

@@ -33,6 +33,7 @@ class Prometheus(Process):
             f"--storage.tsdb.path={directory / 'data'}",
             f"--web.listen-address={LOOPBACK}:{port}",
             "--log.level=warn",
+            "--enable-feature=exemplar-storage",
         ]
         super().__init__("prometheus", command, {}, directory / "prometheus.log")
         self._http = httpx.AsyncClient(base_url=f"http://{LOOPBACK}:{port}", trust_env=False)
@@ -67,11 +68,20 @@ class Prometheus(Process):
         lines = [[float(value) for _, value in series["values"]] for series in found]
         return [drawn for line in lines if (drawn := [value for value in line if not math.isnan(value)])]
 
+    async def traces(self, expr: str) -> set[str]:
+        """Return the ids of the traces that stand as examples for what a query reads."""
+        now = time.time()
+        found = await self._answer("query_exemplars", query=expr, start=now - 60, end=now + 60)
+        return {exemplar["labels"]["trace_id"] for series in found for exemplar in series["exemplars"]}
+
     async def _ask(self, how: str, **query: Any) -> list[dict[str, Any]]:
+        result: list[dict[str, Any]] = (await self._answer(how, **query))["result"]
+        return result
+
+    async def _answer(self, how: str, **query: Any) -> Any:
         answer = await self._http.get(f"/api/v1/{how}", params=query)
         assert answer.status_code == 200, answer.text
-        result: list[dict[str, Any]] = answer.json()["data"]["result"]
-        return result
+        return answer.json()["data"]
 
 
 def _config(nodes: Iterable[Node], routers: Iterable[Router], rules: Iterable[Path]) -> dict[str, Any]:

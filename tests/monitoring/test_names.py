@@ -130,6 +130,7 @@ def test_metrics_and_spans_call_an_operation_by_one_name() -> None:
     [
         ("messaging.client.", {"messaging.system", "messaging.operation.name"}),
         ("db.client.operation.", {"db.system.name"}),
+        ("http.server.request.", {"http.request.method", "url.scheme"}),
     ],
 )
 def test_metrics_have_the_attributes_that_their_conventions_require(prefix: str, required: set[str]) -> None:
@@ -172,6 +173,17 @@ def test_rules_that_repeat_are_recorded_under_names_of_their_own() -> None:
 
 
 # --- dashboards
+
+
+def test_exemplars_are_asked_for_once_in_a_panel_and_only_of_histograms_that_have_some() -> None:
+    asked = [
+        [target["expr"] for target in panel["targets"] if target.get("exemplar")]
+        for dashboard in dashboards()
+        for panel in panels(dashboard)
+    ]
+    assert {len(exprs) for exprs in asked} == {0, 1}
+    with_some = ("http_server_request_duration_seconds_bucket", "vsrt_node_delivery_duration_seconds_bucket")
+    assert all(any(name in expr for name in with_some) for exprs in asked for expr in exprs)
 
 
 @pytest.mark.parametrize("dashboard", dashboards(), ids=lambda dashboard: dashboard["uid"])

@@ -8,8 +8,9 @@ from typing import Any
 
 import yaml
 
-from tests.monitoring.alert_cases import CASES, Series
+from tests.monitoring.alert_cases import CASES
 from tests.monitoring.queries import RULES, alerts
+from tests.monitoring.series import Series
 
 
 def promtool(*arguments: str | Path) -> str:

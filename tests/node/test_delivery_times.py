@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+from opentelemetry.trace import SpanContext
 
 from node.delivery_times import DeliveryTimes
 from shared.messages import prepare
@@ -66,3 +67,17 @@ def test_hosts_need_not_agree_on_the_time(clock: ServerClock) -> None:
     stamped_by_the_router = b"%d" % ((time.time() + 3600) * 1e6)
     times.add(b'{"type":"a"', stamped_by_the_router, 1)
     assert times.series()["custom"].buckets().sum < 1
+
+
+@pytest.mark.parametrize("fields", [*TYPED, {"type": "order_paid"}], ids=lambda fields: fields["type"])
+def test_a_trace_stands_in_the_bucket_in_which_its_message_was_counted(
+    clock: ServerClock, fields: dict[str, object]
+) -> None:
+    times, payload, published_at = DeliveryTimes(clock), prepare(fields, now_us=NOW_US).payload, ago(clock, 0.07)
+    times.add(payload, published_at, 1)
+    times.exemplify(payload, published_at, SpanContext(5, 6, is_remote=True))
+    (series,) = times.series().values()
+    buckets = series.buckets()
+    ((place, exemplar),) = buckets.exemplars.items()
+    assert (buckets.counts[place], exemplar.trace_id, exemplar.span_id) == (1, 5, 6)
+    assert 0.07 <= exemplar.value < 0.1

@@ -185,7 +185,7 @@ async def test_a_killed_node_is_cleared_by_the_others_caretaker(cluster: Cluster
     await one.kill()
     await cluster.lapse(one)
     async with cluster.caretaker() as caretaker:
-        await until(lambda: caretaker.nodes_cleared == 1)
+        await until(lambda: caretaker.stats.deaths and caretaker.stats.deaths.up == 1)
         await until(lambda: caretaker.stats.counters.user_connections == 1)
         assert caretaker.stats.counters.users == 1
     assert await cluster.places("7") == {two.ids[0]: 1}
@@ -199,7 +199,7 @@ async def test_a_node_that_lost_its_lease_takes_a_new_id_and_registers_everybody
         await node.connect(user, 2)
     await cluster.lapse(node)
     async with cluster.caretaker() as caretaker:
-        await until(lambda: caretaker.nodes_cleared == 1)
+        await until(lambda: caretaker.stats.deaths and caretaker.stats.deaths.up == 1)
     node.membership.changed(None)
     await until(lambda: len(node.ids) == 2)
     assert node.ids[0] != node.ids[1]
@@ -218,7 +218,7 @@ async def test_a_node_that_comes_back_is_told_what_was_published_while_it_was_no
     await node.connect("7")
     await cluster.lapse(node)
     async with cluster.caretaker() as caretaker:
-        await until(lambda: caretaker.nodes_cleared == 1)
+        await until(lambda: caretaker.stats.deaths and caretaker.stats.deaths.up == 1)
     missed = await Press(link, scripts, keys).event("7")
     assert missed.online is False
     node.membership.changed(None)

@@ -499,7 +499,7 @@ async def test_metrics_tell_how_calls_ended(router: httpx.AsyncClient) -> None:
     await router.get("/nothing")
     counts = await metric(router, "http_server_request_duration_seconds_count")
     assert {key: count for key, count in counts.items() if "/metrics" not in key} == {
-        'http_request_method="POST",http_response_status_code="202",http_route="/api/v1/messages"': 1,
-        'http_request_method="POST",http_response_status_code="422",http_route="/api/v1/messages"': 1,
-        'http_request_method="GET",http_response_status_code="404",http_route=""': 1,
+        'http_request_method="POST",http_response_status_code="202",http_route="/api/v1/messages",url_scheme="http"': 1,
+        'http_request_method="POST",http_response_status_code="422",http_route="/api/v1/messages",url_scheme="http"': 1,
+        'http_request_method="GET",http_response_status_code="404",http_route="",url_scheme="http"': 1,
     }

@@ -49,6 +49,12 @@ async def test_of_two_one_works_and_the_other_reads(link: RedisLink, scripts: Sc
         assert await link.send("GET", keys.caretaker) == holder
 
 
+async def test_whose_turn_it_is_can_be_read(link: RedisLink, scripts: Scripts, keys: Keys) -> None:
+    async with at_work(Caretaker(link, scripts, keys, "node-7")) as caretaker:
+        await until(lambda: caretaker.stats.at_ms)
+        assert (await link.send("GET", keys.caretaker)).startswith(b"node-7.")
+
+
 async def test_when_the_one_at_work_dies_another_takes_over(link: RedisLink, scripts: Scripts, keys: Keys) -> None:
     async with at_work(Caretaker(link, scripts, keys)) as first:
         await until(lambda: first.stats.at_ms)
@@ -68,7 +74,7 @@ async def test_a_node_whose_lease_lapsed_is_gone_from_registry_and_counters(
     await link.send("HSET", keys.users(tag), "7", "1 dead.1=2 live.1=1")
     await link.send("HSET", keys.held(tag, "dead.1"), "7", "2", "#rev", "1")
     async with at_work(Caretaker(link, scripts, keys)) as caretaker:
-        await until(lambda: caretaker.nodes_cleared == 1)
+        await until(lambda: caretaker.stats.deaths and caretaker.stats.deaths.up == 1)
         await until(lambda: caretaker.stats.counters == Counters(1, 1, 0))
     assert await link.send("HGET", keys.users(tag), "7") == b"1 live.1=1"
     assert await link.send("ZCARD", keys.dying) == 0

@@ -163,6 +163,21 @@ async def test_a_slot_that_nobody_serves_and_a_server_that_is_no_cluster_are_nam
         await lone.connect(name="test", timeout=3)
 
 
+async def test_servers_may_have_ipv6_addresses(keys: Keys, tmp_path: Path) -> None:
+    only = Shard(tmp_path / "only", {"bind": f"{LOOPBACK} ::1", "cluster-announce-ip": "::1"})
+    await only.start()
+    try:
+        await command(only, "CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+        where = ClusterAddress("redis://localhost", seeds=[("::1", only.port)], key=keys.seq("c"))
+        async with RedisLink(where, name="test") as link:
+            assert await link.wait_connected(5)
+            assert f" laddr=[::1]:{only.port} ".encode() in await link.send("CLIENT", "INFO")
+    finally:
+        await only.end()
+    with pytest.raises(RedisUnavailable, match=rf"\(\[::1\]:{only.port}: "):
+        await where.connect(name="test", timeout=3)
+
+
 async def test_a_seed_that_knows_nobody_any_more_makes_no_other_server_forgotten(
     shards: Shards, keys: Keys, tmp_path: Path
 ) -> None:

@@ -33,9 +33,9 @@ async def test_requests_are_counted_by_the_routes_template(client: httpx.AsyncCl
     for video in (1, 2, 404, 500):
         await client.get(f"/videos/{video}")
     assert {key: buckets.count for key, buckets in times.series.items()} == {
-        ("GET", "/videos/{video_id}", "200"): 2,
-        ("GET", "/videos/{video_id}", "404"): 1,
-        ("GET", "/videos/{video_id}", "500"): 1,
+        ("GET", "http", "/videos/{video_id}", "200"): 2,
+        ("GET", "http", "/videos/{video_id}", "404"): 1,
+        ("GET", "http", "/videos/{video_id}", "500"): 1,
     }
 
 
@@ -44,4 +44,9 @@ async def test_paths_and_methods_that_are_none_of_ours_are_one(client: httpx.Asy
         await client.get(path)
     for method in ("BREW", "STEAL"):
         await client.request(method, "/a")
-    assert set(times.series) == {("GET", "", "404"), ("_OTHER", "", "404")}
+    assert set(times.series) == {("GET", "http", "", "404"), ("_OTHER", "http", "", "404")}
+
+
+async def test_who_comes_by_https_is_counted_apart(client: httpx.AsyncClient, times: HttpTimes) -> None:
+    await client.get("https://test/videos/1")
+    assert set(times.series) == {("GET", "https", "/videos/{video_id}", "200")}

@@ -52,6 +52,7 @@ def test_everything_of_the_cluster_lives_under_one_hash_tag() -> None:
         K.totals,
         K.gone,
         K.dying,
+        K.buried,
         K.caretaker,
         K.stats,
         K.queue,

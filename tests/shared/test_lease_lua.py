@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from shared.cluster import list_nodes
+from shared.deaths import Deaths
 from shared.keys import SHARED_TAG, Keys
 from shared.redis_link import RedisLink
 from shared.scripts import BURY, LEASE, Scripts
@@ -41,9 +42,14 @@ class Leases:
 
     async def bury(self, ttl_ms: int = 600_000) -> list[bytes]:
         k = self.keys
-        names = (k.leases, k.nodes, k.counts, k.totals, k.gone, k.dying)
-        dying: list[bytes] = await self.scripts.run(self.link, BURY, names, (ttl_ms,))
+        names = (k.leases, k.nodes, k.counts, k.totals, k.gone, k.dying, k.buried)
+        dying: list[bytes] = await self.scripts.run(self.link, BURY, names, (ttl_ms, 5000, 8000))
         return dying
+
+    async def buried(self) -> Deaths:
+        return Deaths(
+            *(int(number or 0) for number in await self.link.send("HMGET", self.keys.buried, *Deaths._fields))
+        )
 
     async def totals(self) -> tuple[int, int]:
         users, admins = await self.link.send("HMGET", self.keys.totals, "user", "admin")
@@ -186,6 +192,51 @@ async def test_a_node_that_lapsed_before_it_counted_is_buried_too(leases: Leases
     await leases.lapse("n1")
     assert await leases.bury() == [b"n1"]
     assert await leases.totals() == (0, 0)
+
+
+async def test_the_dead_are_counted_once_with_what_they_held_by_the_state_they_told(leases: Leases) -> None:
+    for node, state in (("a", "up"), ("b", "draining"), ("c", "draining"), ("d", "up")):
+        await leases("take", node, 1, 3, 1, about=json.dumps({"name": node, "state": state}, separators=(",", ":")))
+    await leases("renew", "c", 2, 0, 0, about="")
+    for node in "abc":
+        await leases.lapse(node)
+    await leases.bury()
+    await leases.bury()
+    assert await leases.buried() == Deaths(up=1, draining=2, up_connections=4, draining_connections=4)
+
+
+async def test_who_leaves_is_not_counted_among_the_dead(leases: Leases) -> None:
+    await leases("take", "n1", 1, 3, 1)
+    await leases("leave", "n1", 2)
+    await leases.bury()
+    assert await leases.buried() == Deaths()
+
+
+async def test_when_nobody_has_looked_for_long_all_leases_hold_anew(
+    leases: Leases, link: RedisLink, keys: Keys
+) -> None:
+    await leases("take", "lapsed")
+    await leases("take", "nearly", ttl_ms=100)
+    await leases("take", "long", ttl_ms=60_000)
+    await leases.bury()
+    await leases.lapse("lapsed")
+    await link.send("HSET", keys.buried, "#looked", link.server_ms() - 5500)
+    assert await leases.bury() == []
+    now = link.server_ms()
+    ends = {
+        node.decode(): float(end) - now for node, end in await link.send("ZRANGE", keys.leases, 0, -1, "WITHSCORES")
+    }
+    assert 7000 < ends["lapsed"] == ends["nearly"] < 8500
+    assert ends["long"] > 50_000
+    await leases.lapse("lapsed")
+    assert await leases.bury() == [b"lapsed"], "once, and not at every look"
+
+
+async def test_a_change_of_caretakers_prolongs_nothing(leases: Leases, link: RedisLink, keys: Keys) -> None:
+    await leases("take", "n1")
+    await leases.lapse("n1")
+    await link.send("HSET", keys.buried, "#looked", link.server_ms() - 4500)
+    assert await leases.bury() == [b"n1"]
 
 
 # --- reading

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from opentelemetry.trace import SpanContext
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
 
 from shared.exposition import Exposition
@@ -68,10 +70,11 @@ def test_declarations_are_known_without_an_instance() -> None:
 async def test_the_text_is_what_prometheus_reads() -> None:
     kitchen = Kitchen()
     kitchen.times.add(0.7)
-    text = (await Exposition(kitchen).render()).decode()
+    text, media_type = await Exposition(kitchen).render()
+    assert media_type.startswith("text/plain; version=0.0.4")
     samples = {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(text)
+        for family in text_string_to_metric_families(text.decode())
         for sample in family.samples
         if not sample.name.endswith("_created")
     }
@@ -89,3 +92,25 @@ async def test_the_text_is_what_prometheus_reads() -> None:
         ("kitchen_cooking_duration_seconds_count", ()): 1,
         ("kitchen_cooking_duration_seconds_sum", ()): 0.7,
     }
+
+
+async def test_who_asks_for_openmetrics_gets_the_newest_trace_of_each_bucket() -> None:
+    kitchen = Kitchen()
+    for value, trace_id in ((0.7, 1), (0.8, 2), (7.0, 3)):
+        kitchen.times.add(value)
+        kitchen.times.exemplify(value, SpanContext(trace_id, 0xAB, is_remote=False))
+    text, media_type = await Exposition(kitchen).render("application/openmetrics-text;version=1.0.0,*/*;q=0.1")
+    assert media_type.startswith("application/openmetrics-text; version=1.0.0")
+    families = {family.name: family for family in openmetrics_families(text.decode())}
+    assert families["kitchen_served"].type == "counter"
+    assert {
+        sample.labels["le"]: (
+            sample.exemplar.labels["trace_id"],
+            sample.exemplar.labels["span_id"],
+            sample.exemplar.value,
+        )
+        for sample in families["kitchen_cooking_duration_seconds"].samples
+        if sample.exemplar is not None
+    } == {"1.0": (f"{2:032x}", f"{0xAB:016x}", 0.8), "+Inf": (f"{3:032x}", f"{0xAB:016x}", 7.0)}
+    plain, _ = await Exposition(kitchen).render()
+    assert b"trace_id" not in plain

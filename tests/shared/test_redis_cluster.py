@@ -150,7 +150,7 @@ async def test_a_dead_node_is_cleared_from_the_buckets_that_are_there(
                 await until_equal(lambda tag=tag: cluster.send("HLEN", keys.users(tag)), 0)
         assert await cluster.send("ZCARD", keys.dying) == 2, "what is left of it is forgotten"
         own_server.start()
-        await until(lambda: caretaker.nodes_cleared == 2)
+        await until(lambda: caretaker.stats.deaths and caretaker.stats.deaths.up == 2)
 
 
 # --- what dead nodes left

@@ -270,6 +270,20 @@ def test_a_sentinel_has_its_usual_port_unless_it_names_another(monkeypatch: pyte
     assert settings.sentinels == [("sentinel-0.sentinels", 26379), ("b", 1), ("::1", 2)]
 
 
+@pytest.mark.parametrize(
+    "text", ["[fd00::1]:7001,redis-1", " [fd00::1]:7001 , redis-1", '["[fd00::1]:7001","redis-1"]']
+)
+def test_a_list_may_begin_with_an_ipv6_address(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    settings = read(monkeypatch, REDIS_CLUSTER_NODES=text)
+    assert settings.cluster_nodes == [("fd00::1", 7001), ("redis-1", 6379)]
+
+
+@pytest.mark.parametrize("text", ["[redis-0:7001,redis-1]", "[fd00::1:7001", '["redis-0:7001"'])
+def test_a_list_that_begins_like_json_must_be_some(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    with pytest.raises(SettingsError, match="REDIS_CLUSTER_NODES begins like JSON and is none"):
+        read(monkeypatch, REDIS_CLUSTER_NODES=text)
+
+
 def test_a_server_of_a_redis_cluster_has_its_usual_port_unless_it_names_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -68,7 +68,7 @@ class RedisServer(Process):
         }
         command = [binary(flavour or chosen_flavour()), *([str(config)] if config else [])]
         for name, value in settings.items():
-            command += (f"--{name}", value)
+            command += (f"--{name}", *(value.split() or [""]))
         super().__init__("redis", command, {}, directory / "redis.log")
 
     async def start(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import redis.asyncio as redis
@@ -31,11 +31,16 @@ _REPLICAS_OF = (0, 1)
 
 
 class Shard(RedisServer):
-    """A server of the cluster."""
+    """A server of the cluster.
 
-    def __init__(self, directory: Path) -> None:
+    Args:
+        options: settings of its own.
+    """
+
+    def __init__(self, directory: Path, options: Mapping[str, str] | None = None) -> None:
         self.bus_port = free_port()
-        super().__init__(directory, appendfsync="always", options={**_OPTIONS, "cluster-port": str(self.bus_port)})
+        settings = {**_OPTIONS, "cluster-port": str(self.bus_port), **(options or {})}
+        super().__init__(directory, appendfsync="always", options=settings)
 
     async def id(self) -> str:
         return await command(self, "CLUSTER", "MYID")

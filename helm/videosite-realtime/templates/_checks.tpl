@@ -89,6 +89,15 @@ Every message names the values and what to do.
   {{- fail (printf "metrics.monitor.kind ServiceMonitor would open the management port to wherever node.service.type %s leads: choose PodMonitor" $node.service.type) -}}
 {{- end -}}
 
+{{- $metrics := .Values.metrics -}}
+{{- $seconds := trimSuffix "s" $metrics.monitor.interval -}}
+{{- if and $metrics.rules.enabled $metrics.monitor.enabled (or (hasSuffix "m" $seconds) (gt (int $seconds) 30)) -}}
+  {{- fail (printf "metrics.monitor.interval is %s, and the rules (metrics.rules.enabled) look at two minutes: at most 30s" $metrics.monitor.interval) -}}
+{{- end -}}
+{{- if and $metrics.rules.enabled (not $metrics.monitor.enabled) $telemetry.metrics.enabled (gt (int $telemetry.metrics.intervalSeconds) 30) -}}
+  {{- fail (printf "telemetry.metrics.intervalSeconds is %d, and the rules (metrics.rules.enabled) look at two minutes: at most 30" (int $telemetry.metrics.intervalSeconds)) -}}
+{{- end -}}
+
 {{- if .Values.ingress.enabled -}}
   {{- if not .Values.ingress.hosts -}}{{- fail "ingress.enabled is true, and ingress.hosts is empty: name the host that browsers use" -}}{{- end -}}
 {{- end -}}
