@@ -23,6 +23,7 @@ _OPTIONS = {
     "cluster-require-full-coverage": "no",  # a shard that is away stops no other
     "cluster-replica-validity-factor": "0",
     "cluster-allow-replica-migration": "no",
+    "enable-debug-command": "local",
     "repl-diskless-sync-delay": "0",  # else a replica waits five seconds for others
 }
 # Shared out so that one master has a bucket to itself, one the shared tag and two buckets, one a bucket and no replica.
