@@ -8,7 +8,8 @@ from history.
 
 In a Redis Cluster a publish is heard at every server. The ear is where the shared tag lives, for a lease's renewal
 would elsewhere tell of events that are still on their way there. While that server is away it is at another one, and
-what is published at the others is heard as ever.
+what is published at the others is heard as ever. A server that is cut off from the others says so itself, and is left
+(:mod:`shared.cluster_address`); what it did not hear until then shows in the tops.
 """
 
 from __future__ import annotations
