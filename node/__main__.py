@@ -42,7 +42,7 @@ from shared.durability import refuse_unsafe_server
 from shared.errors import SettingsError
 from shared.exposition import Exposition
 from shared.http_times import HttpTimes
-from shared.keys import SHARED_TAG, Keys
+from shared.keys import SHARED_TAG, TAGS, Keys
 from shared.link import Link
 from shared.loop_lag import LoopLag
 from shared.otel_settings import OtelSettings
@@ -76,7 +76,7 @@ async def build(settings: NodeSettings, otel: OtelSettings, tracing: Tracing | N
     scripts = Scripts(keys)
     times = CommandTimes(NAMES)
     verifier = TokenVerifier.from_settings(settings)
-    redis = address_of(settings, keys, SHARED_TAG)
+    anywhere = address_of(settings, keys, *TAGS)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(verifier.aclose)
         link = await stack.enter_async_context(
@@ -101,7 +101,7 @@ async def build(settings: NodeSettings, otel: OtelSettings, tracing: Tracing | N
         connections = hub.connections
         tops = Tops(connections, history, link, keys, hub.spawn, hub.end_user)
         bus = await stack.enter_async_context(
-            Bus(redis, keys, shared, hub.hear, tops.compare, timeout=settings.redis_timeout, times=times)
+            Bus(anywhere, keys, shared, hub.hear, tops.compare, timeout=settings.redis_timeout, times=times)
         )
         membership = Membership(settings.node_name, link, scripts, keys, connections, bus.use_node_channel, tops.see)
         progress = Progress(connections.admin, bus, link, keys)

@@ -5,6 +5,11 @@ node sends itself a probe through each of its ears every few seconds, over the c
 be sent, the ear is not to blame; if it was sent and does not come for two intervals, the node is deaf: the ear is
 rebuilt. After every (re)subscription the tops of the feeds are compared with Redis, so that what was missed is read
 from history.
+
+In a Redis Cluster a publish is heard at every server. The ear is where the shared tag lives, for a lease's renewal
+would elsewhere tell of events that are still on their way there. While that server is away it is at another one, and
+what is published at the others is heard as ever. A server that is cut off from the others says so itself, and is left
+(:mod:`shared.cluster_address`); what it did not hear until then shows in the tops.
 """
 
 from __future__ import annotations
@@ -34,6 +39,8 @@ class Bus:
     """Listens; an async context manager.
 
     Args:
+        server: where to listen.
+        commands: to the server of the shared tag.
         hear: called with the bytes of every publish.
         resubscribed: awaited after a subscription was made anew: something may have been missed.
     """
@@ -50,6 +57,7 @@ class Bus:
         times: CommandTimes | None = None,
     ) -> None:
         self._keys, self._commands, self._hear, self._resubscribed = keys, commands, hear, resubscribed
+        self._server = server
         self._link = RedisLink(
             server, name="vsrt-bus", timeout=timeout, prepare=self._subscribe_all, on_push=self._push, times=times
         )
@@ -59,6 +67,7 @@ class Bus:
         self._loop = asyncio.get_running_loop()
         self._probed_at: float | None = None  # the first probe of ours that was sent and not heard since
         self._heard_at = self._loop.time()
+        self._went_back_on = -1  # the connection for commands whose coming last brought the ear back
         self.rebuilds = 0
 
     async def __aenter__(self) -> Bus:
@@ -152,6 +161,16 @@ class Bus:
                 deaf_since = deaf_since or self._loop.time()
                 self._probed_at = None
                 self._link.drop()
+            self._go_back()
+
+    def _go_back(self) -> None:
+        """Listen at the shared tag's server again when it is there again; once, for it may take commands and no ear."""
+        there = self._commands.reconnects
+        both = self._link.connected and self._commands.connected
+        if both and self._server.elsewhere and there != self._went_back_on:
+            self._went_back_on = there
+            logger.info("listens at the shared tag's server again")
+            self._link.drop()
 
     async def _probe(self) -> None:
         if not self._own_channel:

@@ -35,9 +35,11 @@ class RedisAddress:
 
     Attributes:
         proof: a command that only the right server answers; asked again now and then. None: there is but one.
+        elsewhere: whether the last connection went to a second choice, for the first was not there.
     """
 
     proof: tuple[str, ...] | None = None
+    elsewhere: bool = False
 
     def __init__(
         self,

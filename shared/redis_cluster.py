@@ -109,12 +109,12 @@ class RedisCluster:
         return self._shared.server_us()
 
 
-def address_of(settings: CommonSettings, keys: Keys, tag: str) -> RedisAddress:
-    """Return where the server is that holds a hash tag."""
+def address_of(settings: CommonSettings, keys: Keys, *tags: str) -> RedisAddress:
+    """Return where the server is that holds a hash tag; of several, the first one's that is there."""
     if not settings.redis_cluster_nodes:
         return RedisAddress.from_settings(settings)
     options, seeds = connection_options(settings), settings.cluster_nodes
-    return ClusterAddress(settings.redis_url, seeds=seeds, key=keys.seq(tag), options=options)
+    return ClusterAddress(settings.redis_url, seeds=seeds, keys=[keys.seq(tag) for tag in tags], options=options)
 
 
 def link_to_redis(settings: CommonSettings, keys: Keys, *, name: str, prepare: Prepare, times: CommandTimes) -> Link:

@@ -22,6 +22,8 @@ _BACKLOG: Final = 4096
 # has stopped reading: memory of ours, which the node must fill before it sees that the client is slow.
 UNSENT_MAX: Final = 128 * 1024
 GRACE: Final = 5  # s that running requests get to end
+_TLS_FAILED: Final = "Fatal error on SSL protocol"  # uvloop's words, as the next ones
+_SOCKET_CLOSED: Final = "the handler is closed"
 
 
 class PortTaken(RealtimeError):
@@ -96,6 +98,7 @@ def run(serve: Callable[[], Coroutine[Any, Any, None]], name: str) -> int:
     """Run a service to its end and return its exit status; what stops it from starting is one line on stderr."""
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.get_loop().set_exception_handler(_unless_given_up)
             runner.run(serve())
     except RealtimeError as exc:
         print(f"{name}: {exc}", file=sys.stderr)
@@ -103,6 +106,17 @@ def run(serve: Callable[[], Coroutine[Any, Any, None]], name: str) -> int:
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _unless_given_up(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Have the loop log an error that nobody caught, but for that of a TLS connection given up as it was being made.
+
+    uvloop may finish its handshake on a socket that it has closed by then, and calls that fatal. Whoever wanted the
+    connection has said what became of it.
+    """
+    error = context.get("exception")
+    if not (isinstance(error, RuntimeError) and _SOCKET_CLOSED in str(error) and context["message"] == _TLS_FAILED):
+        loop.default_exception_handler(context)
 
 
 def calm_the_collector() -> None:

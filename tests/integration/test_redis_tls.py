@@ -1,7 +1,4 @@
-"""Redis behind TLS, with a certificate of an authority that only we know.
-
-The server is redis-server whatever TEST_REDIS says: the embedded Valkey is built without TLS.
-"""
+"""Redis behind TLS, with a certificate of an authority that only we know."""
 
 from __future__ import annotations
 
@@ -11,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import redis_tls
 from tests.support.access_list import PREFIX, USER, write_access_list
 from tests.support.certificates import Authority, Pair
 from tests.support.cluster import Cluster
@@ -34,20 +32,12 @@ async def guarded(tmp_path: Path) -> AsyncIterator[Guarded]:
     authority = Authority(tmp_path / "authority")
     theirs, own = authority.sign("server"), authority.sign("client")
     password, port = write_access_list(tmp_path / "acl.conf"), free_port()
-    options = {
-        "tls-port": str(port),
-        "tls-cert-file": str(theirs.cert),
-        "tls-key-file": str(theirs.key),
-        "tls-ca-cert-file": str(authority.file),
-        "tls-auth-clients": "yes",
-    }
-    server = RedisServer(tmp_path / "redis", flavour="redis-server", config=tmp_path / "acl.conf", options=options)
+    options, config = redis_tls.options(authority, theirs, port), tmp_path / "acl.conf"
+    server = RedisServer(tmp_path / "redis", flavour="redis-server", config=config, options=options)
     await server.start()
     settings = {
         "REDIS_URL": f"rediss://{LOOPBACK}:{port}/0",
-        "REDIS_CA_FILE": str(authority.file),
-        "REDIS_CERT_FILE": str(own.cert),
-        "REDIS_KEY_FILE": str(own.key),
+        **redis_tls.settings(authority, own),
         "REDIS_USERNAME": USER,
         "REDIS_PASSWORD": password,
         "REDIS_PREFIX": PREFIX,

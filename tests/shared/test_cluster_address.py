@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.connection import AbstractConnection, Connection
 from redis.crc import key_slot
 
 from shared.cluster_address import ClusterAddress, SlotRange, read_slots
@@ -50,24 +50,29 @@ def test_a_cluster_without_slots_and_a_range_without_servers_are_read() -> None:
     assert read_slots([[7, 7]], ASKED) == [SlotRange(7, 7, None, ())]
 
 
-class NamesOneThatIsAway(ClusterAddress):
-    """Every server answers, and names the same master."""
+class NamesThoseAway(ClusterAddress):
+    """Every server answers, and names the same masters; only that of a key ``there`` is."""
 
-    def __init__(self, seeds: list[HostAndPort]) -> None:
-        super().__init__("redis://localhost", seeds=seeds, key="key")
+    def __init__(self, seeds: list[HostAndPort], *keys: str) -> None:
+        super().__init__("redis://localhost", seeds=seeds, keys=keys)
         self.asked: list[HostAndPort] = []
+        self.patience = 0.0  # s, with the masters of the last connection
 
-    async def _ask_for_master(self, server: HostAndPort, timeout: float) -> HostAndPort:
+    async def _ask_for_masters(self, server: HostAndPort, timeout: float) -> dict[HostAndPort, str]:
         self.asked.append(server)
-        return "away.example", 7000
+        self.patience = 0
+        return {(f"{key}.example", 7000): key for key in self._slots}
 
-    async def _open_proved(self, where: HostAndPort, name: str, timeout: float) -> AbstractConnection:
-        raise RedisUnavailable("names one that is away")
+    async def _open_proved(self, where: HostAndPort, key: str, name: str, timeout: float) -> AbstractConnection:
+        self.patience += timeout
+        if key != "there":
+            raise RedisUnavailable("names one that is away")
+        return Connection()
 
 
 async def test_while_a_master_is_away_two_servers_are_asked_at_a_time_and_others_the_next_time() -> None:
     seeds = [(host, 7000) for host in "abcd"]
-    where = NamesOneThatIsAway(seeds)
+    where = NamesThoseAway(seeds, "away")
     for expected in (seeds[:2], seeds[2:], seeds[:2]):
         where.asked.clear()
         with pytest.raises(RedisUnavailable, match="names one that is away"):
@@ -75,21 +80,36 @@ async def test_while_a_master_is_away_two_servers_are_asked_at_a_time_and_others
         assert where.asked == expected
 
 
+async def test_whoever_led_to_a_second_choice_is_asked_last_the_next_time() -> None:
+    seeds = [(host, 7000) for host in "abc"]
+    where = NamesThoseAway(seeds, "away", "there")
+    for _ in seeds:
+        await where.connect(name="test", timeout=1)
+        assert (where.elsewhere, where.proof) == (True, ("EXISTS", "there"))
+    assert where.asked == seeds
+
+
+async def test_masters_that_hang_leave_time_for_one_that_is_there() -> None:
+    where = NamesThoseAway([("a", 7000)], "away", "away too", "there")
+    await where.connect(name="test", timeout=3)
+    assert where.patience == 3
+
+
 # --- what real servers say
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shards(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shards]:
-    """Two masters: one has the slots of the shared tag and some more, the other the rest."""
+    """Three masters: one has the slots of the shared tag and some more, one those of a bucket, one none of ours."""
     half = key_slot(SHARED_TAG.encode())
-    ranges = ((0, half), (half + 1, 16383))
+    ranges = ((0, half), (half + 1, 16000), (16001, 16383))
     async with Shards(tmp_path_factory.mktemp("shards"), ranges=ranges, replicas_of=()) as shards:
         yield shards
 
 
-def address(keys: Keys, tag: str, *seeds: Shard) -> ClusterAddress:
-    unused = f"redis://{LOOPBACK}:{free_port()}"
-    return ClusterAddress(unused, seeds=[(LOOPBACK, seed.port) for seed in seeds], key=keys.seq(tag))
+def address(keys: Keys, tags: str, *seeds: Shard) -> ClusterAddress:
+    unused, names = f"redis://{LOOPBACK}:{free_port()}", [keys.seq(tag) for tag in tags]
+    return ClusterAddress(unused, seeds=[(LOOPBACK, seed.port) for seed in seeds], keys=names)
 
 
 async def port_of(link: RedisLink) -> bytes:
@@ -103,6 +123,24 @@ async def test_any_server_leads_to_the_master_of_a_tag(shards: Shards, keys: Key
     async with RedisLink(address(keys, tag, shards.servers[seed]), name="test") as link:
         assert await link.wait_connected(5)
         assert await port_of(link) == b"%d" % (await shards.master(tag)).port
+
+
+async def test_of_several_tags_the_first_one_leads_whose_master_is_there(shards: Shards, keys: Keys) -> None:
+    first, second = await shards.master("c"), await shards.master("0")
+    where = address(keys, "c0", first, second)
+    async with RedisLink(where, name="test") as link:
+        assert await link.wait_connected(5)
+        assert (await port_of(link), where.elsewhere) == (b"%d" % first.port, False)
+        first.pause()
+        try:
+            link.drop()
+            await until(lambda: link.reconnects == 1 and link.connected)
+        finally:
+            first.resume()
+        assert (await port_of(link), where.elsewhere) == (b"%d" % second.port, True)
+        link.drop()
+        await until(lambda: link.reconnects == 2 and link.connected)
+        assert (await port_of(link), where.elsewhere) == (b"%d" % first.port, False)
 
 
 async def test_a_server_that_is_not_the_one_to_ask_has_done_nothing_and_is_left(shards: Shards, keys: Keys) -> None:
@@ -156,15 +194,17 @@ async def test_a_slot_that_nobody_serves_and_a_server_that_is_no_cluster_are_nam
     try:
         with pytest.raises(RedisUnavailable, match=rf"{LOOPBACK}:{lacking.port}: knows nobody who serves slot 7365"):
             await address(keys, "c", lacking).connect(name="test", timeout=3)
+        with pytest.raises(RedisUnavailable, match=r"does not lead to slot 7365 or 13907 \("):
+            await address(keys, "c0", lacking).connect(name="test", timeout=3)
     finally:
         await lacking.end()
-    lone = ClusterAddress("redis://localhost", seeds=[(LOOPBACK, redis_server.port)], key=keys.seq("c"))
+    lone = ClusterAddress("redis://localhost", seeds=[(LOOPBACK, redis_server.port)], keys=[keys.seq("c")])
     with pytest.raises(RedisUnavailable, match=rf"{LOOPBACK}:{redis_server.port}: .*cluster support disabled"):
         await lone.connect(name="test", timeout=3)
 
 
 async def test_servers_may_have_ipv6_addresses(keys: Keys, tmp_path: Path) -> None:
-    only = Shard(tmp_path / "only", {"bind": f"{LOOPBACK} ::1", "cluster-announce-ip": "::1"})
+    only = Shard(tmp_path / "only", options={"bind": f"{LOOPBACK} ::1", "cluster-announce-ip": "::1"})
     await only.start()
     try:
         await command(only, "CLUSTER", "ADDSLOTSRANGE", "0", "16383")
@@ -184,7 +224,7 @@ async def test_a_seed_that_knows_nobody_any_more_makes_no_other_server_forgotten
     reset = Shard(tmp_path / "reset")
     await reset.start()
     async with RecordingProxy(shards.servers[0].port).running() as seed:
-        where = ClusterAddress("redis://localhost", seeds=[(LOOPBACK, seed.port)], key=keys.seq("0"))
+        where = ClusterAddress("redis://localhost", seeds=[(LOOPBACK, seed.port)], keys=[keys.seq("0")])
         await (await where.connect(name="test", timeout=3)).disconnect()
         seed.server_port = reset.port
         for server in shards.servers:

@@ -36,12 +36,13 @@ class Authority:
         )
         self.file = _write(directory / "ca.crt", ca.sign(self._key, hashes.SHA256()))
 
-    def sign(self, name: str) -> Pair:
-        """Return a pair for the loopback address."""
+    def sign(self, name: str, *, host: str | None = None) -> Pair:
+        """Return a pair for a host's name; without one, for the loopback address."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        addresses = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(LOOPBACK))])
-        cert = _builder(subject, self._name, key).add_extension(addresses, False).sign(self._key, hashes.SHA256())
+        where = x509.DNSName(host) if host is not None else x509.IPAddress(ipaddress.ip_address(LOOPBACK))
+        alternative = x509.SubjectAlternativeName([where])
+        cert = _builder(subject, self._name, key).add_extension(alternative, False).sign(self._key, hashes.SHA256())
         pem = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )

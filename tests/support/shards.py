@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import redis.asyncio as redis
@@ -11,7 +11,7 @@ from redis.crc import key_slot
 
 from shared.keys import BUCKET_TAGS, bucket
 from tests.support.ports import LOOPBACK, free_port
-from tests.support.redis_server import RedisServer
+from tests.support.redis_server import Flavour, RedisServer
 from tests.support.sentinels import command, cut_off, in_step, role
 from tests.support.waiting import until
 
@@ -23,6 +23,7 @@ _OPTIONS = {
     "cluster-require-full-coverage": "no",  # a shard that is away stops no other
     "cluster-replica-validity-factor": "0",
     "cluster-allow-replica-migration": "no",
+    "enable-debug-command": "local",
     "repl-diskless-sync-delay": "0",  # else a replica waits five seconds for others
 }
 # Shared out so that one master has a bucket to itself, one the shared tag and two buckets, one a bucket and no replica.
@@ -34,13 +35,20 @@ class Shard(RedisServer):
     """A server of the cluster.
 
     Args:
-        options: settings of its own.
+        options: beside those of any cluster's.
     """
 
-    def __init__(self, directory: Path, options: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, directory: Path, *, flavour: Flavour | None = None, options: Mapping[str, str] | None = None
+    ) -> None:
         self.bus_port = free_port()
-        settings = {**_OPTIONS, "cluster-port": str(self.bus_port), **(options or {})}
-        super().__init__(directory, appendfsync="always", options=settings)
+        every = {**_OPTIONS, "cluster-port": str(self.bus_port), **(options or {})}
+        super().__init__(directory, appendfsync="always", flavour=flavour, options=every)
+
+    @property
+    def address(self) -> str:
+        """Where the services find it."""
+        return f"{LOOPBACK}:{self.port}"
 
     async def id(self) -> str:
         return await command(self, "CLUSTER", "MYID")
@@ -61,20 +69,26 @@ class Shards:
     Args:
         ranges: the slots of each master.
         replicas_of: a master's number for each replica.
+        make: makes a server that keeps its data in a folder.
     """
 
     def __init__(
-        self, directory: Path, *, ranges: Sequence[Slots] = _RANGES, replicas_of: Sequence[int] = _REPLICAS_OF
+        self,
+        directory: Path,
+        *,
+        ranges: Sequence[Slots] = _RANGES,
+        replicas_of: Sequence[int] = _REPLICAS_OF,
+        make: Callable[[Path], Shard] = Shard,
     ) -> None:
         self._ranges, self._replicas_of = ranges, replicas_of
-        self.servers = [Shard(directory / f"redis-{n}") for n in range(len(ranges) + len(replicas_of))]
+        self.servers = [make(directory / f"redis-{n}") for n in range(len(ranges) + len(replicas_of))]
         self.url = f"redis://{LOOPBACK}:{free_port()}/0"  # where the services may not look
 
     @property
     def settings(self) -> dict[str, str]:
         """What makes the services use it: two seeds, and neither holds the shared tag at the beginning."""
         seeds = (self.servers[-1], self.servers[0])
-        return {"REDIS_CLUSTER_NODES": ",".join(f"{LOOPBACK}:{seed.port}" for seed in seeds)}
+        return {"REDIS_CLUSTER_NODES": ",".join(seed.address for seed in seeds)}
 
     async def __aenter__(self) -> Shards:
         try:
