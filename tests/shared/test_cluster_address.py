@@ -208,7 +208,7 @@ async def test_servers_may_have_ipv6_addresses(keys: Keys, tmp_path: Path) -> No
     await only.start()
     try:
         await command(only, "CLUSTER", "ADDSLOTSRANGE", "0", "16383")
-        where = ClusterAddress("redis://localhost", seeds=[("::1", only.port)], key=keys.seq("c"))
+        where = ClusterAddress("redis://localhost", seeds=[("::1", only.port)], keys=[keys.seq("c")])
         async with RedisLink(where, name="test") as link:
             assert await link.wait_connected(5)
             assert f" laddr=[::1]:{only.port} ".encode() in await link.send("CLIENT", "INFO")
