@@ -29,6 +29,9 @@ Every call carries `Authorization: Bearer` with a service key, or with a JWT tha
 `Idempotency-Key` (24 hours, per caller) a repeated call returns the first answer and sends nothing twice.
 
 A fraction with more digits than a double has is rounded; of a name that an object has twice, the last one counts.
+JSON that no browser could be sent is refused: numbers beyond a double's range, integers of more than 4,300 digits,
+halves of surrogate pairs, more than 200 levels of nesting. In a batch each item is judged by itself in this too, and
+also where it says `NaN` or `Infinity`, or is not UTF-8; a batch that is no JSON otherwise is 422 as a whole.
 """
 
 _PUBLISH_ERRORS: dict[int | str, dict[str, Any]] = {

@@ -225,8 +225,10 @@ class Transcodes(BaseModel):
 
 
 class NotificationBatch(BaseModel):
+    model_config = ConfigDict(extra="forbid")
     items: list[Notification] = Field(min_length=1, max_length=BATCH_MAX)
 
 
 class MessageBatch(BaseModel):
+    model_config = ConfigDict(extra="forbid")
     items: list[MessageRequest] = Field(min_length=1, max_length=BATCH_MAX)

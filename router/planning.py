@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from router import bodies
+from router.loose_json import items_apart
 from router.publish_call import Target
 from router.publisher import Publisher
 from shared.errors import InvalidMessage, RealtimeError
@@ -66,7 +67,14 @@ class Planner:
         Raises:
             ValidationError, InvalidMessage: it is no batch at all.
         """
-        parsed = parse(body)
+        try:
+            parsed = parse(body)
+        except InvalidMessage:
+            apart = items_apart(body)
+            if apart is None:
+                raise
+            items = [_parsed(item) for item in _BATCH.validate_python({"items": apart}).items]
+            return items, [self._try(item) for item in items]
         try:
             requests: list[Any] = self._many.validate_python(parsed).items
         except ValidationError:
@@ -75,6 +83,8 @@ class Planner:
         return parsed["items"], [self._plan(request) for request in requests]
 
     def _try(self, item: Any) -> Plan | Exception:
+        if isinstance(item, InvalidMessage):
+            return item
         try:
             return self._plan(self._one.validate_python(item))
         except (ValidationError, InvalidMessage) as exc:
@@ -137,7 +147,15 @@ def parse(body: bytes) -> Any:
     try:
         return from_json(body, allow_inf_nan=False, cache_strings="keys")
     except ValueError as exc:
-        raise InvalidMessage("", f"not JSON in UTF-8: {exc}") from exc
+        raise InvalidMessage("", f"cannot be read as JSON in UTF-8: {exc}") from exc
+
+
+def _parsed(item: bytes) -> Any:
+    """Return what an item says, or the error that says why it cannot be read."""
+    try:
+        return parse(item)
+    except InvalidMessage as exc:
+        return exc
 
 
 def explain(exc: ValidationError | InvalidMessage) -> list[dict[str, Any]]:

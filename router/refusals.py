@@ -14,12 +14,12 @@ import logging
 from typing import Any, Final
 
 from pydantic import ValidationError
-from pydantic_core import from_json
 
 from router.answers import status_of
 from router.call_log import origin_of
 from router.callers import Caller, Callers, NotAllowed
 from router.lean_route import Call
+from router.loose_json import loosely
 from router.publish_api import PublishUnavailable
 from shared import audit, trace_context
 from shared.asgi import ASGIApp, Event, Receive, Scope, Send
@@ -141,10 +141,7 @@ def _deletes(path: str) -> Action | None:
 
 def attempted(call: Call) -> Action | None:
     """Return which privileged action a publish would have been; None for an ordinary one, and for what is no JSON."""
-    try:
-        body = from_json(call.body)
-    except ValueError:
-        return None
+    body = loosely(call.body)
     if not isinstance(body, dict):
         return None
     if not call.path.endswith("/batch"):
