@@ -14,6 +14,7 @@ from shared import trace_context
 from shared.asgi import NO_TELEMETRY, ASGIApp, Receive, Scope, Send
 from shared.errors import RedisError
 from shared.exposition import CONTENT_TYPE, Exposition
+from shared.headers import header
 from shared.http_times import HttpTimes
 from shared.traced_http import TracedHttp
 from shared.tracing import Tracing
@@ -72,7 +73,7 @@ def create_app(
     )
 
     async def api(scope: Scope, receive: Receive, send: Send) -> None:
-        trace_context.continued(_traceparent(scope))
+        trace_context.continued(header(scope.get("headers", ()), b"traceparent"))
         await http(scope, receive, send)
 
     calls = api if tracing is None else TracedHttp(api, tracing)
@@ -91,11 +92,6 @@ async def _not_upgraded() -> JSONResponse:
     """Say what is missing: a 404 would have people look for the path, and not for the proxy that took the header."""
     detail = "this is a WebSocket, and the request has no `Upgrade: websocket`; if its client sent one, a proxy took it"
     return JSONResponse({"detail": detail}, 426, {"Upgrade": "websocket", "Connection": "Upgrade"})
-
-
-def _traceparent(scope: Scope) -> str | None:
-    header = dict(scope.get("headers", ())).get(b"traceparent")
-    return header.decode("latin-1") if header is not None else None
 
 
 def _without_large_bodies(app: ASGIApp, limit: int) -> ASGIApp:

@@ -15,6 +15,7 @@ from shared.asgi import BEARER
 from shared.audit import AuditEvent, outcome_of
 from shared.auth import Principal
 from shared.cluster import list_nodes
+from shared.headers import header
 from shared.keys import Keys, StateKeys
 from shared.link import Link
 from shared.messages import SystemMessage
@@ -124,7 +125,7 @@ class RestApi:
 def _way_here(request: Request) -> str:
     """Return from where a call came, for the router's audit: what proxies say of it, and our own peer."""
     peer = request.client.host if request.client is not None else "unknown"
-    claimed = ", ".join(request.headers.getlist("x-forwarded-for"))
+    claimed = header(request.scope["headers"], b"x-forwarded-for")
     return f"{claimed}, {peer}" if claimed else peer
 
 
@@ -139,7 +140,7 @@ def _audit(request: Request, principal: Principal | None, exc: HTTPException) ->
             caller=f"sub:{principal.user_id}" if principal is not None else None,
             reason=exc.detail if isinstance(exc.detail, str) else "invalid",
             trace_id=trace[0] if trace is not None else None,
-            **audit.origin(request.client, request.headers.get("x-forwarded-for")),
+            **audit.origin(request.client, header(request.scope["headers"], b"x-forwarded-for")),
         )
     )
 

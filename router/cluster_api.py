@@ -19,6 +19,7 @@ from shared.asgi import BEARER
 from shared.caretaker import Caretaker
 from shared.cluster import Places, list_nodes, user_places
 from shared.errors import InvalidUserId
+from shared.headers import header
 from shared.ids import json_user_id, user_id
 from shared.keys import Keys, bucket
 from shared.link import Link
@@ -60,7 +61,7 @@ class ClusterApi:
 
     def _require(self, scope: Scope) -> list[params.Depends]:
         async def require(request: Request) -> Caller:
-            return await self._callers.allow(request.headers.get("authorization"), scope)
+            return await self._callers.allow(header(request.scope["headers"], b"authorization"), scope)
 
         return [Security(BEARER, scopes=[scope]), Depends(require)]
 
