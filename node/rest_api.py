@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response, Securi
 from pydantic_core import from_json, to_json
 
 from node.callers import RETRY_AFTER, Callers, must_be_admin
+from node.rest_page import AS_OF_THE_ROUTER, NOT_FOUND, REFUSALS, system_message_call
 from shared import audit, trace_context
 from shared.asgi import BEARER
 from shared.audit import AuditEvent, outcome_of
@@ -18,7 +19,6 @@ from shared.cluster import list_nodes
 from shared.headers import header
 from shared.keys import Keys, StateKeys
 from shared.link import Link
-from shared.messages import SystemMessage
 from shared.states import read_state, transcodes_json
 from shared.stats import Counters
 
@@ -56,12 +56,17 @@ class RestApi:
             """Return the four counters of the whole cluster."""
             return self._stats().as_json()
 
-        @routes.get("/transcodes", tags=["transcodes"], dependencies=[token])
+        @routes.get("/transcodes", tags=["transcodes"], dependencies=[token], responses=REFUSALS)
         async def transcodes(principal: Principal = logged_in) -> Response:
             """Return the newest states: an admin's of all videos, a user's of its own."""
             return _json(await transcodes_json(self._link, self._states_for(principal)))
 
-        @routes.get("/transcodes/{video_id}", tags=["transcodes"], dependencies=[token])
+        @routes.get(
+            "/transcodes/{video_id}",
+            tags=["transcodes"],
+            dependencies=[token],
+            responses={**REFUSALS, **NOT_FOUND},
+        )
         async def transcode(video_id: int, principal: Principal = logged_in) -> Response:
             """Return the newest state of one video; 404 for those that are not the caller's."""
             state = await read_state(self._link, self._states_for(principal), video_id)
@@ -69,7 +74,7 @@ class RestApi:
                 raise HTTPException(404, f"no transcode of video {video_id} is known")
             return _json(state.json)
 
-        @routes.get("/admin/nodes", tags=["admin"], dependencies=[token, admin])
+        @routes.get("/admin/nodes", tags=["admin"], dependencies=[token, admin], responses=REFUSALS)
         async def nodes() -> dict[str, Any]:
             """Return every live node with its counters."""
             return {"nodes": await list_nodes(self._link, self._keys)}
@@ -79,7 +84,8 @@ class RestApi:
             tags=["admin"],
             dependencies=[Security(BEARER, scopes=["publish"])],
             status_code=202,
-            openapi_extra={"requestBody": _system_message_body()},
+            openapi_extra=system_message_call(),
+            responses={**REFUSALS, **AS_OF_THE_ROUTER},
         )
         async def system_messages(request: Request) -> Response:
             """Publish a `system_message` (message, level, target) with the caller's own token, scope `publish`."""
@@ -147,13 +153,3 @@ def _audit(request: Request, principal: Principal | None, exc: HTTPException) ->
 
 def _json(body: bytes) -> Response:
     return Response(body, media_type="application/json")
-
-
-def _system_message_body() -> dict[str, Any]:
-    """Return what OpenAPI shows of a body that is the router's to judge: a node cannot import its model."""
-    properties = SystemMessage.model_json_schema()["properties"]
-    users = {"type": "object", "properties": {"users": {"type": "array", "items": {}}}, "required": ["users"]}
-    target = {"anyOf": [{"type": "string", "enum": ["admin", "all"]}, users], "default": "admin"}
-    shown = {"message": properties["message"], "level": properties["level"], "target": target, "expires_at": {}}
-    schema = {"type": "object", "required": ["message"], "properties": shown}
-    return {"required": True, "content": {"application/json": {"schema": schema}}}

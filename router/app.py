@@ -52,7 +52,9 @@ _IDEMPOTENCY_HEADER = {
             "in": "header",
             "required": False,
             "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-            "description": "Makes the call safe to repeat for 24 hours.",
+            "description": "Makes the call safe to repeat for 24 hours, per caller. Of a batch, the items that have no "
+            "`idempotency_key` of their own. Two that differ are 422, also if one is the `idempotency_key` in the body "
+            "of a call with one message.",
         }
     ]
 }

@@ -45,7 +45,11 @@ SentAt = Annotated[
 
 ItemKey = Annotated[
     str | None,
-    Field(min_length=1, max_length=255, description="In a batch: this item's own key, 24 hours, per caller."),
+    Field(
+        min_length=1,
+        max_length=255,
+        description="Makes this message safe to repeat for 24 hours, per caller; of an item of a batch, its own key.",
+    ),
 ]
 
 
@@ -140,7 +144,7 @@ class Published(BaseModel):
 
 
 class BatchItemResult(BaseModel):
-    status: int = Field(examples=[202])
+    status: Literal[202, 409, 413, 422] = Field(description="What the item alone would have been answered.")
     detail: Any | None = None
     id: str | None = None
     ids: dict[str, str] | None = None

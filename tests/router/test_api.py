@@ -203,6 +203,23 @@ async def test_a_key_that_is_none_is_422(router: httpx.AsyncClient, key: str) ->
     assert answer.json()["detail"][0]["loc"] == ["header", "Idempotency-Key"]
 
 
+@pytest.mark.parametrize("in_body", ["other", "钥匙"])
+async def test_another_key_in_the_body_than_in_the_header_is_422(router: httpx.AsyncClient, in_body: str) -> None:
+    headers = {"Idempotency-Key": "k"}
+    answer = await router.post("/messages", json={**CUSTOM, "idempotency_key": in_body}, headers=headers)
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"] == ["header", "Idempotency-Key"]
+    await published(await router.post("/messages", json={**CUSTOM, "idempotency_key": "k"}, headers=headers))
+
+
+async def test_a_batchs_key_is_that_of_its_items_without_one(router: httpx.AsyncClient) -> None:
+    headers, batch = {"Idempotency-Key": "k"}, {"items": [{**CUSTOM, "idempotency_key": "own"}, CUSTOM]}
+    first, again = [await router.post("/messages/batch", json=batch, headers=headers) for _ in range(2)]
+    alone = await router.post("/messages/batch", json={"items": batch["items"][:1]})
+    assert first.text == again.text
+    assert alone.json()["results"] == first.json()["results"][:1]
+
+
 async def test_an_items_key_that_is_none_is_422_at_its_place(router: httpx.AsyncClient) -> None:
     items = [{**CUSTOM, "idempotency_key": "钥匙"}, CUSTOM]
     bad, good = (await router.post("/messages/batch", json={"items": items})).json()["results"]
