@@ -111,10 +111,10 @@ class RestApi:
             raise HTTPException(503, "ROUTER_URL is not set")
         try:
             body = from_json(await request.body(), allow_inf_nan=False)
-        except ValueError:
-            body = None
+        except ValueError as exc:
+            raise _invalid_body(f"cannot be read as JSON in UTF-8: {exc}") from exc
         if not isinstance(body, dict):
-            raise HTTPException(422, [{"type": "dict_type", "loc": ["body"], "msg": "a JSON object is needed"}])
+            raise _invalid_body("a JSON object is needed")
         headers = [(name, value) for name, value in request.headers.raw if name in _FORWARDED_HEADERS]
         headers.append((b"traceparent", trace_context.current().encode()))
         headers.append((b"x-forwarded-for", _way_here(request).encode("latin-1")))
@@ -126,6 +126,10 @@ class RestApi:
             raise HTTPException(503, "the router does not answer just now", RETRY_AFTER) from exc
         kept = {name: answer.headers[name] for name in _RETURNED_HEADERS if name in answer.headers}
         return Response(answer.content, answer.status_code, kept)
+
+
+def _invalid_body(reason: str) -> HTTPException:
+    return HTTPException(422, [{"type": "value_error", "loc": ["body"], "msg": reason}])
 
 
 def _way_here(request: Request) -> str:

@@ -13,6 +13,7 @@ from shared.messages import SystemMessage, TranscodeComplete, TranscodeFailed, T
 
 USERS_MAX = 1000
 BATCH_MAX = 1000
+BLOCK_MAX = 10 * 365 * 24 * 3600  # s
 _MICROSECONDS_MAX = 2**53 - 1
 
 
@@ -195,6 +196,13 @@ class UserConnections(BaseModel):
     user_id: int | str
     connections: int
     nodes: dict[str, int] = Field(description="Connections per node id.")
+
+
+class Ending(BaseModel):
+    """The parameters of a call that ends connections: a slip in their names is not to leave the user unblocked."""
+
+    model_config = ConfigDict(extra="forbid")
+    block_seconds: int | None = Field(None, ge=1, le=BLOCK_MAX)
 
 
 class Ended(BaseModel):

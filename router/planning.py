@@ -147,7 +147,12 @@ def parse(body: bytes) -> Any:
     try:
         return from_json(body, allow_inf_nan=False, cache_strings="keys")
     except ValueError as exc:
-        raise InvalidMessage("", f"cannot be read as JSON in UTF-8: {exc}") from exc
+        raise InvalidMessage("", f"cannot be read as JSON in UTF-8: {_sign(body) or exc}") from exc
+
+
+def _sign(body: bytes) -> str | None:
+    """Return what a body that looks well to its sender is, by how it begins."""
+    return next((what for sign, what in _SIGNS.items() if body.startswith(sign)), None)
 
 
 def _parsed(item: bytes) -> Any:
@@ -181,6 +186,12 @@ def _path(loc: tuple[int | str, ...]) -> list[int | str]:
     return [part for part in loc if part not in _MODEL_NAMES]
 
 
+_SIGNS: Final = {
+    b"\x1f\x8b": "it is compressed",
+    b"\xef\xbb\xbf": "it begins with a byte order mark",
+    b"\xff\xfe": "it is UTF-16",
+    b"\xfe\xff": "it is UTF-16",
+}
 _MODEL_NAMES: Final = frozenset({*TYPED, "Users", "Name", "str", "int", "float"})
 _WITHOUT_TYPE: Final = {
     "union_tag_not_found": ("missing", "Field required"),

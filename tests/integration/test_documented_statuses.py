@@ -14,6 +14,7 @@ CUSTOM = {"audience": "all", "message": {"type": "x"}}
 SYSTEM = {"type": "system_message", "message": "维护"}
 KEYED = {"Idempotency-Key": "of calls with different bodies"}
 LARGE = {"content": b" " * 2_000_000}
+NO_TEXT = {"content": b"\xff", "headers": {"Content-Type": "application/json"}}
 LIMITED = "/api/v1/events", "/api/v1/notifications"
 MANY = 60  # calls at once: thrice what a user may make in a second
 
@@ -111,6 +112,7 @@ def node_calls(cluster: Cluster, event: str) -> list[Call]:
         *all_of("GET", "notifications/unread-count"),
         *all_of("POST", "notifications/read", json={"ids": [event]}),
         Call("POST", "/api/v1/notifications/read", admin, "", LARGE),
+        Call("POST", "/api/v1/notifications/read", admin, "", NO_TEXT),
         *all_of("POST", "notifications/{id}/read", event),
         Call("POST", "/api/v1/notifications/{id}/read", admin, "all.1-999"),
         *all_of("DELETE", "notifications/{id}", event),
