@@ -135,7 +135,8 @@ def _custom(request: dict[str, Any], now_us: int) -> Message:
     try:
         return prepare(request["message"], now_us=now_us, sent_at=sent_at, expires_at=expires_at)
     except InvalidMessage as exc:
-        raise InvalidMessage(f"message.{exc.field}", exc.reason) from exc
+        beside = exc.field == "expires_at" and expires_at is not None
+        raise InvalidMessage(exc.field if beside else f"message.{exc.field}", exc.reason) from exc
 
 
 def _typed(request: Any, now_us: int) -> Message:

@@ -107,6 +107,15 @@ async def test_an_origin_is_the_host_whether_or_not_a_proxy_adds_the_default_por
         assert await upgrade.status() == status
 
 
+async def test_who_has_no_sockets_serves_the_request_as_if_it_asked_for_none(cluster: Cluster) -> None:
+    offer = dict(line.split(": ") for line in _HANDSHAKE)
+    published = await cluster.router.post("messages", {"audience": "admin", "message": {"type": "x"}}, headers=offer)
+    assert published.status_code == 202
+    async with cluster.node.http(f"http://{LOOPBACK}:{cluster.node.health_port}", timeout=5) as http:
+        assert (await http.get("/healthz", headers=offer)).status_code == 200
+        assert (await http.request("GET", "/healthz", headers=offer, content=b"body")).status_code == 200
+
+
 @pytest.mark.parametrize("header", ["Content-Length: 5", "Transfer-Encoding: chunked"])
 async def test_an_upgrade_with_a_body_is_told_so(cluster: Cluster, header: str) -> None:
     async with Upgrade(cluster, path(cluster), f"Host: {OURS}", header) as upgrade:
