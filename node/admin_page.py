@@ -16,6 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from shared.asgi import Receive, Scope, Send
 from shared.errors import SettingsError
+from shared.headers import by_name
 
 BUILT: Final = Path(__file__).parents[1] / "admin-frontend" / "dist"
 _INDEX: Final = "/index.html"
@@ -66,7 +67,7 @@ class AdminPage:
             return PlainTextResponse("not found\n", 404)
         if scope["method"] not in {"GET", "HEAD"}:
             return PlainTextResponse("method not allowed\n", 405, {"allow": "GET, HEAD"})
-        asked = dict(scope["headers"])
+        asked = by_name(scope["headers"])
         if asked.get(b"if-none-match", b"").decode("latin-1") == file.headers["etag"]:
             return Response(status_code=304, headers=file.headers)
         if file.compressed is not None and b"gzip" in asked.get(b"accept-encoding", b""):

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from node.handshake import ADMIN_PATH, USER_PATH, Handshake
 from node.rest_api import RestApi
 from shared import trace_context
-from shared.asgi import NO_TELEMETRY, ASGIApp, Receive, Scope, Send
+from shared.asgi import NO_TELEMETRY, PROBES, ASGIApp, Receive, Scope, Send
 from shared.errors import RedisError
 from shared.exposition import Exposition
+from shared.headers import header
 from shared.http_times import HttpTimes
+from shared.invalid_input import invalid_input
 from shared.traced_http import TracedHttp
 from shared.tracing import Tracing
 from shared.version import VERSION
@@ -41,6 +44,8 @@ def create_app(
         description="Browsers connect to `/api/v1/ws?token=…` and `/api/v1/ws/admin?token=…` over WebSocket.",
         telemetry=NO_TELEMETRY,
         max_body_size=body_max_bytes,
+        redirect_slashes=False,  # it would be to http, behind a proxy that ends TLS
+        exception_handlers={RequestValidationError: invalid_input},
     )
     app.include_router(rest.routes())
     app.include_router(events)
@@ -72,7 +77,7 @@ def create_app(
     )
 
     async def api(scope: Scope, receive: Receive, send: Send) -> None:
-        trace_context.continued(_traceparent(scope))
+        trace_context.continued(header(scope.get("headers", ()), b"traceparent"))
         await http(scope, receive, send)
 
     calls = api if tracing is None else TracedHttp(api, tracing)
@@ -91,11 +96,6 @@ async def _not_upgraded() -> JSONResponse:
     """Say what is missing: a 404 would have people look for the path, and not for the proxy that took the header."""
     detail = "this is a WebSocket, and the request has no `Upgrade: websocket`; if its client sent one, a proxy took it"
     return JSONResponse({"detail": detail}, 426, {"Upgrade": "websocket", "Connection": "Upgrade"})
-
-
-def _traceparent(scope: Scope) -> str | None:
-    header = dict(scope.get("headers", ())).get(b"traceparent")
-    return header.decode("latin-1") if header is not None else None
 
 
 def _without_large_bodies(app: ASGIApp, limit: int) -> ASGIApp:
@@ -121,11 +121,11 @@ def health_routes(exposition: Exposition, not_ready: NotReady) -> APIRouter:
     """Return liveness, readiness and metrics. An ingress never publishes them."""
     routes = APIRouter(include_in_schema=False)
 
-    @routes.get("/healthz")
+    @routes.api_route("/healthz", methods=PROBES)
     async def healthz() -> PlainTextResponse:
         return PlainTextResponse("ok\n")
 
-    @routes.get("/readyz")
+    @routes.api_route("/readyz", methods=PROBES)
     async def readyz() -> PlainTextResponse:
         reason = not_ready()
         return PlainTextResponse("ready\n") if reason is None else PlainTextResponse(f"{reason}\n", 503)

@@ -14,18 +14,27 @@ from fastapi import HTTPException, Request
 from node.user_check import UserCheck, Verdict
 from shared.auth import Principal, TokenVerifier, bearer_token
 from shared.errors import InvalidToken, KeysUnavailable, RedisError
+from shared.headers import header
 from shared.keys import Keys, bucket
 from shared.link import Link
 
 RETRY_AFTER: Final = {"Retry-After": "2"}
 
 
+def token_of(request: Request) -> str:
+    """Return the token in a call's ``Authorization``, or ``""``; a call with several is answered 401."""
+    try:
+        return bearer_token(header(request.scope["headers"], b"authorization"))
+    except InvalidToken as exc:
+        raise _unauthenticated(exc) from exc
+
+
 async def principal_of(request: Request, verifier: TokenVerifier) -> Principal:
     """Return whom a call's token speaks for; without a good one the call is answered 401, or 503 for lack of keys."""
     try:
-        return await verifier.verify(bearer_token(request.headers.get("authorization")))
+        return await verifier.verify(token_of(request))
     except InvalidToken as exc:
-        raise HTTPException(401, str(exc), {"WWW-Authenticate": "Bearer"}) from exc
+        raise _unauthenticated(exc) from exc
     except KeysUnavailable as exc:
         raise HTTPException(503, str(exc), RETRY_AFTER) from exc
 
@@ -66,6 +75,10 @@ class Callers:
         if until is not None and float(until) > self._link.of(tag).server_ms():
             raise HTTPException(403, Verdict.BLOCKED.value)
         return principal
+
+
+def _unauthenticated(exc: InvalidToken) -> HTTPException:
+    return HTTPException(401, str(exc), {"WWW-Authenticate": "Bearer"})
 
 
 def must_be_admin(principal: Principal) -> None:

@@ -14,6 +14,7 @@ from opentelemetry.trace import SpanKind, use_span
 from shared import spans
 from shared.asgi import Scope
 from shared.close_codes import CloseCode
+from shared.headers import header
 from shared.tracing import Attributes, Tracing, fail
 
 _OUR_FAULT: Final = frozenset({CloseCode.TRY_AGAIN_LATER})
@@ -36,8 +37,7 @@ class Admission(NamedTuple):
 
 async def connecting(tracing: Tracing, scope: Scope, handshake: Awaitable[Admission]) -> None:
     """Await a handshake, under a span if it is sampled."""
-    header = next((value for name, value in scope["headers"] if name == b"traceparent"), None)
-    span = tracing.begin(spans.CONNECT, SpanKind.SERVER, header and header.decode("latin-1"))
+    span = tracing.begin(spans.CONNECT, SpanKind.SERVER, header(scope["headers"], b"traceparent"))
     if span is None:
         await handshake
         return

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, HTTPException, Query, Request, Response, Security
 
-from node.callers import RETRY_AFTER, Callers
+from node.callers import RETRY_AFTER, Callers, token_of
 from node.event_reader import Answer, Asked, EventReader
 from node.events_page import RESPONSES
 from node.gate import Gate, Refused
@@ -17,8 +17,9 @@ from node.limits import CommandLimiter
 from node.stream_answer import MEDIA_TYPE, StreamAnswer
 from node.waiter import Waiter
 from shared.asgi import BEARER, Receive
-from shared.auth import Principal, bearer_token
+from shared.auth import Principal
 from shared.close_codes import CloseCode
+from shared.headers import header
 from shared.ids import Position
 
 LIMIT_MAX: Final = 100
@@ -106,7 +107,7 @@ class EventsApi:
         return routes
 
     def _stream(self, request: Request, token: str, since: str | None, *, is_admin: bool) -> Response:
-        token = bearer_token(request.headers.get("authorization")) or token
+        token = token_of(request) or token
         return StreamAnswer(self._gate, self._hub, token, since, is_admin=is_admin, unacknowledged=self._unacknowledged)
 
     async def _answer(self, request: Request, principal: Principal, asked: Asked, wait: float) -> Response:
@@ -166,7 +167,7 @@ def _refusal(code: int, reason: str, retry_after_ms: int | None) -> HTTPExceptio
 
 
 def _wants_stream(request: Request) -> bool:
-    accepted = request.headers.get("accept", "").split(",")
+    accepted = (header(request.scope["headers"], b"accept") or "").split(",")
     return any(kind.partition(";")[0].strip().lower() == MEDIA_TYPE for kind in accepted)
 
 

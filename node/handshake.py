@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import parse_qs
+from urllib.parse import unquote_plus
 
 from node.acks import Acks
 from node.connect_span import Admission, connecting
@@ -23,10 +23,13 @@ from node.wire import take_over
 from shared import trace_context
 from shared.asgi import Receive, Scope, Send
 from shared.close_codes import CloseCode
+from shared.headers import by_name
 from shared.tracing import Tracing
 
 USER_PATH: Final = "/api/v1/ws"
 ADMIN_PATH: Final = "/api/v1/ws/admin"
+_PARAMETERS: Final = frozenset({"token", "since", "acks"})
+_DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +43,24 @@ class _Request:
 
     @classmethod
     def of(cls, scope: Scope) -> _Request:
-        query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=20)
-        token = query.get("token", [""])[0]
+        query = _parameters(scope["query_string"].decode("latin-1"))
+        token = query.get("token", "")
         offered = scope["subprotocols"]
         subprotocol = "bearer" if "bearer" in offered else None
         if not token and subprotocol is not None:
             others = [name for name in offered if name != "bearer"]
             token = others[0] if others else ""
-        return cls(token, query.get("since", [None])[0], subprotocol, query.get("acks") == ["1"])
+        return cls(token, query.get("since"), subprotocol, query.get("acks") == "1")
+
+
+def _parameters(query: str) -> dict[str, str]:
+    """Return our parameters, the first of each name; however many others there are, they cost next to nothing."""
+    found: dict[str, str] = {}
+    for field in query.split("&"):
+        name, _, value = field.partition("=")
+        if name in _PARAMETERS and name not in found:
+            found[name] = unquote_plus(value)
+    return found
 
 
 class Handshake:
@@ -66,7 +79,7 @@ class Handshake:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> Admission:
         await receive()
         admin = scope["path"] == ADMIN_PATH
-        headers: dict[bytes, bytes] = dict(scope["headers"])
+        headers = by_name(scope["headers"])
         trace_context.continued(headers.get(b"traceparent", b"").decode("latin-1"))
         known = admin or scope["path"] == USER_PATH
         if not known or not self._origin_is_ours(headers):
@@ -74,10 +87,7 @@ class Handshake:
             self._hub.log.turned_away(reason, origin.decode("latin-1"))
             await send({"type": "websocket.close"})
             return Admission("forbidden", 403, reason)
-        try:
-            request = _Request.of(scope)
-        except ValueError:
-            request = _Request("", None, None)
+        request = _Request.of(scope)
         await send({"type": "websocket.accept", "subprotocol": request.subprotocol})
         session = take_over(scope, lambda transport, fd: Session(self._hub, transport, is_admin=admin, descriptor=fd))
         try:
@@ -98,4 +108,7 @@ class Handshake:
         origin = headers.get(b"origin", b"").decode("latin-1")
         if not origin or "*" in self._origins or origin in self._origins:
             return True
-        return origin.partition("://")[2] == headers.get(b"host", b"").decode("latin-1")
+        scheme, _, authority = origin.partition("://")
+        host = headers.get(b"host", b"").decode("latin-1")
+        # A browser leaves the default port out of both; a proxy may put it into `Host` (`$host:$server_port`).
+        return authority != "" and authority in (host, host.removesuffix(_DEFAULT_PORTS.get(scheme, "")))

@@ -54,7 +54,7 @@ class InboxApi:
         )
         routes.get("", response_model=bodies.NotificationPage)(self.notifications)
         routes.get("/unread-count", response_model=bodies.UnreadCount)(self.unread_count)
-        routes.post("/read", response_model=bodies.MarkResult)(self.mark)
+        routes.post("/read", response_model=bodies.MarkResult, responses=_OF_THE_BODY)(self.mark)
         routes.post("/{id}/read", response_model=bodies.UnreadCount, responses=_NOT_FOUND)(self.mark_one)
         routes.delete("/{id}", response_model=bodies.UnreadCount, responses=_NOT_FOUND)(self.delete)
         return routes
@@ -172,6 +172,10 @@ def _rfc3339(seconds: float) -> str:
 
 _NOT_FOUND: Final[dict[int | str, dict[str, Any]]] = {
     404: {"model": bodies.Refusal, "description": "Not in this inbox: unknown, deleted, over, or somebody else's"}
+}
+_OF_THE_BODY: Final[dict[int | str, dict[str, Any]]] = {
+    400: {"model": bodies.Refusal, "description": "The body is no text in UTF-8, or nested without end"},
+    413: {"model": bodies.Refusal, "description": "The body is larger than HTTP_BODY_MAX_BYTES"},
 }
 _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
     401: {"model": bodies.Refusal, "description": "No or a wrong token"},

@@ -10,14 +10,15 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response, Securi
 from pydantic_core import from_json, to_json
 
 from node.callers import RETRY_AFTER, Callers, must_be_admin
+from node.rest_page import AS_OF_THE_ROUTER, NOT_FOUND, REFUSALS, system_message_call
 from shared import audit, trace_context
 from shared.asgi import BEARER
 from shared.audit import AuditEvent, outcome_of
 from shared.auth import Principal
 from shared.cluster import list_nodes
+from shared.headers import header
 from shared.keys import Keys, StateKeys
 from shared.link import Link
-from shared.messages import SystemMessage
 from shared.states import read_state, transcodes_json
 from shared.stats import Counters
 
@@ -55,12 +56,17 @@ class RestApi:
             """Return the four counters of the whole cluster."""
             return self._stats().as_json()
 
-        @routes.get("/transcodes", tags=["transcodes"], dependencies=[token])
+        @routes.get("/transcodes", tags=["transcodes"], dependencies=[token], responses=REFUSALS)
         async def transcodes(principal: Principal = logged_in) -> Response:
             """Return the newest states: an admin's of all videos, a user's of its own."""
             return _json(await transcodes_json(self._link, self._states_for(principal)))
 
-        @routes.get("/transcodes/{video_id}", tags=["transcodes"], dependencies=[token])
+        @routes.get(
+            "/transcodes/{video_id}",
+            tags=["transcodes"],
+            dependencies=[token],
+            responses={**REFUSALS, **NOT_FOUND},
+        )
         async def transcode(video_id: int, principal: Principal = logged_in) -> Response:
             """Return the newest state of one video; 404 for those that are not the caller's."""
             state = await read_state(self._link, self._states_for(principal), video_id)
@@ -68,7 +74,7 @@ class RestApi:
                 raise HTTPException(404, f"no transcode of video {video_id} is known")
             return _json(state.json)
 
-        @routes.get("/admin/nodes", tags=["admin"], dependencies=[token, admin])
+        @routes.get("/admin/nodes", tags=["admin"], dependencies=[token, admin], responses=REFUSALS)
         async def nodes() -> dict[str, Any]:
             """Return every live node with its counters."""
             return {"nodes": await list_nodes(self._link, self._keys)}
@@ -78,7 +84,8 @@ class RestApi:
             tags=["admin"],
             dependencies=[Security(BEARER, scopes=["publish"])],
             status_code=202,
-            openapi_extra={"requestBody": _system_message_body()},
+            openapi_extra=system_message_call(),
+            responses={**REFUSALS, **AS_OF_THE_ROUTER},
         )
         async def system_messages(request: Request) -> Response:
             """Publish a `system_message` (message, level, target) with the caller's own token, scope `publish`."""
@@ -104,10 +111,10 @@ class RestApi:
             raise HTTPException(503, "ROUTER_URL is not set")
         try:
             body = from_json(await request.body(), allow_inf_nan=False)
-        except ValueError:
-            body = None
+        except ValueError as exc:
+            raise _invalid_body(f"cannot be read as JSON in UTF-8: {exc}") from exc
         if not isinstance(body, dict):
-            raise HTTPException(422, [{"type": "dict_type", "loc": ["body"], "msg": "a JSON object is needed"}])
+            raise _invalid_body("a JSON object is needed")
         headers = [(name, value) for name, value in request.headers.raw if name in _FORWARDED_HEADERS]
         headers.append((b"traceparent", trace_context.current().encode()))
         headers.append((b"x-forwarded-for", _way_here(request).encode("latin-1")))
@@ -121,10 +128,14 @@ class RestApi:
         return Response(answer.content, answer.status_code, kept)
 
 
+def _invalid_body(reason: str) -> HTTPException:
+    return HTTPException(422, [{"type": "value_error", "loc": ["body"], "msg": reason}])
+
+
 def _way_here(request: Request) -> str:
     """Return from where a call came, for the router's audit: what proxies say of it, and our own peer."""
     peer = request.client.host if request.client is not None else "unknown"
-    claimed = ", ".join(request.headers.getlist("x-forwarded-for"))
+    claimed = header(request.scope["headers"], b"x-forwarded-for")
     return f"{claimed}, {peer}" if claimed else peer
 
 
@@ -139,20 +150,10 @@ def _audit(request: Request, principal: Principal | None, exc: HTTPException) ->
             caller=f"sub:{principal.user_id}" if principal is not None else None,
             reason=exc.detail if isinstance(exc.detail, str) else "invalid",
             trace_id=trace[0] if trace is not None else None,
-            **audit.origin(request.client, request.headers.get("x-forwarded-for")),
+            **audit.origin(request.client, header(request.scope["headers"], b"x-forwarded-for")),
         )
     )
 
 
 def _json(body: bytes) -> Response:
     return Response(body, media_type="application/json")
-
-
-def _system_message_body() -> dict[str, Any]:
-    """Return what OpenAPI shows of a body that is the router's to judge: a node cannot import its model."""
-    properties = SystemMessage.model_json_schema()["properties"]
-    users = {"type": "object", "properties": {"users": {"type": "array", "items": {}}}, "required": ["users"]}
-    target = {"anyOf": [{"type": "string", "enum": ["admin", "all"]}, users], "default": "admin"}
-    shown = {"message": properties["message"], "level": properties["level"], "target": target, "expires_at": {}}
-    schema = {"type": "object", "required": ["message"], "properties": shown}
-    return {"required": True, "content": {"application/json": {"schema": schema}}}

@@ -51,7 +51,9 @@ class NodeSettings(CommonSettings):
     heartbeat_interval: float = Field(
         30, gt=0, description="Seconds between heartbeats, as clients are told; shorter than the timeout."
     )
-    max_connections_per_user: int = Field(20, ge=1, description="Connections of one user, over all nodes.")
+    max_connections_per_user: int = Field(
+        20, ge=1, description="Connections of one user, over all nodes; of an admin as an admin, on each node."
+    )
     commands_per_second: int = Field(
         20, ge=1, description="Commands of one user per second; of its polls, and of its calls of the inbox, as many."
     )

@@ -45,12 +45,13 @@ class UpgradeProtocol(WebSocketsSansIOProtocol):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self.conn.handshake_exc is not None and not self.transport.is_closing():
-            # The library has its answer ready (414, 431), but uvicorn does not ask for it: the client would wait for
-            # ever, and its socket be kept and counted by nobody.
-            self.transport.write(b"".join(self.conn.data_to_send()))
+            # The library has its answer ready (414, 431) or none (a body), but uvicorn does not ask for it: the client
+            # would wait for ever, and its socket be kept and counted by nobody.
+            self.transport.write(b"".join(self.conn.data_to_send()) or _bad_request(self.conn.handshake_exc))
             self.transport.close()
 
     def handle_connect(self, event: Request) -> None:
+        _to_origin_form(event)
         super().handle_connect(event)
         scope: Any = getattr(self, "scope", None)  # none: the upgrade was refused
         if scope is not None:
@@ -63,6 +64,25 @@ class UpgradeProtocol(WebSocketsSansIOProtocol):
         self.connections.discard(self)
         self.transport = _Detached()  # type: ignore[assignment]
         return session
+
+
+def _bad_request(exc: Exception) -> bytes:
+    said = f"Failed to open a WebSocket connection: {exc.__cause__ or exc}.\n".encode()
+    return b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(said), said)
+
+
+def _to_origin_form(request: Request) -> None:
+    """Put ``http://host/path`` as the target, which every server has to take, into ``/path`` and ``Host``.
+
+    RFC 9112, section 3.2.2: the target's host counts, whatever ``Host`` says.
+    """
+    if request.path.startswith("/"):
+        return
+    authority, slash, path = request.path.partition("://")[2].partition("/")
+    if "host" in request.headers:
+        del request.headers["host"]
+    request.headers["host"] = authority  # in lower case, as ASGI has them
+    request.path = slash + path
 
 
 class StreamProtocol(DeadlineProtocol):

@@ -6,6 +6,7 @@ from time import perf_counter
 from typing import Any
 
 from fastapi import FastAPI, Request, Security
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse, Response
 
 from router import bodies
@@ -14,9 +15,10 @@ from router.cluster_api import ClusterApi
 from router.lean_route import Handler, LeanRoute
 from router.publish_api import PublishApi
 from router.refusals import Refusals
-from shared.asgi import BEARER, NO_TELEMETRY, ASGIApp, Receive, Scope, Send
+from shared.asgi import BEARER, NO_TELEMETRY, PROBES, ASGIApp, Receive, Scope, Send
 from shared.exposition import Exposition
 from shared.http_times import HttpTimes
+from shared.invalid_input import invalid_input
 from shared.traced_http import TracedHttp
 from shared.tracing import Tracing
 from shared.version import VERSION
@@ -29,6 +31,9 @@ Every call carries `Authorization: Bearer` with a service key, or with a JWT tha
 `Idempotency-Key` (24 hours, per caller) a repeated call returns the first answer and sends nothing twice.
 
 A fraction with more digits than a double has is rounded; of a name that an object has twice, the last one counts.
+JSON that no browser could be sent is refused: numbers beyond a double's range, integers of more than 4,300 digits,
+halves of surrogate pairs, more than 200 levels of nesting. In a batch each item is judged by itself in this too, and
+also where it says `NaN` or `Infinity`, or is not UTF-8; a batch that is no JSON otherwise is 422 as a whole.
 """
 
 _PUBLISH_ERRORS: dict[int | str, dict[str, Any]] = {
@@ -49,7 +54,9 @@ _IDEMPOTENCY_HEADER = {
             "in": "header",
             "required": False,
             "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-            "description": "Makes the call safe to repeat for 24 hours.",
+            "description": "Makes the call safe to repeat for 24 hours, per caller. Of a batch, the items that have no "
+            "`idempotency_key` of their own. Two that differ are 422, also if one is the `idempotency_key` in the body "
+            "of a call with one message.",
         }
     ]
 }
@@ -70,6 +77,8 @@ def create_app(
         description=_DESCRIPTION,
         telemetry=NO_TELEMETRY,
         swagger_ui_oauth2_redirect_url=None,
+        redirect_slashes=False,  # it would be to http, behind a proxy that ends TLS
+        exception_handlers={RequestValidationError: invalid_input},
     )
     lean = _add_publishing(app, publish, refusals, body_max_bytes)
     app.include_router(cluster.routes())
@@ -133,11 +142,11 @@ def _add_publishing(app: FastAPI, api: PublishApi, refusals: Refusals, body_max_
 
 
 def _add_health(app: FastAPI, exposition: Exposition) -> None:
-    @app.get("/healthz", include_in_schema=False)
+    @app.api_route("/healthz", methods=PROBES, include_in_schema=False)
     async def healthz() -> PlainTextResponse:
         return PlainTextResponse("ok\n")
 
-    @app.get("/readyz", include_in_schema=False)
+    @app.api_route("/readyz", methods=PROBES, include_in_schema=False)
     async def readyz() -> PlainTextResponse:
         # Ready without Redis too: callers shall see the 503 and its key, not a connection refused.
         return PlainTextResponse("ready\n")

@@ -13,6 +13,7 @@ from shared.messages import SystemMessage, TranscodeComplete, TranscodeFailed, T
 
 USERS_MAX = 1000
 BATCH_MAX = 1000
+BLOCK_MAX = 10 * 365 * 24 * 3600  # s
 _MICROSECONDS_MAX = 2**53 - 1
 
 
@@ -45,7 +46,11 @@ SentAt = Annotated[
 
 ItemKey = Annotated[
     str | None,
-    Field(min_length=1, max_length=255, description="In a batch: this item's own key, 24 hours, per caller."),
+    Field(
+        min_length=1,
+        max_length=255,
+        description="Makes this message safe to repeat for 24 hours, per caller; of an item of a batch, its own key.",
+    ),
 ]
 
 
@@ -140,7 +145,7 @@ class Published(BaseModel):
 
 
 class BatchItemResult(BaseModel):
-    status: int = Field(examples=[202])
+    status: Literal[202, 409, 413, 422] = Field(description="What the item alone would have been answered.")
     detail: Any | None = None
     id: str | None = None
     ids: dict[str, str] | None = None
@@ -193,6 +198,13 @@ class UserConnections(BaseModel):
     nodes: dict[str, int] = Field(description="Connections per node id.")
 
 
+class Ending(BaseModel):
+    """The parameters of a call that ends connections: a slip in their names is not to leave the user unblocked."""
+
+    model_config = ConfigDict(extra="forbid")
+    block_seconds: int | None = Field(None, ge=1, le=BLOCK_MAX)
+
+
 class Ended(BaseModel):
     user_id: int | str
     connections: int = Field(description="User connections that were known when the order to end them went out.")
@@ -225,8 +237,10 @@ class Transcodes(BaseModel):
 
 
 class NotificationBatch(BaseModel):
+    model_config = ConfigDict(extra="forbid")
     items: list[Notification] = Field(min_length=1, max_length=BATCH_MAX)
 
 
 class MessageBatch(BaseModel):
+    model_config = ConfigDict(extra="forbid")
     items: list[MessageRequest] = Field(min_length=1, max_length=BATCH_MAX)

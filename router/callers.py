@@ -65,7 +65,7 @@ class Callers:
             NotAllowed: without or with a wrong credential (401), or without the scope (403).
             KeysUnavailable: the token's issuer cannot be asked for its keys.
         """
-        caller = await self._identify(bearer_token(authorization))
+        caller = await self._identify(authorization)
         if scope not in caller.scopes:
             self.failures["scope missing"] += 1
             raise NotAllowed(403, f"the scope {scope!r} is missing")
@@ -74,11 +74,16 @@ class Callers:
     async def who(self, authorization: str | None) -> Caller | None:
         """Return the caller behind an ``Authorization`` header, whatever it may do; None if that cannot be told."""
         try:
-            return await self._identify(bearer_token(authorization))
+            return await self._identify(authorization)
         except (NotAllowed, KeysUnavailable):
             return None
 
-    async def _identify(self, credential: str) -> Caller:
+    async def _identify(self, authorization: str | None) -> Caller:
+        try:
+            credential = bearer_token(authorization)
+        except InvalidToken as exc:
+            self.failures["credential ambiguous"] += 1
+            raise NotAllowed(401, f"Authorization: {exc}") from exc
         if not credential:
             self.failures["credential missing"] += 1
             raise NotAllowed(401, "Authorization: Bearer <service key or JWT> is missing")

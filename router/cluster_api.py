@@ -19,14 +19,13 @@ from shared.asgi import BEARER
 from shared.caretaker import Caretaker
 from shared.cluster import Places, list_nodes, user_places
 from shared.errors import InvalidUserId
+from shared.headers import header
 from shared.ids import json_user_id, user_id
 from shared.keys import Keys, bucket
 from shared.link import Link
 from shared.states import read_state, transcodes_json
 from shared.traced_http import HttpTrace, trace_of
 from shared.tracing import traceparent_of
-
-BLOCK_MAX = 10 * 365 * 24 * 3600  # s
 
 UserPath = Annotated[str, Path(alias="user_id", description="A user id, 1 to 128 characters of A-Z a-z 0-9 _ : @ -")]
 
@@ -60,7 +59,7 @@ class ClusterApi:
 
     def _require(self, scope: Scope) -> list[params.Depends]:
         async def require(request: Request) -> Caller:
-            return await self._callers.allow(request.headers.get("authorization"), scope)
+            return await self._callers.allow(header(request.scope["headers"], b"authorization"), scope)
 
         return [Security(BEARER, scopes=[scope]), Depends(require)]
 
@@ -82,10 +81,10 @@ class ClusterApi:
         self,
         request: Request,
         user: UserPath,
-        block_seconds: Annotated[int | None, Query(ge=1, le=BLOCK_MAX)] = None,
+        asked: Annotated[bodies.Ending, Query()],
     ) -> dict[str, Any]:
         """End all connections of a user (close code 4401), and refuse it for `block_seconds` (4403) if asked."""
-        places = await self._places(_checked(user))
+        places, block_seconds = await self._places(_checked(user)), asked.block_seconds
         tag, until = bucket(user), None
         if block_seconds is not None:
             now, blocked = self._link.of(tag).server_ms(), self._keys.blocked(tag)

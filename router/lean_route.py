@@ -15,7 +15,8 @@ from fastapi.routing import APIRoute
 from pydantic import ValidationError
 
 from shared.asgi import Receive, Scope, Send
-from shared.errors import RealtimeError
+from shared.errors import InvalidMessage, RealtimeError
+from shared.headers import by_name, said
 from shared.traced_http import HttpTrace, trace_of
 
 GONE: Final = 499  # the status under which a call counts whose caller hung up, as proxies have it
@@ -95,13 +96,16 @@ class LeanRoute(APIRoute):
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> int:
         """Serve one request and return the status of its answer (``GONE``: none); errors are the caller's to answer."""
-        headers = dict(scope["headers"])
+        fields = scope["headers"]
+        headers = by_name(fields)
         try:
             body = await self._read(headers, receive)
         except CallerGone:
             return GONE
         call = Call(scope["path"], headers, body, scope.get("client"), trace_of(scope))
         try:
+            if len(headers) != len(fields) and len(said(fields, b"idempotency-key")) > 1:
+                raise InvalidMessage("Idempotency-Key", "given more than once, and not alike", "header")
             status, answer = await self._handler(call)
         except (RealtimeError, ValidationError) as exc:
             if self._on_error is not None:

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from router import bodies
+from router.loose_json import items_apart
 from router.publish_call import Target
 from router.publisher import Publisher
 from shared.errors import InvalidMessage, RealtimeError
@@ -66,7 +67,14 @@ class Planner:
         Raises:
             ValidationError, InvalidMessage: it is no batch at all.
         """
-        parsed = parse(body)
+        try:
+            parsed = parse(body)
+        except InvalidMessage:
+            apart = items_apart(body)
+            if apart is None:
+                raise
+            items = [_parsed(item) for item in _BATCH.validate_python({"items": apart}).items]
+            return items, [self._try(item) for item in items]
         try:
             requests: list[Any] = self._many.validate_python(parsed).items
         except ValidationError:
@@ -75,6 +83,8 @@ class Planner:
         return parsed["items"], [self._plan(request) for request in requests]
 
     def _try(self, item: Any) -> Plan | Exception:
+        if isinstance(item, InvalidMessage):
+            return item
         try:
             return self._plan(self._one.validate_python(item))
         except (ValidationError, InvalidMessage) as exc:
@@ -125,7 +135,8 @@ def _custom(request: dict[str, Any], now_us: int) -> Message:
     try:
         return prepare(request["message"], now_us=now_us, sent_at=sent_at, expires_at=expires_at)
     except InvalidMessage as exc:
-        raise InvalidMessage(f"message.{exc.field}", exc.reason) from exc
+        beside = exc.field == "expires_at" and expires_at is not None
+        raise InvalidMessage(exc.field if beside else f"message.{exc.field}", exc.reason) from exc
 
 
 def _typed(request: Any, now_us: int) -> Message:
@@ -137,7 +148,20 @@ def parse(body: bytes) -> Any:
     try:
         return from_json(body, allow_inf_nan=False, cache_strings="keys")
     except ValueError as exc:
-        raise InvalidMessage("", f"not JSON in UTF-8: {exc}") from exc
+        raise InvalidMessage("", f"cannot be read as JSON in UTF-8: {_sign(body) or exc}") from exc
+
+
+def _sign(body: bytes) -> str | None:
+    """Return what a body that looks well to its sender is, by how it begins."""
+    return next((what for sign, what in _SIGNS.items() if body.startswith(sign)), None)
+
+
+def _parsed(item: bytes) -> Any:
+    """Return what an item says, or the error that says why it cannot be read."""
+    try:
+        return parse(item)
+    except InvalidMessage as exc:
+        return exc
 
 
 def explain(exc: ValidationError | InvalidMessage) -> list[dict[str, Any]]:
@@ -163,6 +187,12 @@ def _path(loc: tuple[int | str, ...]) -> list[int | str]:
     return [part for part in loc if part not in _MODEL_NAMES]
 
 
+_SIGNS: Final = {
+    b"\x1f\x8b": "it is compressed",
+    b"\xef\xbb\xbf": "it begins with a byte order mark",
+    b"\xff\xfe": "it is UTF-16",
+    b"\xfe\xff": "it is UTF-16",
+}
 _MODEL_NAMES: Final = frozenset({*TYPED, "Users", "Name", "str", "int", "float"})
 _WITHOUT_TYPE: Final = {
     "union_tag_not_found": ("missing", "Field required"),

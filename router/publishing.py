@@ -23,7 +23,7 @@ from router.operations import KeyReused, Operation, Origin, claim, digest_of, ke
 from router.planning import Plan, Planner
 from router.publish_counts import PublishCounts
 from router.publisher import Order, Outcome, Publisher
-from shared.errors import RealtimeError, RedisError, RedisRefused
+from shared.errors import InvalidMessage, RealtimeError, RedisError, RedisRefused
 from shared.keys import Keys
 from shared.link import Link
 from shared.messages import Message
@@ -175,13 +175,15 @@ def _check_volume(drafts: Iterable[Draft]) -> None:
 
 
 def operation_of(caller: Caller, call: Call, in_body: str | None = None) -> Operation:
-    """Return the call's operation: under the key in its header, else the one in its body, else a fresh one.
+    """Return the call's operation: under the key in its header or its body, else a fresh one.
 
     Raises:
-        InvalidMessage: the key is none.
+        InvalidMessage: the key is none, or there are two.
     """
     digest, in_header = digest_of(call.path, call.body), call.header(b"idempotency-key")
     if in_header is not None:
+        if in_body not in (None, in_header):
+            raise InvalidMessage("Idempotency-Key", "is another key than idempotency_key in the body", "header")
         return Operation(caller.name, key_in_header(in_header), digest, explicit=True)
     if in_body is not None:
         return Operation(caller.name, key_in_body(in_body), digest, explicit=True)

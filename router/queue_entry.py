@@ -74,7 +74,9 @@ def operation_for(entry: Entry, call: Call, in_body: str | None) -> Operation:
     Raises:
         InvalidMessage: the key in the body is none.
     """
-    if in_body is None and b"idempotency-key" not in call.headers:
+    if b"idempotency-key" in call.headers:
+        return operation_of(QUEUE, call)  # the entry's own counts before one in the body
+    if in_body is None:
         return Operation(_BY_ID, entry.id, digest_of(call.path, call.body), explicit=True)
     return operation_of(QUEUE, call, in_body)
 

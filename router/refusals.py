@@ -14,17 +14,18 @@ import logging
 from typing import Any, Final
 
 from pydantic import ValidationError
-from pydantic_core import from_json
 
 from router.answers import status_of
 from router.call_log import origin_of
 from router.callers import Caller, Callers, NotAllowed
 from router.lean_route import Call
+from router.loose_json import loosely
 from router.publish_api import PublishUnavailable
 from shared import audit, trace_context
 from shared.asgi import ASGIApp, Event, Receive, Scope, Send
 from shared.audit import Action, AuditEvent, outcome_of
 from shared.errors import InvalidUserId, KeysUnavailable, RealtimeError
+from shared.headers import header
 from shared.ids import user_id
 
 logger = logging.getLogger(__name__)
@@ -65,8 +66,7 @@ class Refusals:
             if scope["type"] != "http" or not scope["path"].startswith(_API):
                 await app(scope, receive, send)
                 return
-            headers = dict(scope["headers"])
-            trace_context.continued(_text(headers.get(b"traceparent")))
+            trace_context.continued(header(scope["headers"], b"traceparent"))
             notes = scope[NOTES] = {}
             status = 500
 
@@ -79,16 +79,17 @@ class Refusals:
             try:
                 await app(scope, receive, note)
             finally:
-                await self._called(scope, headers, status, notes)
+                await self._called(scope, status, notes)
 
         return watch
 
-    async def _called(self, scope: Scope, headers: dict[bytes, bytes], status: int, notes: dict[str, Any]) -> None:
+    async def _called(self, scope: Scope, status: int, notes: dict[str, Any]) -> None:
         deletes = _deletes(scope["path"]) if scope["method"] == "DELETE" else None
         action: Action | None = deletes if deletes is not None else ("read" if status in (401, 403) else None)
         if action is None:
             return
-        caller = await self._callers.who(_text(headers.get(b"authorization"))) if status != 401 else None
+        fields = scope["headers"]
+        caller = await self._callers.who(header(fields, b"authorization")) if status != 401 else None
         trace = trace_context.current_ids()
         audit.write(
             AuditEvent(
@@ -99,7 +100,7 @@ class Refusals:
                 users=_user_in(scope["path"]) if deletes is not None else None,
                 reason=_REASONS.get(status, "error") if status >= 400 else None,
                 trace_id=trace[0] if trace is not None else None,
-                **audit.origin(scope.get("client"), _text(headers.get(b"x-forwarded-for"))),
+                **audit.origin(scope.get("client"), header(fields, b"x-forwarded-for")),
                 **notes,
             )
         )
@@ -141,10 +142,7 @@ def _deletes(path: str) -> Action | None:
 
 def attempted(call: Call) -> Action | None:
     """Return which privileged action a publish would have been; None for an ordinary one, and for what is no JSON."""
-    try:
-        body = from_json(call.body)
-    except ValueError:
-        return None
+    body = loosely(call.body)
     if not isinstance(body, dict):
         return None
     if not call.path.endswith("/batch"):
@@ -178,7 +176,3 @@ def _user_in(path: str) -> list[str] | None:
         return [user_id(path.split("/")[-2])]
     except (InvalidUserId, IndexError):
         return None
-
-
-def _text(header: bytes | None) -> str | None:
-    return header.decode("latin-1") if header is not None else None

@@ -228,6 +228,12 @@ def _principal(claims: dict[str, Any]) -> Principal:
 
 
 def bearer_token(header: str | None) -> str:
-    """Return the token of an ``Authorization: Bearer`` header, or ``""``."""
+    """Return the token of an ``Authorization: Bearer`` header, or ``""``.
+
+    Raises:
+        InvalidToken: there are several, for repeated headers are a list; no token has a comma.
+    """
     scheme, _, token = (header or "").partition(" ")
+    if "," in token:
+        raise InvalidToken("given more than once")
     return token.strip() if scheme.lower() == "bearer" else ""

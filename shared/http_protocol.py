@@ -3,6 +3,10 @@
 The parser has no limit of its own, and gathers a header that comes in pieces by copying all it has: one connection
 with an endless header kept a node's loop so busy that it lost its lease.
 
+And with requests whole that offer to go on in another protocol, as Java's ``HttpClient`` does with each (``Upgrade:
+h2c``): a server may ignore the offer (RFC 9110, section 7.8), but the parser stops after their head, and uvicorn took
+the body for the next request.
+
 uvicorn's minor version is pinned; ``tests/shared/test_http_protocol.py`` fails when the names used here move.
 """
 
@@ -11,11 +15,13 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 REQUEST_TIMEOUT: Final = 30.0  # s from the connection, or a request's first byte, to its last
 HEAD_MAX_BYTES: Final = 64 * 1024  # a token has 3 KiB, all cookies of a site rarely more than 16
 _LINGER: Final = 1.0  # s for a refused client to read why
+_INVALID: Final = "Invalid HTTP request received."
 _TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
@@ -25,6 +31,7 @@ class DeadlineProtocol(HttpToolsProtocol):
     request_timeout = REQUEST_TIMEOUT
     _incomplete = False
     _refused = False
+    _offers_upgrade = False  # to what we do not speak
     _fruitless = 0  # bytes since the parser last had a whole head, a piece of body or the end of a request
     _deadline: asyncio.TimerHandle | None = None
 
@@ -34,11 +41,37 @@ class DeadlineProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._fruitless += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        rest: bytes | None = data
+        while rest is not None:
+            rest = self._parse(rest)
         if self._fruitless > HEAD_MAX_BYTES:
             self._refuse()
         elif self._incomplete and self._deadline is None and not self.transport.is_closing():
             self._deadline = self.loop.call_later(self.request_timeout, self.transport.abort)
+
+    def _parse(self, data: bytes) -> bytes | None:
+        """Parse data up to an offer that we do not take; return what is to be parsed in its stead, and what follows."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._offers_upgrade:
+                self._offers_upgrade = False
+                head = self._head_without_offer()
+                self.parser = httptools.HttpRequestParser(self)  # that one has done with the request, or the connection
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's
+                return head + data[upgrade.args[0] :]
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+        except httptools.HttpParserError:
+            self.logger.warning(_INVALID)
+            self.send_400_response(_INVALID)
+        return None
+
+    def _head_without_offer(self) -> bytes:
+        method, version = self.scope["method"].encode(), self.parser.get_http_version().encode()
+        kept = [b"%b: %b\r\n" % field for field in self.headers if field[0] != b"upgrade"]
+        return b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, version, b"".join(kept))
 
     def on_message_begin(self) -> None:
         self._incomplete = True
@@ -46,13 +79,19 @@ class DeadlineProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._fruitless = 0
-        super().on_headers_complete()
+        if self.parser.should_upgrade() and not self._should_upgrade() and self._get_upgrade() is not None:
+            self.scope["method"] = self.parser.get_method().decode("ascii")
+            self._offers_upgrade = True
+        else:
+            super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         self._fruitless = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._offers_upgrade:
+            return  # it is still to come
         self._incomplete, self._fruitless = False, 0
         self._stop_waiting()
         super().on_message_complete()

@@ -51,7 +51,8 @@ def server_config(app: Any, *, trusted_proxies: Sequence[str] = (), grace: int =
         forwarded_allow_ips=list(trusted_proxies),
         lifespan="off",
         timeout_graceful_shutdown=grace,
-        **{"http": DeadlineProtocol, **more},
+        # Without sockets: uvicorn does not answer an upgrade that is no good, and keeps its connection for ever.
+        **{"http": DeadlineProtocol, "ws": "none", **more},
     )
 
 

@@ -14,6 +14,8 @@ from tests.support.client import Client
 from tests.support.cluster import Cluster
 from tests.support.tokens import in_seconds
 
+JSON = {"Content-Type": "application/json"}
+
 
 def desk(cluster: Cluster, user: int, *, admin: bool = False) -> Desk:
     return Desk(cluster, cluster.tokens.admin(user) if admin else cluster.tokens.user(user))
@@ -254,7 +256,10 @@ async def test_the_clients_count_and_the_servers_agree_while_events_come(cluster
         ("POST", "/read", {"json": {"all": False}}, ["body", "all"]),
         ("POST", "/read", {"json": {"up_to": "admin.5-5"}}, ["body", "up_to"]),
         ("POST", "/read", {"json": {"upto": "all.5-5"}}, ["body", "upto"]),
-        ("POST", "/read", {"content": b"{", "headers": {"Content-Type": "application/json"}}, ["body", 1]),
+        ("POST", "/read", {"content": b"{", "headers": JSON}, ["body", 1]),
+        ("POST", "/read", {"content": b'{"all":NaN}', "headers": JSON}, ["body", "all"]),
+        ("POST", "/read", {"content": b'{"ids":["\\ud800"]}', "headers": JSON}, ["body", "ids", 0]),
+        ("POST", "/read", {"content": b'{"\\ud800":1}', "headers": JSON}, ["body"]),
     ],
 )
 async def test_what_is_wrong_is_refused_and_named(cluster, method, path, request_, field):

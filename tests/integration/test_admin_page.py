@@ -39,7 +39,6 @@ async def test_the_nodes_openapi_page_shows_who_may_call_and_what_a_system_messa
     post = document["paths"][MESSAGES]["post"]
     body = post["requestBody"]["content"]["application/json"]["schema"]
     assert post["requestBody"]["required"]
-    assert set(post["responses"]) == {"202"}
     assert body["required"] == [name for name in router["required"] if name != "type"]
     for name, field in body["properties"].items():
         assert field.get("enum") == router["properties"][name].get("enum"), name

@@ -233,6 +233,13 @@ async def test_an_invalid_broadcast_or_system_message_is_written_down(
     )
 
 
+async def test_so_is_one_that_cannot_be_read_but_seen_to_be_one(cluster: Cluster) -> None:
+    trail, unreadable = Trail(), b'{"audience":"all","message":{"type":"news","text":"\\ud800"}}'
+    answer = await cluster.router.post("messages", content=unreadable, headers=trail.headers)
+    assert answer.status_code == 422
+    await trail.line(cluster.router, action="broadcast", outcome="refused", status=422)
+
+
 async def test_an_order_about_nobody_is_written_down(cluster: Cluster) -> None:
     for path in ("users/no%20name/connections", "users/bob/connections?block_seconds=0"):
         trail = Trail()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -97,6 +98,9 @@ BAD_MESSAGES = [
     ("message.video_id", {"message": PROGRESS | {"video_id": "12"}}),
     ("message.colour", {"message": SYSTEM | {"colour": "red"}}),
     ("message.expires_at", {"message": {"type": "custom", "expires_at": "tomorrow"}}),
+    ("expires_at", {"message": {"type": "custom", "expires_at": 4102444800}, "expires_at": "tomorrow"}),
+    ("expires_at", {"message": {"type": "custom"}, "expires_at": -1}),
+    ("expires_at", {"message": COMPLETE, "expires_at": "tomorrow"}),
     ("message", {"message": "text"}),
     ("message", {"message": ["type"]}),
     ("message", {}),
@@ -133,6 +137,47 @@ async def test_what_was_refused_is_heard_by_nobody(cluster: Cluster) -> None:
 async def test_a_body_that_is_no_json_object_is_422(cluster: Cluster, path: str, body: bytes) -> None:
     answer = await cluster.router.post(path, content=body)
     assert answer.status_code == 422, answer.text
+
+
+@pytest.mark.parametrize(
+    ("body", "what"),
+    [
+        (gzip.compress(b'{"type":"x"}'), "it is compressed"),
+        (b'\xef\xbb\xbf{"type":"x"}', "it begins with a byte order mark"),
+        ('{"type":"x"}'.encode("utf-16"), "it is UTF-16"),
+    ],
+    ids=["gzip", "UTF-8 with a mark", "UTF-16"],
+)
+async def test_a_body_that_looks_well_to_its_sender_is_called_what_it_is(
+    cluster: Cluster, body: bytes, what: str
+) -> None:
+    for path in ("messages", "notifications/batch"):
+        answer = await cluster.router.post(path, content=body)
+        assert answer.status_code == 422
+        assert answer.json()["detail"][0]["msg"] == f"cannot be read as JSON in UTF-8: {what}"
+
+
+async def test_a_slip_in_a_parameter_ends_no_connection_and_leaves_nobody_unblocked(cluster: Cluster) -> None:
+    user = cluster.number()
+    async with cluster.user(user) as browser:
+        answer = await cluster.router.delete(f"users/{user}/connections?block_second=60")
+        assert answer.status_code == 422
+        assert answer.json()["detail"][0]["loc"] == ["query", "block_second"]
+        await cluster.nobody_hears(browser)
+
+
+async def test_a_final_slash_is_another_path_and_leads_nowhere(cluster: Cluster) -> None:
+    assert (await cluster.router.post("messages/", {})).status_code == 404
+    assert (await cluster.router.get("stats/")).status_code == 404
+    assert (await cluster.node.get("/api/v1/ws/stats/")).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+async def test_whoever_watches_may_ask_for_the_head_alone(cluster: Cluster, path: str) -> None:
+    for service in (cluster.node, cluster.router):
+        async with service.http(f"http://127.0.0.1:{service.health_port}") as http:
+            answer = await http.head(path)
+        assert (answer.status_code, answer.content) == (200, b"")
 
 
 async def test_a_lone_surrogate_is_no_text(cluster: Cluster) -> None:

@@ -117,6 +117,14 @@ async def test_the_21st_connection_of_a_user_is_told_that_it_is_one_too_many(clu
         await asyncio.gather(*(client.__aexit__() for client in clients))
 
 
+async def test_an_admins_connections_are_counted_on_each_node(new_cluster) -> None:
+    cluster: Cluster = await new_cluster(nodes=2, routers=0, MAX_CONNECTIONS_PER_USER="1")
+    async with cluster.admin(1), cluster.admin(1, node=cluster.nodes[1]), cluster.user(1):
+        for node in cluster.nodes:
+            refused = await cluster.refusal(cluster.tokens.admin(1), admin=True, node=node)
+            assert refused == (4429, "too many connections")
+
+
 async def test_of_many_that_come_at_once_as_many_stay_as_may(cluster: Cluster) -> None:
     user = cluster.number()
     token = cluster.tokens.user(user)

@@ -4,50 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 
 from router.__main__ import build
-from router.settings import RouterSettings
 from shared.keys import Keys
 from shared.otel_settings import OtelSettings
-from tests.shared.redis_server import RedisServer
-from tests.shared.tokens import SECRET, claims, hmac_token
+from tests.router.served import CUSTOM, KEY, PROGRESS, SYSTEM, bearer, settings
 from tests.support.ports import free_port
 
-KEY = "service-key-number-one"
-PROGRESS = {"type": "transcode_progress", "video_id": 123, "status": "processing", "progress": 45}
 COMPLETE = {"type": "transcode_complete", "video_id": 123, "title": "示例视频", "format_type": "av1", "file_size": 1024}
-SYSTEM = {"type": "system_message", "message": "系统将于10分钟后维护"}
-CUSTOM = {"audience": {"users": [7, 8]}, "message": {"type": "order_paid", "order": 10482}}
-
-
-def settings(url: str, keys: Keys) -> RouterSettings:
-    return RouterSettings(
-        redis_url=url,
-        redis_prefix=keys.prefix,
-        router_api_keys=KEY,
-        jwt_secret=SECRET,
-        http_body_max_bytes=200_000,
-        database_url="off",
-    )
-
-
-@pytest.fixture
-async def router(redis_server: RedisServer, keys: Keys) -> AsyncIterator[httpx.AsyncClient]:
-    async with build(settings(redis_server.url, keys), OtelSettings()) as app:
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(
-            transport=transport, base_url="http://router/api/v1", headers={"Authorization": f"Bearer {KEY}"}
-        ) as client:
-            yield client
-
-
-def bearer(scope: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {hmac_token(claims(scope=scope))}"}
 
 
 async def published(answer: httpx.Response) -> dict[str, Any]:
@@ -233,6 +201,23 @@ async def test_a_key_that_is_none_is_422(router: httpx.AsyncClient, key: str) ->
     answer = await router.post("/messages", json=CUSTOM, headers=[(b"Idempotency-Key", key.encode())])
     assert answer.status_code == 422
     assert answer.json()["detail"][0]["loc"] == ["header", "Idempotency-Key"]
+
+
+@pytest.mark.parametrize("in_body", ["other", "钥匙"])
+async def test_another_key_in_the_body_than_in_the_header_is_422(router: httpx.AsyncClient, in_body: str) -> None:
+    headers = {"Idempotency-Key": "k"}
+    answer = await router.post("/messages", json={**CUSTOM, "idempotency_key": in_body}, headers=headers)
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"] == ["header", "Idempotency-Key"]
+    await published(await router.post("/messages", json={**CUSTOM, "idempotency_key": "k"}, headers=headers))
+
+
+async def test_a_batchs_key_is_that_of_its_items_without_one(router: httpx.AsyncClient) -> None:
+    headers, batch = {"Idempotency-Key": "k"}, {"items": [{**CUSTOM, "idempotency_key": "own"}, CUSTOM]}
+    first, again = [await router.post("/messages/batch", json=batch, headers=headers) for _ in range(2)]
+    alone = await router.post("/messages/batch", json={"items": batch["items"][:1]})
+    assert first.text == again.text
+    assert alone.json()["results"] == first.json()["results"][:1]
 
 
 async def test_an_items_key_that_is_none_is_422_at_its_place(router: httpx.AsyncClient) -> None:

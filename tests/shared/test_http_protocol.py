@@ -126,3 +126,44 @@ async def test_a_websocket_has_no_deadline(port: int) -> None:
         await asyncio.sleep(0.5)
         await client.send("still there")
         assert await client.recv() == "still there"
+
+
+# As Java's HttpClient asks, with every request that it makes without TLS.
+OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAA\r\n"
+
+
+@pytest.mark.parametrize(
+    "at", [None, 20, -4, -2], ids=["in one", "amid its first line", "after its head", "amid its body"]
+)
+async def test_a_request_that_offers_another_protocol_is_served_whole(port: int, at: int | None) -> None:
+    request = POST.replace(b"Host", OFFER + b"Host") + b"1234"
+    parts = (request,) if at is None else (request[:at], request[at:])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for part in parts:
+        writer.write(part)
+        await asyncio.sleep(0.02)
+    answer = await asyncio.wait_for(reader.readuntil(b"1234"), 5)
+    assert answer.startswith(b"HTTP/1.1 200")
+    writer.close()
+
+
+async def test_many_such_requests_may_follow_each_other(port: int) -> None:
+    requests = [POST.replace(b"Host", OFFER + b"Host") + b"%04d" % number for number in range(1500)]
+    requests[-1] = requests[-1].replace(b"Upgrade, HTTP2-Settings", b"close, Upgrade")
+    answers = await said(port, *requests)
+    assert [answers.count(b"\r\n\r\n%04d" % number) for number in range(1500)] == [1] * 1500
+    assert answers.count(b"HTTP/1.1 200") == 1500
+
+
+async def test_such_a_request_in_chunks_is_served_whole(port: int) -> None:
+    head = CHUNKED.replace(b"Host", OFFER.replace(b"Upgrade,", b"close, Upgrade,") + b"Host")
+    assert (await said(port, head + b"2\r\n12\r\n2\r\n34\r\n0\r\n\r\n")).endswith(b"1234")
+
+
+async def test_half_of_such_a_request_is_not_waited_for(port: int) -> None:
+    assert await said(port, POST.replace(b"Host", OFFER + b"Host") + b"12") == b""
+
+
+@pytest.mark.parametrize("offer", [b"", OFFER])
+async def test_a_tunnel_is_refused(port: int, offer: bytes) -> None:
+    assert (await said(port, b"CONNECT x:80 HTTP/1.1\r\nHost: x:80\r\n" + offer + b"\r\n")).startswith(b"HTTP/1.1 400")

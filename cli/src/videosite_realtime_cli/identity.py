@@ -29,6 +29,7 @@ USER_ID = re.compile(r"[A-Za-z0-9_:@-]{1,128}")
 
 _COMPACT_JWS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 _DURATION = re.compile(r"(\d{1,9})([smhd]?)")
+_LONGEST = timedelta(days=36500)  # what ends after the year 9999 no node takes
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 Claims = Mapping[str, object]
@@ -97,7 +98,10 @@ def duration(text: str) -> timedelta:
     match = _DURATION.fullmatch(text.strip())
     if match is None or int(match[1]) == 0:
         raise ValueError(f"{text!r} is not a duration; write 90s, 30m, 1h or 7d")
-    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+    lifetime = timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+    if lifetime > _LONGEST:
+        raise ValueError(f"{text!r} is too long: {_LONGEST.days}d at most")
+    return lifetime
 
 
 def _optional(username: str | None, scope: str | None) -> dict[str, object]:

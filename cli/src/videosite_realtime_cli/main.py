@@ -22,6 +22,14 @@ from videosite_realtime_cli.errors import CliError
 class OneLineErrors(TyperGroup):
     """Shows an error of ours as the line it is; anything else is a fault in the program and keeps its traceback."""
 
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        for argument in args:
+            try:
+                argument.encode()
+            except UnicodeEncodeError:
+                ctx.fail(f"not text in UTF-8: {argument!r}")
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
         terminal.survive_any_text((sys.stdout, sys.stderr))
         try:

@@ -44,7 +44,7 @@ def router_access(url: str | None, api_key: str | None, local: LocalCluster | No
 
     Raises:
         NotConfigured: one of them is nowhere to be found.
-        BadInput: the address is not a URL.
+        BadInput: the address is not a URL, or no header can bear the key.
     """
     found = url or (local and local.router_url)
     if not found:
@@ -53,6 +53,8 @@ def router_access(url: str | None, api_key: str | None, local: LocalCluster | No
     key = api_key or (local and _same(found, local.router_url) and local.router_api_key)
     if not key:
         raise NotConfigured("key for the router", "ROUTER_API_KEY", "--api-key")
+    if not key.isascii() or not key.isprintable():
+        raise BadInput("ROUTER_API_KEY or --api-key holds what no header can bear: a line break, or other than ASCII")
     return RouterAccess(found, key)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from typing import Annotated, Final
 
@@ -103,11 +104,16 @@ def plan(
     if demand.accounts < users:
         raise BadInput(f"--accounts {accounts}: of these {users} users cannot be connected at once")
     supply = Supply(busy, node_connections, node_memory * _GIB, redis_memory * _GIB, redis_network * _GBIT)
+    endless = [name for name, value in (asdict(demand) | asdict(supply)).items() if math.isinf(value)]
+    if endless:
+        raise BadInput(f"--{endless[0].replace('_', '-')} has no end, and nothing can be reckoned with it")
     unit = costs.measured()
     try:
         cluster = reckon(demand, supply, unit)
     except ValueError as error:
         raise BadInput(f"this cannot be reckoned: {error}; give more --busy or --node-memory") from error
+    except OverflowError as error:
+        raise BadInput("this cannot be reckoned: the numbers are too large") from error
     if json_output:
         answer = {"demand": asdict(demand), "cluster": asdict(cluster), "fits": cluster.fits, "measured": unit.measured}
         typer.echo(json.dumps(answer, ensure_ascii=False))

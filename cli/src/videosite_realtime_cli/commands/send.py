@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from enum import StrEnum
 from typing import Annotated, Any
@@ -11,6 +12,7 @@ import typer
 from rich.text import Text
 
 from videosite_realtime_cli import identity, settings, terminal
+from videosite_realtime_cli.dashes import DashedArguments
 from videosite_realtime_cli.errors import BadInput
 from videosite_realtime_cli.local_file import local_file, read
 from videosite_realtime_cli.options import ApiKey, JsonOutput, RouterUrl
@@ -28,6 +30,16 @@ class Level(StrEnum):
     ERROR = "error"
 
 
+def _percent(text: str) -> float:
+    try:
+        percent = float(text)
+    except ValueError:
+        percent = math.nan
+    if not 0 <= percent <= 100:
+        raise typer.BadParameter(f"{text!r} is not a number from 0 to 100")
+    return percent
+
+
 TextArgument = Annotated[str | None, typer.Argument(metavar="[TEXT]", help="Sent as a system message.")]
 JsonMessage = Annotated[
     str | None,
@@ -37,6 +49,7 @@ JsonMessage = Annotated[
 ]
 LevelOption = Annotated[Level, typer.Option(help="How a browser shows the text.")]
 VideoId = Annotated[int, typer.Argument(metavar="VIDEO_ID")]
+Percent = Annotated[float, typer.Argument(parser=_percent, metavar="PERCENT", help="0 to 100.")]
 Owner = Annotated[str | None, typer.Option("--user", metavar="USER_ID", help="The video's owner, who gets it too.")]
 Title = Annotated[str, typer.Option(help="The video's title.")]
 
@@ -54,7 +67,7 @@ def send() -> None:
     """
 
 
-@app.command("user")
+@app.command("user", cls=DashedArguments)
 def to_user(
     user_id: Annotated[str, typer.Argument(metavar="USER_ID")],
     text: TextArgument = None,
@@ -70,7 +83,7 @@ def to_user(
     _send(body, _router(router_url, api_key), as_json=json_output)
 
 
-@app.command("admin")
+@app.command("admin", cls=DashedArguments)
 def to_admins(
     text: TextArgument = None,
     message: JsonMessage = None,
@@ -84,7 +97,7 @@ def to_admins(
     _send(body, _router(router_url, api_key), as_json=json_output)
 
 
-@app.command("all")
+@app.command("all", cls=DashedArguments)
 def to_all(
     text: TextArgument = None,
     message: JsonMessage = None,
@@ -98,7 +111,7 @@ def to_all(
     _send(body, _router(router_url, api_key), as_json=json_output)
 
 
-@app.command("system")
+@app.command("system", cls=DashedArguments)
 def system(
     text: Annotated[str, typer.Argument(metavar="TEXT")],
     level: LevelOption = Level.INFO,
@@ -112,10 +125,10 @@ def system(
     _send(body, _router(router_url, api_key), as_json=json_output)
 
 
-@app.command("progress")
+@app.command("progress", cls=DashedArguments)
 def progress(
     video_id: VideoId,
-    percent: Annotated[float, typer.Argument(metavar="PERCENT", min=0, max=100)],
+    percent: Percent,
     message: Annotated[str, typer.Option(help="What has just been done.")] = "",
     status: Annotated[str, typer.Option(help="What the transcoder is doing.")] = "processing",
     user: Owner = None,
@@ -136,7 +149,7 @@ def progress(
     _send(body | _owner(user), _router(router_url, api_key), as_json=json_output)
 
 
-@app.command("complete")
+@app.command("complete", cls=DashedArguments)
 def complete(
     video_id: VideoId,
     title: Title = "Example video",
@@ -156,7 +169,7 @@ def complete(
     _send(body, _router(router_url, api_key), as_json=json_output)
 
 
-@app.command("failed")
+@app.command("failed", cls=DashedArguments)
 def failed(
     video_id: VideoId,
     title: Title = "Example video",
@@ -211,7 +224,8 @@ def _message(text: str | None, given: str | None, level: Level) -> Json:
         return {"type": "system_message", "message": text, "level": level.value}
     try:
         message = json.loads(sys.stdin.read() if given == "-" else given)
-    except ValueError as error:
+        json.dumps(message, allow_nan=False, ensure_ascii=False).encode()  # Python reads more than JSON allows
+    except (ValueError, RecursionError) as error:
         raise BadInput(f"--json is not JSON: {error}") from error
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         raise BadInput('--json is not an object with a `type`, such as {"type":"order_paid"}')

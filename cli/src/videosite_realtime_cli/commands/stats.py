@@ -32,7 +32,7 @@ _STATES = {"up": "green", "draining": "yellow"}
 
 def stats(
     watch: Annotated[bool, typer.Option("--watch", help="Keep the table up to date; Ctrl-C ends it.")] = False,
-    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between looks, with --watch.")] = 1.0,
+    interval: Annotated[float, typer.Option(min=0.1, max=86400, help="Seconds between looks, with --watch.")] = 1.0,
     json_output: JsonOutput = False,
     router_url: RouterUrl = None,
     api_key: ApiKey = None,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from videosite_realtime_cli import identity, settings
+from videosite_realtime_cli.dashes import DashedArguments
 from videosite_realtime_cli.identity import Claims
 from videosite_realtime_cli.local_file import local_file, read
 from videosite_realtime_cli.options import Audience, Expires, Issuer, JwtAlgorithm, JwtSecret
@@ -22,7 +23,7 @@ Username = Annotated[str | None, typer.Option(help="The name people see; without
 Scope = Annotated[str | None, typer.Option(help="For calls of the router: any of `publish read admin`.")]
 
 
-@app.command("user")
+@app.command("user", cls=DashedArguments)
 def user_token(
     user_id: UserId,
     username: Username = None,
@@ -41,7 +42,7 @@ def user_token(
     _print(claims, expires, SigningOptions(jwt_secret, jwt_algorithm, issuer, audience))
 
 
-@app.command("admin")
+@app.command("admin", cls=DashedArguments)
 def admin_token(
     user_id: UserId,
     username: Username = None,
