@@ -13,7 +13,7 @@ const LATE = 34; // ms between two frames: at 60 a second, one is missing
 
 // A measure, printed: about time nothing is asserted, for others may use the machine.
 test(`${PER_SECOND} updates a second over ${VIDEOS} videos are shown to the last one`, async ({ cluster, open }) => {
-  const admin = await open();
+  const admin = await open({ reducedMotion: 'no-preference' });
   const videos = Array.from({ length: VIDEOS }, () => cluster.number());
   await cluster.publishAll(videos.map((video) => progressOf(video, 0)));
   for (const video of videos) await admin.progressOf(video).waitFor();

@@ -70,7 +70,9 @@ export const test = base.extend<Fixtures, { cluster: Cluster; inbox: boolean }>(
       const token = claims && (await cluster.token({ sub: String(cluster.number()), ...claims }));
       const localStorage = token === null ? [] : [{ name: 'token', value: token }];
       const storageState = { cookies: [], origins: [{ origin: cluster.url, localStorage }] };
-      const context = tabOf?.page.context() ?? (await browser.newContext({ locale: 'en', storageState, ...options }));
+      // A test clicks sooner than people do: what slides open would move between press and release of its button.
+      const usual: BrowserContextOptions = { locale: 'en', reducedMotion: 'reduce', storageState };
+      const context = tabOf?.page.context() ?? (await browser.newContext({ ...usual, ...options }));
       contexts.push(context);
       const page = await context.newPage();
       watch(page);
