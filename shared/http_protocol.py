@@ -18,6 +18,8 @@ from typing import Final
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from shared.headers import said
+
 REQUEST_TIMEOUT: Final = 30.0  # s from the connection, or a request's first byte, to its last
 HEAD_MAX_BYTES: Final = 64 * 1024  # a token has 3 KiB, all cookies of a site rarely more than 16
 _LINGER: Final = 1.0  # s for a refused client to read why
@@ -77,9 +79,14 @@ class DeadlineProtocol(HttpToolsProtocol):
         self._incomplete = True
         super().on_message_begin()
 
+    def _get_upgrade(self) -> bytes | None:
+        """Return what the parser takes for an offer: every line of a header counts, and not the last alone."""
+        offers = said(self.headers, b"upgrade") if self.parser.should_upgrade() else []
+        return b", ".join(offers).lower() if offers else None
+
     def on_headers_complete(self) -> None:
         self._fruitless = 0
-        if self.parser.should_upgrade() and not self._should_upgrade() and self._get_upgrade() is not None:
+        if self._get_upgrade() is not None and not self._should_upgrade():
             self.scope["method"] = self.parser.get_method().decode("ascii")
             self._offers_upgrade = True
         else:

@@ -164,6 +164,21 @@ async def test_half_of_such_a_request_is_not_waited_for(port: int) -> None:
     assert await said(port, POST.replace(b"Host", OFFER + b"Host") + b"12") == b""
 
 
+async def test_the_body_of_an_offer_with_several_connection_lines_is_no_request(port: int) -> None:
+    body = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    head = b"POST / HTTP/1.1\r\nHost: x\r\n%bConnection: keep-alive\r\nContent-Length: %d\r\n\r\n" % (OFFER, len(body))
+    answers = await said(port, head, body, b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n", pause=0.02)
+    assert answers.count(b"HTTP/1.1 200") == 2
+    assert body in answers
+
+
+async def test_a_socket_may_have_several_connection_lines(port: int) -> None:
+    lines = {"Connection": "keep-alive"}
+    async with websockets.connect(f"ws://127.0.0.1:{port}/", additional_headers=lines) as client:
+        await client.send("as ever")
+        assert await client.recv() == "as ever"
+
+
 @pytest.mark.parametrize("offer", [b"", OFFER])
 async def test_a_tunnel_is_refused(port: int, offer: bytes) -> None:
     assert (await said(port, b"CONNECT x:80 HTTP/1.1\r\nHost: x:80\r\n" + offer + b"\r\n")).startswith(b"HTTP/1.1 400")
