@@ -7,6 +7,9 @@ And with requests whole that offer to go on in another protocol, as Java's ``Htt
 h2c``): a server may ignore the offer (RFC 9110, section 7.8), but the parser stops after their head, and uvicorn took
 the body for the next request.
 
+And with headers that are the head's alone: uvicorn adds those of a trailer, which no proxy has judged as headers, if
+they come before the application looks (RFC 9110, section 6.5.1: they must not be merged).
+
 uvicorn's minor version is pinned; ``tests/shared/test_http_protocol.py`` fails when the names used here move.
 """
 
@@ -91,6 +94,8 @@ class DeadlineProtocol(HttpToolsProtocol):
             self._offers_upgrade = True
         else:
             super().on_headers_complete()
+            if not self.parser.should_upgrade():
+                self.headers = []  # those of a trailer come in here, and not into the request's
 
     def on_body(self, body: bytes) -> None:
         self._fruitless = 0

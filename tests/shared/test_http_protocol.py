@@ -29,7 +29,7 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
         if message["type"] == "http.disconnect":
             return
         body, more = body + message["body"], message["more_body"]
-    headers = [(b"content-length", b"%d" % len(body))]
+    headers = [(b"content-length", b"%d" % len(body)), *(field for field in scope["headers"] if field[0] == b"x")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
@@ -119,6 +119,14 @@ async def test_a_body_may_be_longer_than_a_head(port: int) -> None:
     body = b"a" * (4 * HEAD_MAX_BYTES)
     head = b"POST / HTTP/1.1\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
     assert (await said(port, head, body)).startswith(b"HTTP/1.1 200")
+
+
+async def test_what_stands_in_a_trailer_is_no_header(port: int) -> None:
+    """Whoever looked after the headers on the way, a proxy that takes some out, has not seen it."""
+    head = CHUNKED.replace(b"Host", b"Connection: close\r\nX: early\r\nHost")
+    answer = await said(port, head + b"1\r\n1\r\n0\r\nX: late\r\n\r\n")
+    assert b"x: early\r\n" in answer
+    assert b"late" not in answer
 
 
 async def test_a_websocket_has_no_deadline(port: int) -> None:
