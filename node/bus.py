@@ -169,7 +169,7 @@ class Bus:
         both = self._link.connected and self._commands.connected
         if both and self._server.elsewhere and there != self._went_back_on:
             self._went_back_on = there
-            logger.info("listens at the shared tag's server again")
+            logger.info("goes back to the shared tag's server")
             self._link.drop()
 
     async def _probe(self) -> None:

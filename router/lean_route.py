@@ -15,7 +15,7 @@ from fastapi.routing import APIRoute
 from pydantic import ValidationError
 
 from shared.asgi import Receive, Scope, Send
-from shared.errors import InvalidMessage, RealtimeError
+from shared.errors import RealtimeError
 from shared.headers import by_name, said
 from shared.traced_http import HttpTrace, trace_of
 
@@ -28,6 +28,7 @@ class Call:
 
     Attributes:
         client: address and port from where the connection came, as ASGI tells them.
+        keys_differ: whether several ``Idempotency-Key`` lines came that are not alike.
         trace: its spans, if it is sampled.
     """
 
@@ -36,6 +37,7 @@ class Call:
     body: bytes
     client: Any = None
     trace: HttpTrace | None = None
+    keys_differ: bool = False
 
     def header(self, name: bytes) -> str | None:
         value = self.headers.get(name)
@@ -102,10 +104,9 @@ class LeanRoute(APIRoute):
             body = await self._read(headers, receive)
         except CallerGone:
             return GONE
-        call = Call(scope["path"], headers, body, scope.get("client"), trace_of(scope))
+        keys_differ = len(headers) != len(fields) and len(said(fields, b"idempotency-key")) > 1
+        call = Call(scope["path"], headers, body, scope.get("client"), trace_of(scope), keys_differ)
         try:
-            if len(headers) != len(fields) and len(said(fields, b"idempotency-key")) > 1:
-                raise InvalidMessage("Idempotency-Key", "given more than once, and not alike", "header")
             status, answer = await self._handler(call)
         except (RealtimeError, ValidationError) as exc:
             if self._on_error is not None:

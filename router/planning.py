@@ -70,7 +70,7 @@ class Planner:
         try:
             parsed = parse(body)
         except InvalidMessage:
-            apart = items_apart(body)
+            apart = items_apart(body, bodies.BATCH_MAX + 1)
             if apart is None:
                 raise
             items = [_parsed(item) for item in _BATCH.validate_python({"items": apart}).items]

@@ -180,6 +180,8 @@ def operation_of(caller: Caller, call: Call, in_body: str | None = None) -> Oper
     Raises:
         InvalidMessage: the key is none, or there are two.
     """
+    if call.keys_differ:
+        raise InvalidMessage("Idempotency-Key", "given more than once, and not alike", "header")
     digest, in_header = digest_of(call.path, call.body), call.header(b"idempotency-key")
     if in_header is not None:
         if in_body not in (None, in_header):

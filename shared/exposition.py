@@ -43,7 +43,10 @@ class Exposition:
         Args:
             accept: what the scraper's header says.
         """
-        encode, media_type = choose_encoder(accept)
+        try:
+            encode, media_type = choose_encoder(accept)
+        except TypeError:  # it compares versions, and somebody's is no number
+            encode, media_type = choose_encoder("")
         first = encode(_Registry(self._target()))
         text = [first.removesuffix(_END)]
         for family in self._metrics.collect():

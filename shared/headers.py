@@ -13,16 +13,25 @@ def by_name(fields: Fields) -> dict[bytes, bytes]:
     Lines of one name are one list, as proxies would make of them too; those that all say the same are one line.
     """
     found = dict(fields)
-    return found if len(found) == len(fields) else {name: b", ".join(said(fields, name)) for name in found}
+    if len(found) == len(fields):
+        return found
+    # In one pass: anybody may send a head of ten thousand names.
+    lines: dict[bytes, list[bytes]] = {}
+    for name, value in fields:
+        lines.setdefault(name, []).append(value)
+    return {name: b", ".join(_once(values)) for name, values in lines.items()}
 
 
 def said(fields: Fields, name: bytes) -> list[bytes]:
     """Return what the lines of one name say; one value if they all say the same."""
-    values = [value for other, value in fields if other == name]
-    return values if len(set(values)) > 1 else values[:1]
+    return _once([value for other, value in fields if other == name])
 
 
 def header(fields: Fields, name: bytes) -> str | None:
     """Return what fields say under a name, as ``by_name`` does; None if it is not among them."""
     values = said(fields, name)
     return b", ".join(values).decode("latin-1") if values else None
+
+
+def _once(values: list[bytes]) -> list[bytes]:
+    return values if len(set(values)) > 1 else values[:1]

@@ -7,6 +7,9 @@ And with requests whole that offer to go on in another protocol, as Java's ``Htt
 h2c``): a server may ignore the offer (RFC 9110, section 7.8), but the parser stops after their head, and uvicorn took
 the body for the next request.
 
+And with headers that are the head's alone: uvicorn adds those of a trailer, which no proxy has judged as headers, if
+they come before the application looks (RFC 9110, section 6.5.1: they must not be merged).
+
 uvicorn's minor version is pinned; ``tests/shared/test_http_protocol.py`` fails when the names used here move.
 """
 
@@ -17,6 +20,8 @@ from typing import Final
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from shared.headers import said
 
 REQUEST_TIMEOUT: Final = 30.0  # s from the connection, or a request's first byte, to its last
 HEAD_MAX_BYTES: Final = 64 * 1024  # a token has 3 KiB, all cookies of a site rarely more than 16
@@ -77,13 +82,20 @@ class DeadlineProtocol(HttpToolsProtocol):
         self._incomplete = True
         super().on_message_begin()
 
+    def _get_upgrade(self) -> bytes | None:
+        """Return what the parser takes for an offer: every line of a header counts, and not the last alone."""
+        offers = said(self.headers, b"upgrade") if self.parser.should_upgrade() else []
+        return b", ".join(offers).lower() if offers else None
+
     def on_headers_complete(self) -> None:
         self._fruitless = 0
-        if self.parser.should_upgrade() and not self._should_upgrade() and self._get_upgrade() is not None:
+        if self._get_upgrade() is not None and not self._should_upgrade():
             self.scope["method"] = self.parser.get_method().decode("ascii")
             self._offers_upgrade = True
         else:
             super().on_headers_complete()
+            if not self.parser.should_upgrade():
+                self.headers = []  # those of a trailer come in here, and not into the request's
 
     def on_body(self, body: bytes) -> None:
         self._fruitless = 0

@@ -16,6 +16,7 @@ from opentelemetry.trace import Span, SpanContext, SpanKind, use_span
 
 from shared import spans
 from shared.asgi import ASGIApp, Event, Receive, Scope, Send
+from shared.headers import header
 from shared.tracing import Attributes, Tracing, fail, traceparent_of
 
 _KEY: Final = "videosite.trace"
@@ -103,13 +104,11 @@ class TracedHttp:
             trace.end(error, is_ours=status >= 500)
 
     def _begin(self, scope: Scope) -> Span | str:
-        given = [value for name, value in scope["headers"] if name == b"traceparent"]
-        # Several decide nothing: whoever reads the headers after us might take another of them.
-        header = given[0].decode("latin-1") if len(given) == 1 else None
-        entered = self._tracing.enter(_NO_METHOD, SpanKind.SERVER, header)
+        given = header(scope["headers"], b"traceparent")  # several that differ are a list, and so none
+        entered = self._tracing.enter(_NO_METHOD, SpanKind.SERVER, given)
         decided = entered if isinstance(entered, str) else traceparent_of(entered)
-        if decided is not header:
-            others = [field for field in scope["headers"] if field[0] != b"traceparent"] if given else scope["headers"]
+        if decided is not given:
+            others = [field for field in scope["headers"] if field[0] != b"traceparent"]
             scope["headers"] = [*others, (b"traceparent", decided.encode())]
         return entered
 

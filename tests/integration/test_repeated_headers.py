@@ -36,6 +36,11 @@ async def test_two_idempotency_keys_are_422_and_two_alike_are_one(cluster: Clust
     assert answers[0].text == answers[1].text != answers[2].text
 
 
+async def test_who_may_not_publish_is_told_that_first(cluster: Cluster) -> None:
+    keys = twice("Idempotency-Key", "one", "other")
+    assert (await publish(cluster, [("Authorization", "Bearer nobody"), *keys])).status_code == 401
+
+
 @pytest.mark.parametrize("first", [True, False])
 async def test_two_credentials_are_401_wherever_they_are_sent(cluster: Cluster, first: bool) -> None:
     def both(good: str) -> Headers:

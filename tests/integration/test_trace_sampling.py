@@ -57,7 +57,9 @@ async def test_a_callers_no_counts_where_everything_else_is_traced(
     assert UNSAMPLED[3:35] not in {span.trace_id for span in collector.spans()}
 
 
-async def test_two_callers_at_once_decide_nothing(collector: Collector, new_cluster: NewCluster) -> None:
+async def test_two_callers_at_once_decide_nothing_and_one_that_says_it_twice_does(
+    collector: Collector, new_cluster: NewCluster
+) -> None:
     """Else the first is asked, and the message goes on under the second: traced on the nodes, and not in the router."""
     cluster = await new_cluster(**collector.env, **never())
     async with cluster.user(1) as client, cluster.router.http() as http:
@@ -67,7 +69,8 @@ async def test_two_callers_at_once_decide_nothing(collector: Collector, new_clus
         await client.receive("tick")
         assert answer.json()["trace_id"] not in (UNSAMPLED[3:35], SAMPLED[3:35])
         fence = SAMPLED.replace("5bf9", "6bf9")
-        await send(cluster, client, fence)
+        headers[1:] = [("traceparent", fence)] * 2
+        await http.post("/api/v1/messages", headers=headers, json=body)
         await collector.complete(fence[3:35], CHAIN)
     assert {span.trace_id for span in collector.spans()} == {fence[3:35]}
 

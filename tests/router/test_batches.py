@@ -96,8 +96,11 @@ async def test_where_it_is_not_clear_what_is_an_item_the_call_is_422(router: htt
     assert (await router.post("/messages", content=GOOD)).json()["id"].endswith("-1")  # nothing was sent
 
 
-async def test_it_too_has_a_thousand_items_at_most(router: httpx.AsyncClient) -> None:
-    answer = await router.post("/messages/batch", content=b'{"items":[%b]}' % b",".join([b"NaN"] * 1001))
+@pytest.mark.parametrize("behind", [b"]}", b",[}"], ids=["no more", "more"])
+async def test_it_too_has_a_thousand_items_at_most_and_those_behind_are_not_looked_at(
+    router: httpx.AsyncClient, behind: bytes
+) -> None:
+    answer = await router.post("/messages/batch", content=b'{"items":[%b' % b",".join([b"NaN"] * 1001) + behind)
     assert answer.status_code == 422
     assert answer.json()["detail"][0]["loc"] == ["body", "items"]
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 from shared.caretaker import Caretaker
 from shared.keys import SHARED_TAG, Keys, bucket
 from shared.redis_link import RedisLink
+from shared.redis_wire import Argument, Reply
 from shared.scripts import LEASE, Scripts
 from shared.stats import ClusterStats, Counters
 from tests.shared.redis_server import until
@@ -79,3 +81,30 @@ async def test_a_node_whose_lease_lapsed_is_gone_from_registry_and_counters(
     assert await link.send("HGET", keys.users(tag), "7") == b"1 live.1=1"
     assert await link.send("ZCARD", keys.dying) == 0
     assert (await scripts.run(link, LEASE, names, ("take", "dead.1", 8000, 2, 2, 1, "{}")))[0] == b"lost"
+
+
+class SlowLink:
+    """A link over which every answer takes long."""
+
+    def __init__(self, link: RedisLink) -> None:
+        self._link = link
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._link, name)
+
+    def send(self, *args: Argument) -> asyncio.Future[Reply]:
+        return asyncio.ensure_future(self._send(*args))
+
+    async def _send(self, *args: Argument) -> Reply:
+        await asyncio.sleep(0.4)
+        return await self._link.send(*args)
+
+
+async def test_looks_over_a_slow_link_are_looks_and_prolong_no_leases(
+    link: RedisLink, scripts: Scripts, keys: Keys
+) -> None:
+    slow: Any = SlowLink(link)
+    async with at_work(Caretaker(slow, scripts, keys)) as caretaker:
+        await until(lambda: caretaker.stats.at_ms)
+        await link.send("ZADD", keys.leases, link.server_ms() - 1, "dead.1")
+        await until(lambda: caretaker.stats.deaths and caretaker.stats.deaths.up == 1)

@@ -27,3 +27,21 @@ def test_one_that_says_the_same_throughout_is_one() -> None:
 
 def test_other_bytes_than_ascii_are_kept() -> None:
     assert header([(b"x", "钥匙".encode())], b"x") == "钥匙".encode().decode("latin-1")
+
+
+class Name(bytes):
+    """A header's name that counts how often it is compared."""
+
+    comparisons = 0
+    __hash__ = bytes.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        Name.comparisons += 1
+        return super().__eq__(other)
+
+
+def test_many_headers_of_which_one_is_repeated_cost_by_their_number_and_not_by_its_square() -> None:
+    """64 KiB of them, from anybody, must not hold up the loop."""
+    fields = [(Name(b"x-%d" % (number % 999)), b"") for number in range(1000)]
+    assert len(by_name(fields)) == 999
+    assert Name.comparisons < 5000

@@ -29,7 +29,7 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
         if message["type"] == "http.disconnect":
             return
         body, more = body + message["body"], message["more_body"]
-    headers = [(b"content-length", b"%d" % len(body))]
+    headers = [(b"content-length", b"%d" % len(body)), *(field for field in scope["headers"] if field[0] == b"x")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
@@ -121,6 +121,14 @@ async def test_a_body_may_be_longer_than_a_head(port: int) -> None:
     assert (await said(port, head, body)).startswith(b"HTTP/1.1 200")
 
 
+async def test_what_stands_in_a_trailer_is_no_header(port: int) -> None:
+    """Whoever looked after the headers on the way, a proxy that takes some out, has not seen it."""
+    head = CHUNKED.replace(b"Host", b"Connection: close\r\nX: early\r\nHost")
+    answer = await said(port, head + b"1\r\n1\r\n0\r\nX: late\r\n\r\n")
+    assert b"x: early\r\n" in answer
+    assert b"late" not in answer
+
+
 async def test_a_websocket_has_no_deadline(port: int) -> None:
     async with websockets.connect(f"ws://127.0.0.1:{port}/") as client:
         await asyncio.sleep(0.5)
@@ -162,6 +170,21 @@ async def test_such_a_request_in_chunks_is_served_whole(port: int) -> None:
 
 async def test_half_of_such_a_request_is_not_waited_for(port: int) -> None:
     assert await said(port, POST.replace(b"Host", OFFER + b"Host") + b"12") == b""
+
+
+async def test_the_body_of_an_offer_with_several_connection_lines_is_no_request(port: int) -> None:
+    body = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    head = b"POST / HTTP/1.1\r\nHost: x\r\n%bConnection: keep-alive\r\nContent-Length: %d\r\n\r\n" % (OFFER, len(body))
+    answers = await said(port, head, body, b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n", pause=0.02)
+    assert answers.count(b"HTTP/1.1 200") == 2
+    assert body in answers
+
+
+async def test_a_socket_may_have_several_connection_lines(port: int) -> None:
+    lines = {"Connection": "keep-alive"}
+    async with websockets.connect(f"ws://127.0.0.1:{port}/", additional_headers=lines) as client:
+        await client.send("as ever")
+        assert await client.recv() == "as ever"
 
 
 @pytest.mark.parametrize("offer", [b"", OFFER])

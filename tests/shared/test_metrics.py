@@ -114,3 +114,8 @@ async def test_who_asks_for_openmetrics_gets_the_newest_trace_of_each_bucket() -
     } == {"1.0": (f"{2:032x}", f"{0xAB:016x}", 0.8), "+Inf": (f"{3:032x}", f"{0xAB:016x}", 7.0)}
     plain, _ = await Exposition(kitchen).render()
     assert b"trace_id" not in plain
+
+
+@pytest.mark.parametrize("accept", ['application/openmetrics-text; version="1.0.0"', "text/plain;version=newest"])
+async def test_who_asks_for_a_version_that_is_no_number_gets_the_usual_text(accept: str) -> None:
+    assert await Exposition(Kitchen()).render(accept) == await Exposition(Kitchen()).render()
