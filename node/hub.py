@@ -1,4 +1,4 @@
-"""What goes on between the bus, the sessions and the rest of the node.
+"""Connects the bus, the feeds, the sessions and the rest of the node.
 
 bus ──envelope──▶ hub ──event──▶ feed ──one frame──▶ every live session
 │                └─ behind? ──▶ catch_up ──▶ history
@@ -43,14 +43,14 @@ _KNOWN_CODES = frozenset(CloseCode) | {1000, 1001, 1005, 1006}
 
 
 class Hub:
-    """The ``House`` of this node's sessions, and the ears behind its bus.
+    """The ``House`` of this node's sessions, and the receiver of its bus.
 
     Args:
         stats: returns the cluster's counters as this node should show them.
         changed: called with the user whose connections changed, or None if an admin's did.
-        missed: called when a publish could not be read: what it brought is to be looked for. Returns whether it was
-            the first since the last look.
-        clock: Redis's, by which it is told how long messages took.
+        missed: called when a publish could not be read, so that its events are looked for in Redis. Returns whether it
+            was the first since the last look.
+        clock: Redis's, by which it is measured how long messages took.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class Hub:
     # --- the bus
 
     def hear(self, data: bytes) -> None:
-        """Take one publish of the bus; one of a version that we cannot read is looked for in history."""
+        """Take one publish from the bus; events of one that cannot be read are looked for in history."""
         deliveries = self._deliveries
         try:
             for message in envelope.read(data):
@@ -170,7 +170,7 @@ class Hub:
             self._tell(message, feed)
 
     def _tell(self, message: envelope.Envelope, feed: Feed) -> None:
-        """Tell of one message from the bus: what is in it, nobody learns here."""
+        """Log one message from the bus, without its content."""
         trace = trace_context.ids_of(message.traceparent.decode())
         logger.debug(
             "message heard",

@@ -4,15 +4,15 @@ The object is its transport's asyncio protocol, so that a connection costs no se
 
 | phase | what it means |
 | --- | --- |
-| OPENING | accepted; who it is, is being found out. Nothing is read from it |
-| CATCHING_UP | has a cursor in every stream it hears, and is being brought to their tops |
+| OPENING | accepted, but not admitted yet. Nothing is read from it |
+| CATCHING_UP | has a cursor in each of its streams, and is being brought to their tops |
 | LIVE | at the top of all its feeds: they write to it directly |
-| CLOSING | our close frame is out; waits for the client's, discards everything else |
+| CLOSING | our close frame is sent; waits for the client's, discards everything else |
 | CLOSED | gone |
 
-A write buffer that does not drain makes a LIVE session one that is CATCHING_UP: it writes nothing and reads nothing
-from its client (or answering pings would let it grow), its events wait in history and of states only the newest is
-kept, so a slow client costs a constant.
+A LIVE session whose write buffer does not drain returns to CATCHING_UP. Until it has drained, nothing is written to the
+client and nothing is read from it (answers to its pings would fill the buffer further). Its events wait in history, and
+of states only the newest is kept, so that a slow client costs a constant.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Session:
             that saves a sixth of a broadcast.
 
     Attributes:
-        speaks: whether its client says something now and then, and is dead if it does not.
+        speaks: whether its client sends something regularly, and counts as dead if it does not.
     """
 
     speaks: ClassVar[bool] = True
@@ -135,7 +135,7 @@ class Session:
         return True
 
     def welcome(self, frame: bytes, feeds: tuple[Feed, ...], cursors: list[Position]) -> None:
-        """Send the first frame; from here on the session is brought to the tops of its feeds, and reads its client."""
+        """Send the first frame; from now on the session catches up, and its client is read."""
         self.feeds, self.cursors, self.states_seen = feeds, cursors, [0] * len(feeds)
         self.heard_at = self.welcomed_at = self._house.now()
         self.write(frame)
@@ -146,13 +146,12 @@ class Session:
     def go_live(self) -> None:
         """Let the feeds write directly. Called in the loop step in which every cursor equals its feed's top."""
         self.phase, self.live, self.cursors, self.states_seen = Phase.LIVE, True, None, None
-
         if self._owed is not None:
             frame, self._owed = self._owed, None
             self.write(frame)
 
     def inform(self, frame: bytes) -> None:
-        """Send a frame of which only the newest counts: to a session that is behind, once it is not."""
+        """Send a frame of which only the newest counts; a session that is behind gets it once it is live."""
         if self.live:
             self.write(frame)
         elif self.phase < Phase.CLOSING:
@@ -173,13 +172,13 @@ class Session:
         self.write(frames.close_frame(code, reason))
 
     def send_away(self, code: int, reason: str, retry_after_ms: int) -> None:
-        """Close it, and say before when to come back: those who leave together are not to arrive together."""
+        """Close it, and say before when to reconnect, so that clients do not all arrive elsewhere at once."""
         if self.phase < Phase.CLOSING:
             self.write(frames.text_frame(b'{"type":"reconnect","retry_after_ms":%d}' % retry_after_ms))
             self.close(code, reason)
 
     def beat(self, now: float) -> None:
-        """Show a client that does not speak that we live."""
+        """Send a sign of life to a client that sends nothing itself; a WebSocket's client asks for it by ``ping``."""
 
     def abort(self, code: int) -> None:
         """End it at once: a buffer that never drains would keep the socket for ever."""
@@ -191,7 +190,7 @@ class Session:
     # --- from the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Nothing: the transport was made before the handshake."""
+        """Do nothing: the transport was made before the handshake."""
 
     def pause_writing(self) -> None:
         self.writable = False
@@ -203,7 +202,7 @@ class Session:
             self._fall_behind()
 
     def _fall_behind(self) -> None:
-        # What was just written is in the buffer, and the feeds' tops count it already.
+        # The frame just written is in the buffer, and the feeds' tops already include it.
         self.phase, self.live = Phase.CATCHING_UP, False
         self.cursors = [feed.position for feed in self.feeds]
         self.states_seen = [feed.states.changes if feed.states is not None else 0 for feed in self.feeds]
@@ -217,7 +216,7 @@ class Session:
             self._house.behind(self)
 
     def eof_received(self) -> None:
-        """Let the transport close: a client that says no more hears no more."""
+        """Let the transport close: half-open connections are not kept."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         was, self.phase, self.live = self.phase, Phase.CLOSED, False
