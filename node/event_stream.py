@@ -26,7 +26,7 @@ from node.session import Phase, Session
 
 if TYPE_CHECKING:
     from node.feed import Feed
-    from node.house import House
+    from node.session_host import SessionHost
     from shared.ids import Position
 
 BEAT: Final = 15.0  # s; shorter than the silence after which proxies cut off, often 30 or 60 s
@@ -47,9 +47,11 @@ class EventStream(Session):
 
     speaks: ClassVar[bool] = False
 
-    def __init__(self, house: House, transport: asyncio.Transport, *, is_admin: bool, descriptor: int = -1) -> None:
-        super().__init__(house, transport, is_admin=is_admin, descriptor=descriptor)
-        self._shown_at = house.now()
+    def __init__(
+        self, host: SessionHost, transport: asyncio.Transport, *, is_admin: bool, descriptor: int = -1
+    ) -> None:
+        super().__init__(host, transport, is_admin=is_admin, descriptor=descriptor)
+        self._shown_at = host.now()
         self.reason, self.retry_after_ms = "", 0
 
     def write(self, frame: bytes) -> bool:
@@ -62,7 +64,7 @@ class EventStream(Session):
         return cursor_of([feed.stream for feed in self.feeds], positions).encode()
 
     def _show(self, event: bytes) -> bool:
-        self._shown_at = self._house.now()
+        self._shown_at = self._host.now()
         return super().write(_chunk(event))
 
     def welcome(self, frame: bytes, feeds: tuple[Feed, ...], cursors: list[Position]) -> None:

@@ -2,7 +2,7 @@
 
 bus ──envelope──▶ hub ──event──▶ feed ──one frame──▶ every live session
 │                └─ behind? ──▶ catch_up ──▶ history
-client ──command──▶ session ──▶ hub (its House)
+client ──command──▶ session ──▶ hub (its SessionHost)
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _KNOWN_CODES = frozenset(CloseCode) | {1000, 1001, 1005, 1006}
 
 
 class Hub:
-    """The ``House`` of this node's sessions, and the receiver of its bus.
+    """The ``SessionHost`` of this node's sessions, and the receiver of its bus.
 
     Args:
         stats: returns the cluster's counters as this node should show them.
@@ -94,7 +94,7 @@ class Hub:
         if not task.cancelled() and task.exception() is not None:
             logger.error("a task of the hub failed", exc_info=task.exception())
 
-    # --- the sessions' House
+    # --- the sessions' SessionHost
 
     def may_command(self, user_id: str) -> bool:
         return self._limiter.allow(user_id, self.now())

@@ -25,7 +25,7 @@ from typing import Any, Final
 from pydantic_core import to_json
 
 from node.overlay import Overlay
-from node.registrar import Household, Registrar, Registration, parts_of
+from node.registrar import LocalUsers, Registrar, Registration, parts_of
 from shared.cluster import LEASE_TTL_MS, clear_node
 from shared.errors import RedisError, RedisUnavailable
 from shared.ids import Position
@@ -62,13 +62,13 @@ class Membership:
         link: Link,
         scripts: Scripts,
         keys: Keys,
-        household: Household,
+        local_users: LocalUsers,
         on_new_id: Callable[[str], Awaitable[None]],
         on_tops: Callable[[Position, Position, Position], None],
     ) -> None:
         self.name, self._link, self._scripts, self._keys = name, link, scripts, keys
-        self._registrar = Registrar(link, scripts, keys, household)
-        self._household, self._on_new_id, self._on_tops = household, on_new_id, on_tops
+        self._registrar = Registrar(link, scripts, keys, local_users)
+        self._local_users, self._on_new_id, self._on_tops = local_users, on_new_id, on_tops
         self.node_id = f"{name}.{secrets.token_hex(4)}"
         self.draining = False
         self.overlay = Overlay()
@@ -116,7 +116,7 @@ class Membership:
 
     def show(self, stats: ClusterStats) -> Counters:
         """Return the cluster's counters: the last sums, with what changed here since they were taken."""
-        here = Counters(self._household.user_count(), *self._household.connection_counts())
+        here = Counters(self._local_users.user_count(), *self._local_users.connection_counts())
         return self.overlay.show(stats, here)
 
     # --- the writer
@@ -203,7 +203,7 @@ class Membership:
         again, self._held, self.joined = self.joined, True, True
         self._registrar.begin_anew()
         self._take_tops(reply)
-        users = self._household.user_count()
+        users = self._local_users.user_count()
         logger.info("node joined", extra={"node_id": self.node_id, "again": again, "users": users})
 
     def _take_new_id(self, reason: str) -> None:
@@ -225,7 +225,7 @@ class Membership:
 
     async def _lease(self, how: str) -> Reply:
         k = self._keys
-        counts = self._household.connection_counts()
+        counts = self._local_users.connection_counts()
         self._revision += 1
         sent_at = time.monotonic()
         reply: list[Any] = await self._scripts.run(
@@ -251,7 +251,7 @@ class Membership:
                 "state": "draining" if self.draining else "up",
                 "version": VERSION,
                 "started_at": self._started_at,
-                "users": self._household.user_count(),
+                "users": self._local_users.user_count(),
             }
         )
 
@@ -261,7 +261,7 @@ class Membership:
         for index, user in enumerate(users):
             elsewhere, blocked, top, has_states, change = values[index * 5 : index * 5 + 5]
             registration = Registration(elsewhere, blocked == 1, Position.parse(top or untouched), has_states == 1)
-            self._household.compare(user, registration.top)  # while the lease was lost, publishes were not sent here
+            self._local_users.compare(user, registration.top)  # while the lease was lost, publishes were not sent here
             if change:
                 self.overlay.users_changed(now, change)
             for future in waiting.pop(user, ()):

@@ -39,7 +39,7 @@ class Registration:
     has_states: bool
 
 
-class Household(Protocol):
+class LocalUsers(Protocol):
     """The users connected to this node, as far as the registry needs to know them."""
 
     def user_connections_of(self, user: str) -> int: ...
@@ -72,8 +72,8 @@ def parts_of(users: Iterable[str]) -> list[Part]:
 
 
 class Registrar:
-    def __init__(self, link: Link, scripts: Scripts, keys: Keys, household: Household) -> None:
-        self._link, self._scripts, self._keys, self._household = link, scripts, keys, household
+    def __init__(self, link: Link, scripts: Scripts, keys: Keys, local_users: LocalUsers) -> None:
+        self._link, self._scripts, self._keys, self._local_users = link, scripts, keys, local_users
         self._written_on: dict[str, int] = {}  # by bucket: the connection over which everybody was registered last
 
     def begin_anew(self) -> None:
@@ -93,7 +93,7 @@ class Registrar:
             except RedisError:
                 continue  # the next round will do
             found.update(user for user in map(bytes.decode, believed) if user != _NO_USER)
-            found.update(user for user in self._household.connected_users() if bucket(user) == tag)
+            found.update(user for user in self._local_users.connected_users() if bucket(user) == tag)
             self._written_on[tag] = made
         return found
 
@@ -108,5 +108,5 @@ class Registrar:
         args: list[str | int] = [node_id, revision]
         for user in part.users:
             keys.append(k.user_states(user).table)
-            args += (user, self._household.user_connections_of(user), user_stream(user))
+            args += (user, self._local_users.user_connections_of(user), user_stream(user))
         return self._scripts.run(self._link, REGISTER, keys, args)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from node.session import Phase, Session
 
 if TYPE_CHECKING:
-    from node.house import House
+    from node.session_host import SessionHost
 
 
 class _Nowhere:
@@ -47,8 +47,8 @@ class Waiter(Session):
 
     speaks: ClassVar[bool] = False
 
-    def __init__(self, house: House, *, is_admin: bool) -> None:
-        super().__init__(house, cast(Any, _NOWHERE), is_admin=is_admin)
+    def __init__(self, host: SessionHost, *, is_admin: bool) -> None:
+        super().__init__(host, cast(Any, _NOWHERE), is_admin=is_admin)
         self._bell = asyncio.Event()
         self.reason = ""
         self.retry_after_ms: int | None = None

@@ -17,7 +17,7 @@ from node.feed import Feed, SharedFeed
 from node.frames import text_frame
 from node.session import Phase, Session
 from shared.ids import Position, parse_event_id
-from tests.node.fakes import Counters, House, MemoryHistory, Tasks, Transport, make_feed, make_session
+from tests.node.fakes import Counters, Host, MemoryHistory, Tasks, Transport, make_feed, make_session
 from tests.shared.redis_server import until
 
 LATER = 4_000_000_000_000  # ms
@@ -27,8 +27,8 @@ class Stage:
     """A feed, its history, and a client that hears it."""
 
     def __init__(self, kind: type[Feed] = Feed) -> None:
-        self.history, self.tasks, self.counters, self.house = MemoryHistory(), Tasks(), Counters(), House()
-        self.house.catches_up = True
+        self.history, self.tasks, self.counters, self.host = MemoryHistory(), Tasks(), Counters(), Host()
+        self.host.catches_up = True
         self.written = 0  # to how many sockets the bus's events went
         self.feed = make_feed(self.history, self.tasks, self.counters, kind)
 
@@ -46,16 +46,16 @@ class Stage:
         self.written += self.feed.hear(position, b'{"n":%d' % position.n, expires_at)
 
     def join(self, cursor: Position | None = None) -> tuple[Session, Transport]:
-        session, transport = make_session(self.house)
+        session, transport = make_session(self.host)
         self.feed.add(session)
         session.welcome(text_frame(b"{}"), (self.feed,), [cursor or self.feed.position])
-        self.house.behind(session)
+        self.host.behind(session)
         transport.written.clear()
         return session, transport
 
     async def settled(self) -> None:
         await self.tasks.settle()
-        await until(lambda: self.house.catch_up.busy == 0)
+        await until(lambda: self.host.catch_up.busy == 0)
 
 
 @pytest.fixture
@@ -418,13 +418,13 @@ async def test_a_client_that_stalls_again_and_again_while_it_catches_up_misses_n
     first = stage.publish()
     for _ in range(20):
         stage.publish()
-    session, transport = make_session(stage.house)
+    session, transport = make_session(stage.host)
     stage.feed.add(session)
     session.welcome(text_frame(b"{}"), (stage.feed,), [first])
     transport.written.clear()
     for _ in range(40):
         transport.stall()
-        stage.house.behind(session)
+        stage.host.behind(session)
         await stage.settled()
         transport.drain()
     await stage.settled()
@@ -437,7 +437,7 @@ async def test_a_client_that_reads_again_just_as_catching_up_gives_up_is_brought
 ) -> None:
     stage.open()
     first, *_ = [stage.publish() for _ in range(5)]
-    session, client = make_session(stage.house)
+    session, client = make_session(stage.host)
     stage.feed.add(session)
     session.welcome(text_frame(b"{}"), (stage.feed,), [first])
     client.stall()
@@ -448,7 +448,7 @@ async def test_a_client_that_reads_again_just_as_catching_up_gives_up_is_brought
         asyncio.get_running_loop().call_soon(client.sip)
 
     monkeypatch.setattr(client, "write", write_and_be_read_in_the_next_step)
-    stage.house.behind(session)
+    stage.host.behind(session)
     await until(lambda: seen(client) == [2, 3, 4, 5])
     await until(lambda: session.phase is Phase.LIVE)
 
@@ -510,10 +510,10 @@ async def test_a_state_after_the_end_is_not_shown_and_a_newcomer_does_not_see_th
     stage.open()
     stage.feed.hear_state(5, Position(1, 1), b'{"progress":1', 2e9)
     stage.feed.end_state(5, Position(1, 3), 2e9)
-    session, transport = make_session(stage.house)
+    session, transport = make_session(stage.host)
     stage.feed.add(session)
     session.welcome(text_frame(b"{}"), (stage.feed,), [stage.feed.position])
-    stage.house.behind(session)
+    stage.host.behind(session)
     stage.feed.hear_state(5, Position(1, 2), b'{"progress":2', 2e9)
     assert transport.texts == ["{}"]
 
@@ -538,10 +538,10 @@ async def test_a_newcomer_gets_every_active_state_in_the_order_of_change(stage: 
     stage.open()
     for video, n in ((1, 1), (2, 2), (3, 3), (1, 4)):
         stage.feed.hear_state(video, Position(1, n), b'{"v":%d,"n":%d' % (video, n), 2e9)
-    session, transport = make_session(stage.house)
+    session, transport = make_session(stage.host)
     stage.feed.add(session)
     session.welcome(text_frame(b"{}"), (stage.feed,), [stage.feed.position])
-    stage.house.behind(session)
+    stage.host.behind(session)
     assert transport.texts == ["{}", '{"v":2,"n":2}', '{"v":3,"n":3}', '{"v":1,"n":4}']
 
 
@@ -549,11 +549,11 @@ async def test_a_newcomer_that_reads_slowly_has_one_state_in_its_buffer_however_
     stage.open()
     for video in range(1, 6):
         stage.feed.hear_state(video, Position(1, video), b'{"video":%d' % video, 2e9)
-    session, client = make_session(stage.house)
+    session, client = make_session(stage.host)
     stage.feed.add(session)
     session.welcome(text_frame(b"{}"), (stage.feed,), [stage.feed.position])
     client.stall()
-    stage.house.behind(session)
+    stage.host.behind(session)
     for newer in range(1, 6):
         assert len(client.buffered) == 1
         stage.feed.hear_state(5, Position(1, 10 + newer), b'{"video":5,"newer":%d' % newer, 2e9)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from node.session import Session
 
 
-class House(Protocol):
+class SessionHost(Protocol):
     """A session's way to everything that is not its own connection; the hub is one."""
 
     frame_max_bytes: int
