@@ -23,8 +23,7 @@ from pydantic_core import from_json
 
 from router.callers import Caller
 from router.lean_route import Call
-from router.publish_call import Target
-from router.publisher import Order, Outcome
+from router.order import Order, Outcome, Target
 from shared import audit
 from shared.audit import IDS_SHOWN, USERS_SHOWN, AuditEvent
 from shared.ids import ADMIN, ALL

@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails, from_json
 
 from router import bodies
 from router.loose_json import items_apart
-from router.publish_call import Target
+from router.order import Target
 from router.publisher import Publisher
 from shared.errors import InvalidMessage, RealtimeError
 from shared.messages import TYPED, Message, expiry_ms, prepare, stamp

@@ -12,9 +12,9 @@ from router.call_log import CallLog
 from router.callers import Callers
 from router.lean_route import Call
 from router.operations import KeyReused, Operation, Origin
+from router.order import Order, Outcome
 from router.planning import MessageTooLarge, Planner, explain
 from router.publish_counts import PublishCounts
-from router.publisher import Order, Outcome
 from router.publishing import Draft, Publishing, item_operation, operation_of
 from router.sending import Sending
 from shared.errors import InvalidMessage, RealtimeError, RedisError, RedisRefused

@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
+from router.operations import Operation
+from router.order import Order, Target
 from shared.keys import SHARED_TAG, Keys
 from shared.messages import FINAL_STATE_TTL
 from shared.redis_wire import Argument
 
-if TYPE_CHECKING:
-    from router.operations import Operation
-    from router.publisher import Order
-
 _ROOM: Final = 100  # about 1 ms of Redis: others are served in between
 _WEIGHT_SHIFT: Final = 12  # each 4 KiB of a payload take the room of one more message
-
-
-class Target(NamedTuple):
-    """One audience's stream.
-
-    Attributes:
-        where: the user id, or the shared stream's channel.
-        history: the stream's key.
-        label: its name in an answer's ``ids``.
-        shared: the stream's name if many hear it; empty for a user's.
-    """
-
-    tag: str
-    stream: str
-    where: str
-    history: str
-    state_channel: str
-    label: str
-    shared: str = ""
 
 
 class Retention(NamedTuple):

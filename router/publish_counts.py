@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from router.publisher import Order
+from router.order import Order
 from shared.messages import TYPED
 from shared.metrics import COMMAND, Bounds, Buckets
 

@@ -8,45 +8,19 @@ that a retry with the same key completes what a fault cut off and doubles nothin
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
-from router.operations import KeyReused, Operation, Origin
-from router.publish_call import PublishCall, Retention, Target, results
+from router.operations import KeyReused
+from router.order import Order, Outcome, Target
+from router.publish_call import PublishCall, Retention, results
 from shared.errors import OutcomeUnknown
 from shared.ids import ADMIN, ALL, user_stream
 from shared.keys import SHARED_TAG, Keys, bucket
 from shared.link import Link
-from shared.messages import Message
 from shared.scripts import PUBLISH, Scripts
 
 _CALLS_PER_WAVE: Final = 32  # about 40 ms of Redis
 _TARGETS_MAX: Final = 8192  # about 6 MB
-
-
-@dataclass(slots=True)
-class Order:
-    """A message, the streams it goes to, and what the answer needs.
-
-    Attributes:
-        name: tells the operation's orders apart; the same in every repetition, without spaces and colons.
-    """
-
-    message: Message
-    targets: Sequence[Target]
-    operation: Operation
-    origin: Origin
-    owner: str = ""
-    name: str = "0"
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What became of an order; ``nodes`` counts distinct nodes."""
-
-    ids: dict[str, str]
-    nodes: int
-    online: bool
 
 
 class Publisher:

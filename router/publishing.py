@@ -20,9 +20,10 @@ from router import bodies
 from router.callers import Caller
 from router.lean_route import Call
 from router.operations import KeyReused, Operation, Origin, claim, digest_of, key_in_body, key_in_header, made_key
+from router.order import Order, Outcome
 from router.planning import Plan, Planner
 from router.publish_counts import PublishCounts
-from router.publisher import Order, Outcome, Publisher
+from router.publisher import Publisher
 from shared.errors import InvalidMessage, RealtimeError, RedisError, RedisRefused
 from shared.keys import Keys
 from shared.link import Link

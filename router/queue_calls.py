@@ -24,8 +24,8 @@ from router import refusals
 from router.answers import status_of
 from router.call_log import CallLog
 from router.lean_route import BodyTooLarge, Call
+from router.order import Outcome
 from router.planning import explain
-from router.publisher import Outcome
 from router.publishing import VOLUME_MAX, Draft, Publishing, VolumeTooLarge
 from router.queue_counts import Reason
 from router.queue_entry import QUEUE, Entry, call_of, operation_for

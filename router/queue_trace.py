@@ -7,7 +7,7 @@ from typing import Final
 from opentelemetry.trace import SpanKind
 
 from router.lean_route import Call
-from router.publisher import Order, Outcome
+from router.order import Order, Outcome
 from router.sending import Sending
 from shared import spans
 from shared.trace_context import traceparent

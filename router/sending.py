@@ -17,7 +17,7 @@ from shared.messages import TYPED
 from shared.tracing import Attributes, known_context, traceparent_of
 
 if TYPE_CHECKING:
-    from router.publisher import Order, Outcome
+    from router.order import Order, Outcome
     from shared.traced_http import HttpTrace
 
 
