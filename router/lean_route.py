@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from shared.asgi import Receive, Scope, Send
 from shared.errors import InvalidMessage, RealtimeError
-from shared.headers import by_name, values_of
+from shared.headers import by_name, said
 from shared.traced_http import HttpTrace, trace_of
 
 GONE: Final = 499  # the status under which a call counts whose caller hung up, as proxies have it
@@ -104,7 +104,7 @@ class LeanRoute(APIRoute):
             return GONE
         call = Call(scope["path"], headers, body, scope.get("client"), trace_of(scope))
         try:
-            if len(headers) != len(fields) and len(values_of(fields, b"idempotency-key")) > 1:
+            if len(headers) != len(fields) and len(said(fields, b"idempotency-key")) > 1:
                 raise InvalidMessage("Idempotency-Key", "given more than once, and not alike", "header")
             status, answer = await self._handler(call)
         except (RealtimeError, ValidationError) as exc:

@@ -1,4 +1,4 @@
-"""Reads a request's header fields; one that is given several times is seen to be (RFC 9110, section 5.3)."""
+"""A request's header fields, of which a repeated one is seen to be repeated (RFC 9110, section 5.3)."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ Fields = Sequence[tuple[bytes, bytes]]
 
 
 def by_name(fields: Fields) -> dict[bytes, bytes]:
-    """Return the fields' values by name; names are in lower case, as ASGI has them.
+    """Return what fields say by their names, as ASGI has them: in lower case.
 
-    Several values of one name are joined by commas, as proxies do it too; if they are all equal, it is one value.
+    Lines of one name are one list, as proxies would make of them too; those that all say the same are one line.
     """
     found = dict(fields)
-    return found if len(found) == len(fields) else {name: b", ".join(values_of(fields, name)) for name in found}
+    return found if len(found) == len(fields) else {name: b", ".join(said(fields, name)) for name in found}
 
 
-def values_of(fields: Fields, name: bytes) -> list[bytes]:
-    """Return all values of one name; a single one if they are all equal."""
+def said(fields: Fields, name: bytes) -> list[bytes]:
+    """Return what the lines of one name say; one value if they all say the same."""
     values = [value for other, value in fields if other == name]
     return values if len(set(values)) > 1 else values[:1]
 
 
 def header(fields: Fields, name: bytes) -> str | None:
-    """Return the value of one name, as ``by_name`` does; None if there is none."""
-    values = values_of(fields, name)
+    """Return what fields say under a name, as ``by_name`` does; None if it is not among them."""
+    values = said(fields, name)
     return b", ".join(values).decode("latin-1") if values else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.headers import by_name, header, values_of
+from shared.headers import by_name, header, said
 
 ONCE = [(b"host", b"x"), (b"accept", b"a")]
 TWICE = [(b"accept", b"a"), (b"host", b"x"), (b"accept", b"b"), (b"host", b"x")]
@@ -17,7 +17,7 @@ def test_headers_are_found_by_their_names() -> None:
 def test_a_repeated_one_is_a_list_in_the_order_in_which_it_came() -> None:
     assert by_name(TWICE)[b"accept"] == b"a, b"
     assert header(TWICE, b"accept") == "a, b"
-    assert values_of([*TWICE, (b"accept", b"a")], b"accept") == [b"a", b"b", b"a"]
+    assert said([*TWICE, (b"accept", b"a")], b"accept") == [b"a", b"b", b"a"]
 
 
 def test_one_that_says_the_same_throughout_is_one() -> None:
