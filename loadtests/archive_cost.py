@@ -21,7 +21,8 @@ import uvloop
 
 from loadtests.batches import TEXT, cpu_seconds
 from router.operations import Operation, Origin, made_key
-from router.publisher import Order, Publisher
+from router.order import Order
+from router.publisher import Publisher
 from shared.keys import TAGS, Keys
 from shared.messages import prepare
 from shared.redis_link import RedisLink

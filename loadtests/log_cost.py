@@ -24,8 +24,7 @@ from router.call_log import CallLog
 from router.callers import Caller
 from router.lean_route import Call
 from router.operations import Operation, Origin
-from router.publish_call import Target
-from router.publisher import Order, Outcome
+from router.order import Order, Outcome, Target
 from router.settings import RouterSettings
 from shared import logs, trace_context
 from shared.messages import prepare

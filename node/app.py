@@ -58,14 +58,14 @@ def create_app(
     async def page_or_not_found(scope: Scope, receive: Receive, send: Send) -> None:
         await (not_found if scope["path"].startswith("/api/") else page)(scope, receive, send)
 
-    # Not mounted at "/": that would be a match for every path, and a wrong method of a call no longer 405.
+    # Not mounted at "/": that would match every path, and a call with a wrong method would no longer be 405.
     app.router.default = page_or_not_found
 
     @app.exception_handler(RedisError)
     async def away(_: Request, exc: RedisError) -> JSONResponse:
         return JSONResponse({"detail": str(exc)}, 503, {"Retry-After": "2"})
 
-    # Around FastAPI, not among its middleware: else its own 413 and 500 are a CORS error to the page that asked.
+    # Around FastAPI, not among its middleware: otherwise browsers would see its own 413 and 500 as CORS errors.
     http = times.measured(
         CORSMiddleware(
             _without_large_bodies(app, body_max_bytes),
@@ -83,7 +83,7 @@ def create_app(
     calls = api if tracing is None else TracedHttp(api, tracing)
 
     async def with_sockets(scope: Scope, receive: Receive, send: Send) -> None:
-        # Upgrades go straight to the handshake: FastAPI's layers and dependencies would be a fifth of its cost.
+        # Upgrades go straight to the handshake: FastAPI's layers would make up a fifth of its cost.
         if scope["type"] == "websocket":
             await handshake(scope, receive, send)
         else:
@@ -93,13 +93,13 @@ def create_app(
 
 
 async def _not_upgraded() -> JSONResponse:
-    """Say what is missing: a 404 would have people look for the path, and not for the proxy that took the header."""
+    """Answer 426: a 404 would make people check the path instead of the proxy that removed the header."""
     detail = "this is a WebSocket, and the request has no `Upgrade: websocket`; if its client sent one, a proxy took it"
     return JSONResponse({"detail": detail}, 426, {"Upgrade": "websocket", "Connection": "Upgrade"})
 
 
 def _without_large_bodies(app: ASGIApp, limit: int) -> ASGIApp:
-    """Refuse an announced body beyond the limit in JSON, as FastAPI does one that comes in chunks."""
+    """Answer 413 in JSON to a ``Content-Length`` beyond the limit; FastAPI does so only for chunked bodies."""
 
     async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
         announced = dict(scope["headers"]).get(b"content-length", b"0")

@@ -1,15 +1,16 @@
-"""This node's ear: one connection of its own that listens to the node's channels.
+"""The node's subscription to its Redis channels (its "ear"), on a connection of its own.
 
-Redis reconnects silently, and what was published meanwhile is gone; a subscription can also die without a sign. So the
-node sends itself a probe through each of its ears every few seconds, over the command connection. If the probe cannot
-be sent, the ear is not to blame; if it was sent and does not come for two intervals, the node is deaf: the ear is
-rebuilt. After every (re)subscription the tops of the feeds are compared with Redis, so that what was missed is read
-from history.
+What is published while the connection is being remade is lost, and a subscription can also die without a sign. So the
+node publishes a probe to its own channel every few seconds, over the command connection. A probe that cannot be sent
+says nothing about the subscription. A probe that was sent and does not arrive within two intervals means that the node
+is deaf: it then drops the connection and subscribes anew. After every subscription the tops of the feeds are compared
+with Redis, and what was missed is read from history.
 
-In a Redis Cluster a publish is heard at every server. The ear is where the shared tag lives, for a lease's renewal
-would elsewhere tell of events that are still on their way there. While that server is away it is at another one, and
-what is published at the others is heard as ever. A server that is cut off from the others says so itself, and is left
-(:mod:`shared.cluster_address`); what it did not hear until then shows in the tops.
+In a Redis Cluster every server delivers every publish. The node subscribes at the server of the shared tag: at another
+one, the renewal of its lease could report events that have not arrived there yet. While that server is away, the node
+subscribes elsewhere and still receives what is published on the remaining servers. A server that is cut off from the
+others reports that itself, and the node leaves it (:mod:`shared.cluster_address`). What was not delivered until then is
+found by comparing tops.
 """
 
 from __future__ import annotations
@@ -36,11 +37,11 @@ _PROBE: Final = envelope.VERSION + b" " + envelope.PROBE + b" "
 
 
 class Bus:
-    """Listens; an async context manager.
+    """The subscription; an async context manager.
 
     Args:
-        server: where to listen.
-        commands: to the server of the shared tag.
+        server: where to subscribe.
+        commands: the command connection to the server of the shared tag.
         hear: called with the bytes of every publish.
         resubscribed: awaited after a subscription was made anew: something may have been missed.
     """
@@ -79,15 +80,15 @@ class Bus:
 
     @property
     def deaf(self) -> bool:
-        """Whether the ear has been gone while Redis worked, or a probe that was sent has not come back, too long."""
-        # After a hang of Redis the commands may be back a moment before the ear: no node is deaf for that.
+        """Whether there has been no subscription while Redis worked, or a sent probe has not arrived, for too long."""
+        # After a hang of Redis the commands may be back a moment before the subscription: that alone is not deaf.
         if min(self._link.down_for, self._commands.up_for) > _DEAF_AFTER:
             return True
         return self._probed_at is not None and self._loop.time() - self._probed_at > _DEAF_AFTER
 
     @property
     def silent_for(self) -> float:
-        """Seconds since anything was heard; probes of our own among it."""
+        """Seconds since anything arrived, our own probes included."""
         return self._loop.time() - self._heard_at
 
     @property
@@ -96,14 +97,22 @@ class Bus:
         return self._link
 
     async def use_node_channel(self, node_id: str) -> None:
-        """Listen to the channel of a node id; returns once that is confirmed. Raises ``RedisError``."""
+        """Subscribe to the channel of a node id instead of the former one; wait for the confirmation.
+
+        Raises:
+            RedisError: it was not confirmed.
+        """
         old, self._own_channel = self._own_channel, self._keys.node_channel(node_id)
         await self.subscribe(self._own_channel)
         if old and old != self._own_channel:
             await self.unsubscribe(old)
 
     async def subscribe(self, channel: str) -> None:
-        """Listen to one more channel; returns once that is confirmed. Raises ``RedisError``."""
+        """Subscribe to one more channel and wait for the confirmation.
+
+        Raises:
+            RedisError: it was not confirmed.
+        """
         self._channels.add(channel)
         if not await self._link.wait_connected(_CONFIRM_TIMEOUT):
             raise RedisUnavailable("the bus is not connected")
@@ -141,7 +150,7 @@ class Bus:
                 confirmation.set_result(None)
 
     async def run(self) -> None:
-        """Probe the ear until cancelled; compare tops whenever it was made anew."""
+        """Probe the subscription until cancelled; have tops compared whenever it was made anew."""
         known = -1
         deaf_since: float | None = None
         while True:
@@ -164,7 +173,10 @@ class Bus:
             self._go_back()
 
     def _go_back(self) -> None:
-        """Listen at the shared tag's server again when it is there again; once, for it may take commands and no ear."""
+        """Return to the shared tag's server once it is back.
+
+        Tried once per command connection: the server may take commands and still refuse the subscription.
+        """
         there = self._commands.reconnects
         both = self._link.connected and self._commands.connected
         if both and self._server.elsewhere and there != self._went_back_on:

@@ -1,7 +1,7 @@
 """Bringing sessions to the tops of their feeds.
 
-Connecting with ``since``, a slow client, a bus that was deaf and a gap are all this one thing: a session with cursors,
-reading on until every cursor equals its feed's top, and turning live in that same loop step.
+A client that connects with ``since`` and one that was slow are the same case: a session with cursors, for which history
+is read until every cursor equals its feed's top. In that same loop step it turns live.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 _READERS: Final = 64  # sessions that read history at a time: a returning crowd must not starve those who are live
 _RETRY: Final = 0.5  # s
 _FIRST_PAGE: Final = 16  # events
-_PAGE_BYTES: Final = 128 * 1024  # from which on pages grow no more: what the kernel takes for a client that is slow
+_PAGE_BYTES: Final = 128 * 1024  # pages of this size grow no further: the kernel buffers as much for a slow client
 
 
 class CatchUp:
@@ -37,7 +37,7 @@ class CatchUp:
         self.resyncs = 0
 
     def start(self, session: Session) -> None:
-        """Bring a session to the tops of its feeds; at once, if it is there already."""
+        """Bring a session to the tops of its feeds; without a task if it is there already."""
         if session in self._tasks or self._go_live(session):
             return
         task = asyncio.create_task(self._run(session))
@@ -77,8 +77,8 @@ class CatchUp:
         return session.writable
 
     async def _run(self, session: Session) -> None:
-        # A slow client takes some of a page and is here again for the rest, which is read once more: so pages begin
-        # small, and grow with what the client takes.
+        # A slow client takes a part of a page and returns here for the rest, which has to be read again. So pages start
+        # small, and grow while the client keeps up.
         count = _FIRST_PAGE
         while _may_write(session):
             largest = 0
@@ -97,7 +97,7 @@ class CatchUp:
         if not _may_write(session) or cursors is None or cursors[index] == feed.top:
             return 0
         if cursors[index] > feed.position:
-            feed.catch_up("client")  # it knows more than our bus has told us
+            feed.catch_up("client")  # the client has events that this node has not received
             await feed.wait_settled()
             if _may_write(session) and cursors[index] > feed.position:
                 self._resync(session, cursors, index, feed)
@@ -110,7 +110,7 @@ class CatchUp:
             return 0
         if not _may_write(session):
             return 0
-        # The feed had its top before we read: a history that ends before it has forgotten what the feed has heard.
+        # The feed had its top before we read: if history ends before that, it has forgotten events that the feed had.
         if found is None or (not found[0] and cursors[index] == found[1] < target):
             await feed.wait_settled()
             if _may_write(session):
@@ -118,7 +118,7 @@ class CatchUp:
             return 0
         entries, cursor = found
         for position, frame in entries:
-            cursors[index] = position  # first: an event stream is told with the frame where it then stands
+            cursors[index] = position  # first: an event stream writes the new cursors into the frame's ``id:``
             feed.write_to(session, frame)
             if not session.writable:
                 return 0
@@ -135,5 +135,5 @@ class CatchUp:
 
 
 def _may_write(session: Session) -> bool:
-    """Whether a session is to be brought on just now: one whose buffer has not drained is written nothing more."""
+    """Whether the session still catches up, and its write buffer has drained."""
     return session.phase is Phase.CATCHING_UP and session.writable

@@ -1,7 +1,7 @@
 """The ``connect`` span: one handshake, from the upgrade request to the first frame or the close. Never the connection.
 
-The token, the user and ``since`` are not told. A refusal that is the client's own matter is no error of ours; that the
-node is full or the cluster away is.
+It contains neither token nor user nor ``since``. A refusal that is due to the client is not an error of ours; a full
+node or a cluster that is away is.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ async def connecting(tracing: Tracing, scope: Scope, handshake: Awaitable[Admiss
         await handshake
         return
     try:
-        # Its own record of an exception would have the text.
+        # The span must not record exceptions itself: their text may quote the token.
         with use_span(span, record_exception=False, set_status_on_exception=False):
             admission = await handshake
         span.set_attributes(_attributes(scope, admission))

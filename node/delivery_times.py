@@ -1,12 +1,12 @@
-"""What the bus brought and this node wrote to sockets, and how long it had been on its way.
+"""Counts and durations of messages that arrived on the bus and were written to sockets here.
 
-Recorded once per message, after the last of its sockets: nothing is added per socket. Both ends are read on Redis's
-clock (the router stamps with it, :class:`~shared.server_clock.ServerClock` tells it here), so that the clocks of two
-hosts need not agree. What is still negative, for the clock is known to a fraction of a round trip only, counts as 0 s
-and is counted.
+Recorded once per message, after the last of its sockets: nothing is added per socket. Both times are Redis's (the
+router stamps with its clock, and :class:`~shared.server_clock.ServerClock` estimates it here), so the clocks of the two
+hosts need not agree. As the estimate is exact only to a fraction of a round trip, a duration can come out negative; it
+is then recorded as 0 s, and counted.
 
-Events read from history, after a gap or for a client that was behind, are not in here: they have waited for something
-else than their way. ``vsrt.node.history_repair.duration`` has how long that took.
+Events read from history, after a gap or for a client that was behind, are not included: how long they waited says
+nothing about delivery. ``vsrt.node.history_repair.duration`` covers these.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CUSTOM: Final = "custom"  # whatever producers call their own messages: any numb
 AUDIENCES: Final = ("user", "admin", "all")
 
 _BOUNDS_US: Final = tuple(bound * 1e6 for bound in LATENCY)
-# A typed message begins with its type, always written in the same way; 20 bytes tell the four apart from all others.
+# A typed message begins with its type, always written in the same way: its first 20 bytes identify it.
 _START: Final = slice(8, 28)
 _FIRST_LETTERS: Final = frozenset(ord(kind[0]) for kind in TYPED)
 
@@ -84,7 +84,7 @@ class DeliveryTimes:
         series.written += written
 
     def exemplify(self, payload: bytes, published_at: bytes, trace: SpanContext) -> None:
-        """Keep the trace of a message that was just counted as an example of those that took as long."""
+        """Keep the trace of a message that was just counted as its bucket's exemplar."""
         took = max(monotonic() * 1e6 + self._clock.offset_us - int(published_at), 0.0)
         series = self._typed.get(payload[_START], self._custom)
         series.exemplars[bisect_left(_BOUNDS_US, took)] = Exemplar.of(took / 1e6, trace)

@@ -1,8 +1,8 @@
-"""Leaving without hurting: clients are sent away in slices, each with a slot of its own to come back in.
+"""Sends all clients away before the process ends: in slices, each client with a delay of its own before it reconnects.
 
-uvicorn's shutdown closes all sockets at once, before FastAPI's lifespan ends: a drain there is too late. So the first
-SIGTERM drains, and uvicorn's own shutdown comes after it. All clients at once would arrive elsewhere at once; so they
-are spread over the drain's time, and each is told when to come back.
+uvicorn's shutdown closes all sockets at once, before FastAPI's lifespan ends, where a drain would come too late. So the
+first SIGTERM drains, and uvicorn's own shutdown comes after it. Clients are sent away over the drain's time and told
+when to reconnect, so that they do not all arrive at other nodes at once.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ CALLS: Final = 3  # s for what was asked by HTTP: it is answered within ms, or w
 
 
 class Drain:
-    """Sends all sessions away over ``seconds``; ``hurry`` ends it at once."""
+    """Sends all sessions away over ``seconds``; ``hurry`` sends away the rest at once."""
 
     def __init__(self, hub: Hub, seconds: float, tracing: Tracing | None = None) -> None:
         self._hub, self.seconds, self._tracing = hub, seconds, tracing
@@ -48,7 +48,7 @@ class Drain:
 
     @property
     def progress(self) -> float:
-        """Which part of the clients that were here has been sent away, 0 to 1."""
+        """The fraction of the clients that has been sent away, 0 to 1."""
         if self._began_at is None:
             return 0.0
         return 1 - len(self._hub.connections.all.sessions) / self.total if self.total else 1.0
@@ -85,7 +85,7 @@ class Drain:
                 tell_at = self._hub.now()
                 logger.info("drain goes on", extra={"connections": len(sessions), "of": self.total})
             left = self._left(ends_at)
-        # In a hurry all leave at once, and still come back over the time in which they were to leave.
+        # In a hurry all are sent away at once, but told to reconnect spread over what was left of the drain.
         self._send_away(self._hub.connections.sessions, self.seconds * left)
         self._hub.cancel_tasks()
         cut_off = await self._last_words()
@@ -94,11 +94,11 @@ class Drain:
         logger.info("drain ended", extra=told)
 
     def _left(self, ends_at: float) -> float:
-        """Return which part of the drain's time is left, 1 to 0."""
+        """Return the fraction of the drain's time that is left, 1 to 0."""
         return max(ends_at - self._hub.now(), 0.0) / self.seconds if self.seconds else 0.0
 
     def _send_away(self, sessions: list[Session], spread: float) -> None:
-        """Close sessions, each with a slot of its own within ``spread`` seconds: they come back one by one."""
+        """Close sessions; each is told a random time within ``spread`` seconds after which to reconnect."""
         last = _FIRST_RETRY_MS + int(max(spread, _LEAST_SPREAD) * 1000)
         for session in sessions:
             slot = random.randint(_FIRST_RETRY_MS, last)  # noqa: S311

@@ -1,13 +1,13 @@
-"""What a client without a connection gets: everything after its cursor, read from Redis.
+"""Answers a client without a connection: everything after its cursor, read from Redis.
 
-The states are read before the events, and those that an event of the answer has ended are left out: whoever takes the
-events first and the states after them never sees progress go back, as on a socket.
+The states are read before the events, and those that an event of the answer has ended are left out. So a client that
+applies the events first and the states after them never sees progress go back, as on a socket.
 
     no ``since`` ............................ the position, all states; ``recovered`` is null
     good ``since`` .......................... what came after it; on the last page the states too
     malformed, foreign, out of reach ........ the position, all states; ``recovered`` is false
 
-An idle client costs two ``HMGET``.
+A poll that finds nothing new costs two ``HMGET``.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Answer:
 
     @property
     def is_news(self) -> bool:
-        """Whether there is no sense in waiting for more."""
+        """Whether to answer at once instead of waiting for more."""
         return bool(self.events or self.states) or self.has_more or self.recovered is not True
 
     @property
@@ -96,7 +96,7 @@ class _Part:
 
 
 class EventReader:
-    """Answers from Redis alone, whatever this node's own ear has heard.
+    """Answers from Redis alone, whatever this node has received on the bus.
 
     Args:
         birth: gives a user's bucket an epoch, if nobody of it was ever here and nothing sent.
@@ -116,7 +116,7 @@ class EventReader:
         names = [stream for _, stream in streams]
         heads = await asyncio.gather(*(self._history.head(tag, stream) for tag, stream in streams))
         if asked.user is not None and not heads[0].epoch:
-            # A position without an epoch would be good after everything was forgotten, too.
+            # Without an epoch, the position would still look valid after Redis has forgotten everything.
             await self._give_birth(asked.user)
             heads[0] = await self._history.head(asked.tag, asked.stream)
         since = positions_in(asked.since, set(names)) if asked.since is not None else None
@@ -153,7 +153,7 @@ class EventReader:
         """Return the active states that are newer than a known revision, and the revision up to which that is."""
         if top in (known, BEGINNING):
             return [], top
-        # A server that came back empty counts its revisions from one again: then everything is read.
+        # A server that came back empty numbers its revisions from one again; then everything is read.
         since = known.n if known is not None and known.epoch == top.epoch and known.n < top.n else 0
         newest: dict[int, State] = {}
         async for page in changed_since(self._link, self._keys.states(asked.tag, asked.stream), since):

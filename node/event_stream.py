@@ -1,15 +1,16 @@
-"""One client's Server-Sent Events: a session whose frames are the chunks of an HTTP answer that does not end.
+"""One client's Server-Sent Events: a session whose frames are chunks of an HTTP answer that does not end.
 
-Everything but the form is the socket's: feeds write to it, it falls behind and catches up, it is sent away and closed.
+Only the format differs from a socket's: feeds write to it, it falls behind and catches up, is sent away and closed.
 
 | what a socket gets | what a stream gets |
 | --- | --- |
-| a frame with a message | ``id:`` with the places in all its streams, ``data:`` with the same message |
+| a frame with a message | ``id:`` with the positions in all its streams, ``data:`` with the same message |
 | ``reconnect`` before a close | the same message, with ``retry:`` |
 | a close frame | ``event: close`` with code and reason, and the end of the answer |
-| a pong | a comment, whenever the client has been shown nothing for a while |
+| a pong | a comment, whenever nothing was sent for a while |
 
-Its client says nothing, so the kernel finds out that it is gone: what is not acknowledged for long ends the connection.
+Its client sends nothing, so the kernel has to detect that it is gone: data that stays unacknowledged for long ends the
+connection.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from node.session import Phase, Session
 
 if TYPE_CHECKING:
     from node.feed import Feed
-    from node.house import House
+    from node.session_host import SessionHost
     from shared.ids import Position
 
 BEAT: Final = 15.0  # s; shorter than the silence after which proxies cut off, often 30 or 60 s
@@ -36,7 +37,7 @@ _COMMENT: Final = b"3\r\n:\n\n\r\n"
 
 
 class EventStream(Session):
-    """A client that hears by Server-Sent Events. Until it is welcomed, nothing is written to it: no head is out.
+    """A client of Server-Sent Events. Nothing is written before its welcome, since the answer's head is not sent yet.
 
     Attributes:
         reason: why it was ended, with ``close_code``.
@@ -47,22 +48,24 @@ class EventStream(Session):
 
     speaks: ClassVar[bool] = False
 
-    def __init__(self, house: House, transport: asyncio.Transport, *, is_admin: bool, descriptor: int = -1) -> None:
-        super().__init__(house, transport, is_admin=is_admin, descriptor=descriptor)
-        self._shown_at = house.now()
+    def __init__(
+        self, host: SessionHost, transport: asyncio.Transport, *, is_admin: bool, descriptor: int = -1
+    ) -> None:
+        super().__init__(host, transport, is_admin=is_admin, descriptor=descriptor)
+        self._shown_at = host.now()
         self.reason, self.retry_after_ms = "", 0
 
     def write(self, frame: bytes) -> bool:
-        """Send a message with the place in the streams that its client has reached with it."""
+        """Send a message together with the cursor that the client has reached by it."""
         return self._show(b"id: %s\ndata: %s\n\n" % (self._cursor(), text_of(frame)))
 
     def _cursor(self) -> bytes:
-        # Live, it has what its feeds have: their tops move before they write.
+        # A live session is where its feeds are: their tops move before they write.
         positions = [feed.position for feed in self.feeds] if self.cursors is None else self.cursors
         return cursor_of([feed.stream for feed in self.feeds], positions).encode()
 
     def _show(self, event: bytes) -> bool:
-        self._shown_at = self._house.now()
+        self._shown_at = self._host.now()
         return super().write(_chunk(event))
 
     def welcome(self, frame: bytes, feeds: tuple[Feed, ...], cursors: list[Position]) -> None:
@@ -77,7 +80,7 @@ class EventStream(Session):
             self.close(code, reason)
 
     def close(self, code: int, reason: str = "") -> None:
-        """End the answer with a reason; before its head is out, leave that to who answers the request."""
+        """End the answer with a reason; before its head is sent, that is left to the code that answers the request."""
         if self.phase >= Phase.CLOSING:
             return
         self.reason = reason
@@ -96,7 +99,7 @@ class EventStream(Session):
             super().write(_COMMENT)
 
     def data_received(self, data: bytes) -> None:
-        """Nothing: a request has been made, and one is all that this connection takes."""
+        """Ignore it: this connection serves no second request."""
 
 
 def _chunk(data: bytes) -> bytes:
@@ -104,7 +107,7 @@ def _chunk(data: bytes) -> bytes:
 
 
 def reconnect_event(retry_after_ms: int) -> bytes:
-    """Return the event that says when to come back, to who reads it and to an ``EventSource`` itself."""
+    """Return the event that says when to reconnect, both as a message and as ``retry:`` for an ``EventSource``."""
     told = b'retry: %d\ndata: {"type":"reconnect","retry_after_ms":%d}\n\n'
     return told % (retry_after_ms, retry_after_ms)
 

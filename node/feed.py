@@ -1,8 +1,8 @@
 """One stream of events as this node follows it.
 
 A feed has one ``top``, the position up to which every live session has everything. It moves in two ways only: by the
-bus bringing the next event of the same epoch, or by reading history. While it opens or reads, the bus only marks it
-dirty, and it reads once more. So an event that the bus lost, doubled or swapped is seen by its number:
+next event of the same epoch from the bus, or by reading history. While the feed opens or reads history, events from the
+bus only mark it dirty, and it reads once more. So lost, doubled and swapped events are recognised by their numbers:
 
 | the bus brings | it is | the feed |
 | --- | --- | --- |
@@ -38,7 +38,6 @@ logger = logging.getLogger(__name__)
 _RETRY: Final = 0.5  # s between attempts to read history while Redis is away
 _OVERTAKEN: Final = 600.0  # s; no publish is on its way on the bus for as long
 
-
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
 
 
@@ -51,7 +50,7 @@ class Feed:
         deliveries: is told of sampled events, if any are.
 
     Attributes:
-        times: where it is counted what its kind of audience got from the bus.
+        times: counts and durations of deliveries to this kind of audience.
     """
 
     __slots__ = (
@@ -98,7 +97,7 @@ class Feed:
 
     @property
     def settled(self) -> bool:
-        """Whether the feed is open and not reading: its top can be relied upon until the next await."""
+        """Whether the feed is open and not reading history: its top is reliable until the next await."""
         return self.top is not None and self._settled is None
 
     @property
@@ -108,7 +107,7 @@ class Feed:
         return self.top
 
     def open(self, top: Position) -> None:
-        """Begin at a position that was the stream's newest after this node became known to hold the audience."""
+        """Begin at the stream's newest position as of a moment when publishes were already sent to this node."""
         if self.top is None:
             self.top = top
             if self._dirty:
@@ -128,23 +127,23 @@ class Feed:
         return 0
 
     def hear_state(self, video_id: int, revision: Position, payload: bytes, ends_at: float) -> int | None:
-        """Take a new state from the bus: a newer one is written at once; None: as new a one stands."""
+        """Take a state from the bus; return to how many sessions it was written, None if it is not newer."""
         if self.states is None:
             self.states = StateTable()
         frame = text_frame(payload + b"}")
         return self.write_to_live(frame) if self.states.put(video_id, revision, frame, ends_at) else None
 
     def read_state(self, video_id: int, revision: Position, payload: bytes, ends_at: float) -> None:
-        """Take a state that the table in Redis has: most are known already."""
+        """Take a state from the table in Redis; most are known already."""
         self._counters.caught_up += self.hear_state(video_id, revision, payload, ends_at) or 0
 
     def end_state(self, video_id: int, revision: Position, ends_at: float) -> None:
-        """Take note that a transcode has ended: its last progress is shown to nobody any more."""
+        """Note that a transcode has ended: its last progress is no longer shown to newcomers."""
         if self.states is not None:
             self.states.put(video_id, revision, None, ends_at)
 
     def _end_overtaken(self, video_id: int, revision: Position) -> None:
-        """Take note of an end that was read from history: progress from before it may still come by the bus."""
+        """Note an end that was read from history: older progress may still arrive from the bus."""
         if self.states is None and self.sessions:
             self.states = StateTable()
         self.end_state(video_id, revision, time.time() + _OVERTAKEN)
@@ -160,7 +159,7 @@ class Feed:
         """Read what the bus did not bring; at most one reader is under way.
 
         Args:
-            reason: what showed it, for the count: ``opened``, ``gap``, ``compared``, ``client``.
+            reason: how the loss was noticed, for the count: ``opened``, ``gap``, ``compared``, ``client``.
         """
         self._dirty = True
         if self._settled is None and self.top is not None:
@@ -198,8 +197,8 @@ class Feed:
                 self.top = top
             elif top > self.position or top.n > self.position.n:
                 self._resync(top)
-            # A top below ours: Redis has forgotten what we have written. Going back would let a copy that is still on
-            # its way be written twice; the next event, of a new epoch, tells what is missing.
+            # Else the top is below ours: Redis has forgotten events that we have written. Do not go back: a copy of one
+            # that is still on its way would be written twice. The next event has a new epoch and shows what is missing.
             return
         first = entries[0].position
         if not entries[0].follows(self.position):
@@ -215,7 +214,7 @@ class Feed:
             self._deliveries.flush()
 
     def _resync(self, position: Position) -> None:
-        """Go on from a position without what came before it: history does not have it any more."""
+        """Go on from a position although events before it are missing: history no longer has them."""
         told = {"stream": self.stream, "top": str(self.top), "next": str(position), "connections": len(self.sessions)}
         logger.warning("events lost for good", extra=told)
         self._counters.resyncs += 1
@@ -223,11 +222,11 @@ class Feed:
         self.write_to_live(self.resync_frame())
 
     def resync_frame(self) -> bytes:
-        """Return the frame that tells of events lost for good, and of the position from which it goes on."""
+        """Return the frame that reports events lost for good, and the position from which the stream goes on."""
         return text_frame(b'{"type":"resync","cursor":"%s"}' % event_id(self.stream, self.position).encode())
 
     def _advance(self, position: Position, payload: bytes, expires_at: int | None) -> int:
-        # The top moves first: a session that stalls while this is written to it has it in its buffer.
+        # The top moves first: a session that stalls during this write has the event in its buffer already.
         self.top = position
         if expires_at is not None and expires_at <= time.time() * 1000:
             self._counters.expired += 1
@@ -285,6 +284,8 @@ class SharedFeed(Feed):
 
     __slots__ = ("_tail",)
 
+    sessions: dict[Session, None]  # with thousands of them, a tuple would be slow to change
+
     def __init__(self, stream: str, tag: str, *parts: Any) -> None:
         super().__init__(stream, tag, *parts)
         self._tail = Tail()
@@ -293,10 +294,10 @@ class SharedFeed(Feed):
         return {}
 
     def add(self, session: Session) -> None:
-        self.sessions[session] = None  # type: ignore[index]  # a dict here
+        self.sessions[session] = None
 
     def remove(self, session: Session) -> None:
-        self.sessions.pop(session, None)  # type: ignore[attr-defined]  # a dict here
+        self.sessions.pop(session, None)
 
     def _remember(self, position: Position, frame: bytes, expires_at: int | None) -> None:
         self._tail.append(position, frame, expires_at)
@@ -310,7 +311,7 @@ class SharedFeed(Feed):
         if from_memory is None:
             return await super().read_after(position, count)
         frames, leads_to = from_memory
-        # What came after the newest frame, if anything, was over when it came.
+        # Events after the newest frame, if any, had expired when they arrived.
         return frames, self.position if leads_to == self._tail.newest else leads_to
 
     async def is_good(self, since: Position) -> bool:

@@ -1,4 +1,4 @@
-"""Who may come in, and from where it goes on: the same for sockets, event streams and waiting polls.
+"""Decides who may connect, and from which position: the same for sockets, event streams and waiting polls.
 
 draining, or Redis away ..................... 1012 / 1013, and when to come back
 no token, invalid, expired .................. 4401
@@ -45,7 +45,7 @@ Feeds = tuple[Feed, Feed]
 
 
 class Refused(Exception):
-    """Nobody comes in: the connection ends with a close code.
+    """The client may not connect: the connection ends with a close code.
 
     Attributes:
         retry_after_ms: told to the client before the close, if set.
@@ -58,11 +58,12 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """What a client that comes in is told first, and from where its feeds go on.
+    """How an admitted session begins.
 
     Attributes:
         frame: the first frame.
-        recovered: None: it asked for nothing; True: all that it missed follows.
+        cursors: from where it is brought up to date, one position per feed.
+        recovered: None: the client gave no ``since``; True: all that it missed follows; False: it cannot be had.
     """
 
     frame: bytes
@@ -72,7 +73,7 @@ class Welcome:
 
 
 class Gate:
-    """Lets clients in; what they are connected by is their callers' matter."""
+    """Admits clients, whatever their transport."""
 
     def __init__(
         self,
@@ -94,32 +95,32 @@ class Gate:
         return self._membership.draining
 
     async def admit(self, session: Session, token: str, since: str | None) -> Welcome | None:
-        """Return how a session begins that hears its feeds from now on; None if it is gone by then.
+        """Admit a session: it is registered, and its feeds take note of it; None if the client left meanwhile.
 
         Raises:
-            Refused: and if it was counted in, whoever closes it counts it out.
+            Refused: it may not connect. If it was counted already, closing it undoes that.
         """
         self.check_room()
         principal = await self._principal(session, token)
         await self._check_user(principal.user_id)
         if session.phase is not Phase.OPENING:
-            return None  # reset meanwhile: counted in now, nobody would ever count it out
+            return None  # reset meanwhile: if it were counted now, nothing would ever undo that
         feeds = await self.enter(session, principal)
         try:
             recovered, cursors = await resume(feeds, since)
         except RedisError:
             raise _away() from None
         if session.phase is not Phase.OPENING:
-            return None  # reset, or ended by the node; it has been counted out
+            return None  # reset, or ended by the node: it is not counted any more
         self._check_draining()
         frame = self._connected(session, principal.username, recovered, cursors, since)
         return Welcome(frame, feeds, cursors, recovered)
 
     async def enter(self, session: Session, principal: Principal) -> Feeds:
-        """Count a session in and return its feeds once it is found by every publish and their states are up to date.
+        """Count and register a session; return its feeds once every publish reaches it and their states are current.
 
         Raises:
-            Refused: it has been counted in all the same.
+            Refused: it stays counted; closing it undoes that.
         """
         session.identify(principal)
         user = None if session.is_admin else principal.user_id
@@ -131,7 +132,7 @@ class Gate:
             else:
                 own.open(registration.top)
                 if registration.has_states:
-                    # Even if the feed has them: this node's ear may be dead, and the client have seen more elsewhere.
+                    # Even if the feed has them: this node may be deaf, and the client have seen newer ones elsewhere.
                     await catch_up_states(own, self._link, self._keys)
         except (RedisError, TimeoutError):
             raise _away() from None
@@ -144,11 +145,11 @@ class Gate:
             self._hub.counters.resumed[welcome.recovered] += 1
         session.leaves_at = leaves_at(self._hub.now(), self._settings.connection_max_age)
         session.welcome(welcome.frame, welcome.feeds, welcome.cursors)
-        self._hub.log.came(session)
+        self._hub.log.connected(session)
         self._hub.behind(session)
 
     def refuse(self, session: Session, refused: Refused) -> None:
-        """Count a client that is not let in, and end it."""
+        """Count and log a client that is refused, and end its connection."""
         self._hub.counters.refused[str(int(refused.code)), refused.reason] += 1
         self._hub.log.refused(refused.reason, admin=session.is_admin, code=refused.code, user=session.user_id)
         if session.phase is not Phase.OPENING:
@@ -161,7 +162,7 @@ class Gate:
     # --- may it come in?
 
     def check_room(self) -> None:
-        """Raise ``Refused`` if nobody can come in just now."""
+        """Raise ``Refused`` if no client can be admitted just now."""
         self._check_draining()
         if not self._link.of(SHARED_TAG).connected:  # whether a user's bucket is there, its registration tells
             raise _away()
@@ -227,7 +228,7 @@ class Gate:
 
 
 def _rank(session: Session, own: Feed) -> int:
-    """Return which of its user's connections here this is, from 1: of many that come at once the first may stay."""
+    """Return the session's place among its user's connections here, from 1: over the limit, the earlier ones stay."""
     sessions = (other for other in own.sessions if other.user_id == session.user_id)
     return 1 + sum(1 for _ in itertools.takewhile(lambda other: other is not session, sessions))
 
@@ -235,7 +236,7 @@ def _rank(session: Session, own: Feed) -> int:
 def leaves_at(now: float, max_age: float | None) -> float:
     """Return when a connection that begins now has reached its maximum age.
 
-    Give or take a tenth: those who came together, after a roll-out for example, are not to leave together.
+    Give or take a tenth, so that clients that came together, after a roll-out for example, do not leave together.
     """
     return math.inf if max_age is None else now + max_age * random.uniform(*_AGE_JITTER)  # noqa: S311
 

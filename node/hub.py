@@ -1,8 +1,8 @@
-"""What goes on between the bus, the sessions and the rest of the node.
+"""Connects the bus, the feeds, the sessions and the rest of the node.
 
 bus ──envelope──▶ hub ──event──▶ feed ──one frame──▶ every live session
 │                └─ behind? ──▶ catch_up ──▶ history
-client ──command──▶ session ──▶ hub (its House)
+client ──command──▶ session ──▶ hub (its SessionHost)
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ _KNOWN_CODES = frozenset(CloseCode) | {1000, 1001, 1005, 1006}
 
 
 class Hub:
-    """The ``House`` of this node's sessions, and the ears behind its bus.
+    """The ``SessionHost`` of this node's sessions, and the receiver of its bus.
 
     Args:
         stats: returns the cluster's counters as this node should show them.
         changed: called with the user whose connections changed, or None if an admin's did.
-        missed: called when a publish could not be read: what it brought is to be looked for. Returns whether it was
-            the first since the last look.
-        clock: Redis's, by which it is told how long messages took.
+        missed: called when a publish could not be read, so that its events are looked for in Redis. Returns whether it
+            was the first since the last look.
+        clock: Redis's, by which it is measured how long messages took.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Hub:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run something short as a task of the hub's own."""
+        """Run something short as a task that the hub owns."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -94,7 +94,7 @@ class Hub:
         if not task.cancelled() and task.exception() is not None:
             logger.error("a task of the hub failed", exc_info=task.exception())
 
-    # --- the sessions' House
+    # --- the sessions' SessionHost
 
     def may_command(self, user_id: str) -> bool:
         return self._limiter.allow(user_id, self.now())
@@ -120,7 +120,7 @@ class Hub:
     def closing(self, session: Session) -> None:
         self.closing_sessions.add(session)
         self.connections.disconnect(session)
-        self.log.left(session)
+        self.log.disconnected(session)
 
     def closed(self, session: Session) -> None:
         self.closing_sessions.discard(session)
@@ -133,7 +133,7 @@ class Hub:
     # --- the bus
 
     def hear(self, data: bytes) -> None:
-        """Take one publish of the bus; one of a version that we cannot read is looked for in history."""
+        """Take one publish from the bus; events of one that cannot be read are looked for in history."""
         deliveries = self._deliveries
         try:
             for message in envelope.read(data):
@@ -170,8 +170,7 @@ class Hub:
             self._tell(message, feed)
 
     def _tell(self, message: envelope.Envelope, feed: Feed) -> None:
-        """Tell of one message from the bus: what is in it, nobody learns here."""
-        trace = trace_context.ids_of(message.traceparent.decode())
+        """Log one message from the bus, without its content."""
         logger.debug(
             "message heard",
             extra={
@@ -179,7 +178,7 @@ class Hub:
                 "position": message.position.decode(),
                 "connections": len(feed.sessions),
                 "seconds": round(time.time() - int(message.published_at) / 1e6, 4),
-                "trace_id": trace[0] if trace is not None else None,
+                "trace_id": trace_context.trace_id_of(message.traceparent.decode()),
             },
         )
 
@@ -217,7 +216,7 @@ class Hub:
         for session in sessions:
             session.close(code, reason)
         if sessions:
-            self.log.ended(user, len(sessions), reason, trace_context.ids_of(traceparent))
+            self.log.ended(user, len(sessions), reason, trace_context.trace_id_of(traceparent))
 
     # --- the end
 

@@ -55,7 +55,7 @@ class Tally:
 
 
 async def count(database: Database, view: View) -> Tally:
-    """Count what is not read. Raises ``DatabaseUnavailable``."""
+    """Count unread notifications. Raises ``DatabaseUnavailable``."""
     async with database.reading() as connection:
         read = await read_state(connection, view.user_id)
         spans = await _spans_after(connection, view, read)
@@ -71,7 +71,7 @@ async def count(database: Database, view: View) -> Tally:
 
 
 async def read_state(connection: AsyncConnection, user_id: str, *, lock: bool = False) -> Read:
-    """Return what a user has read; ``lock``: until the transaction ends, nobody else changes it."""
+    """Return what a user has read; with ``lock`` nobody else can change it until the transaction ends."""
     found = select(Reader.revision, Reader.read_user, Reader.read_admin, Reader.read_all)
     found = found.where(Reader.user_id == user_id)
     row = (await connection.execute(found.with_for_update() if lock else found)).first()
@@ -117,8 +117,8 @@ def _part(view: View, kind: Kind, after: Position, spans: _Spans) -> Select[Any]
     if spans.first is not None:
         for some in between(Notification, after, spans.first):
             unread += rows.where(some).scalar_subquery()
-    # Few, for they are removed all the time; but left to themselves databases would rather read the whole audience. Of
-    # a sum no index knows anything, and SQLite is told.
+    # Expired rows are few, since they are removed all the time; so their index is the one to use, and not that of the
+    # audience, which databases would choose. "+ 0" makes the latter unusable; SQLite is told by name besides.
     unindexed = tuple_(Notification.epoch + 0, Notification.n + 0)
     over = rows.where(unindexed > after, Notification.expires_at <= int(time.time() * 1000))
     over = over.with_hint(Notification, f"INDEXED BY {EXPIRY_INDEX}", "sqlite")

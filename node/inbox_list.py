@@ -1,8 +1,8 @@
 """Lists of notifications, newest first, a page at a time.
 
-An inbox is up to three streams: the user's own, everybody's, for admins the admins'. Each has an order of its own, in
-which events are written and never one before another: so a cursor that is a place in each stream neither misses nor
-repeats, whatever is written meanwhile. Between streams the time of publication decides.
+An inbox merges up to three streams: the user's own, everybody's, and for admins the admins'. Events of a stream are
+only ever added at its end, so a cursor that is a position in each stream neither misses nor repeats one, whatever is
+added meanwhile. Between streams the time of publication decides.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ async def list_page(database: Database, view: View, wanted: Wanted) -> Page:
     async with database.reading() as connection:
         read = await read_state(connection, view.user_id)
         query = _Query(view, read, wanted)
-        # Which ones first, then their contents: else three times as many would be read, of up to 64 KiB each.
+        # Keys first, contents afterwards: otherwise up to three times as many contents, of up to 64 KiB, were read.
         heads = await query.heads(connection)
         chosen = _newest(view, heads, wanted.limit)
         items = await query.items(connection, Counter(chosen))
@@ -71,7 +71,7 @@ async def list_page(database: Database, view: View, wanted: Wanted) -> Page:
 
 
 def _newest(view: View, heads: Mapping[Kind, Sequence[Head]], limit: int) -> list[Kind]:
-    """Return from which stream each place of the page is taken: always the one whose next was published last."""
+    """Return from which stream each item of the page is taken: always the one whose next item was published last."""
     taken = dict.fromkeys(view.kinds, 0)
     chosen: list[Kind] = []
     while len(chosen) < limit:
@@ -87,7 +87,7 @@ def _newest(view: View, heads: Mapping[Kind, Sequence[Head]], limit: int) -> lis
 def _below(
     view: View, wanted: Wanted, heads: Mapping[Kind, Sequence[Head]], items: Sequence[Item]
 ) -> dict[Kind, Position]:
-    """Return where the next page begins, in every stream: what is new by then belongs to no page of this list."""
+    """Return where the next page begins, in every stream; events that come later belong to no page of this list."""
     below: dict[Kind, Position] = {}
     for kind in view.kinds:
         newest = heads[kind][0][0] if heads[kind] else BEGINNING
@@ -99,7 +99,7 @@ def _below(
 
 
 class _Query:
-    """The same question twice: for places alone, and for the rows of the chosen ones."""
+    """One query in two forms: for positions alone, and for the rows of the chosen ones."""
 
     def __init__(self, view: View, read: Read, wanted: Wanted) -> None:
         self._view, self._read, self._wanted = view, read, wanted
@@ -157,7 +157,7 @@ class _Query:
         return query.order_by(_N.epoch.desc(), _N.n.desc())
 
     def _mark(self, kind: Kind) -> Any:
-        """Return whether a notification of a shared stream is one that the user has deleted; NULL: nor read by itself.
+        """Return SQL for whether the user has deleted a shared notification; NULL: neither deleted nor marked as read.
 
         A subquery is looked up row by row. A join is left to the planner, which knows nothing of the one user who has
         marked ten thousand, and would go through all of them for each row.

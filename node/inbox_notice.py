@@ -1,8 +1,8 @@
-"""Telling a user's other devices what one of them has marked: badges change everywhere at once.
+"""Announces a change of the inbox to the user's other connections, so that badges change on all devices at once.
 
-The node that took the call sends one order to the nodes that hold the user's connections, and each tells the
-connections what they may hear: a user's of its own notifications and everybody's, an admin's of the admins' and
-everybody's. It is kept nowhere: of a user's counts only the newest matters, and its revision tells which that is.
+The node that took the call sends one order to the nodes that hold the user's connections, and each of them tells those
+connections what they may see: a user's about the user's own notifications and everybody's, an admin's about the admins'
+and everybody's. The order is not stored: only a user's newest counts matter, and their revision shows which those are.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ async def tell(link: Link, keys: Keys, user_id: str, notice: Mapping[str, Any], 
             channels = [keys.admin_channel]  # which all nodes hear
         await all_of(*(link.send("PUBLISH", channel, order) for channel in channels))
     except RedisError as exc:
-        # It is in the database; the others learn it when they ask next.
+        # The change is in the database: the other devices see it when they next ask.
         logger.warning("devices were not told of a change", extra={"error": str(exc)})
 
 
@@ -59,7 +59,7 @@ def deliver(connections: ConnectionManager, notice: Mapping[str, Any]) -> None:
 
 
 def _frame(notice: Mapping[str, Any], kinds: tuple[str, ...]) -> bytes | None:
-    """Return the frame for connections that hear these audiences; None if not all of them were counted."""
+    """Return the frame for connections that receive these audiences; None if not all of them were counted."""
     counts = notice["counts"]
     if any(kind not in counts for kind in kinds):
         return None

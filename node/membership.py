@@ -1,13 +1,14 @@
-"""This node's place in the cluster: its lease, its counters, and which users it holds.
+"""This node's entry in the cluster: its lease, its counters, and which users are connected to it.
 
-One task writes all of it, over one connection: absolute counts with a rising revision, never increments. What changed
-in a loop step travels in one go, so that a crowd of connecting clients costs a few script calls. A handshake waits for
-its user's registration: whoever has read ``connected`` is found by every publish from then on.
+One task writes all of it: absolute counts with a rising revision, never increments. Changes of the same loop step are
+sent together, so that a crowd of connecting clients costs a few script calls. A handshake waits for its user's
+registration: once a client has read ``connected``, every later publish reaches it.
 
-The node id is its name and a boot epoch. When the lease is lost (the process was paused, Redis was away or came back
-empty) the node takes a new epoch and registers everybody again; its sockets stay open, for nothing is exclusive here.
+A node id is the node's name and a random suffix. When the lease is lost (the process was paused, Redis was away or came
+back empty), the node takes a new id and registers everybody again. Its sockets stay open, since nothing is exclusive to
+a node.
 
-In a Redis Cluster a bucket may be away while the lease holds: its users wait, the others' registrations go on.
+In a Redis Cluster a bucket may be away while the lease holds: only its own users' registrations wait.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Any, Final
 from pydantic_core import to_json
 
 from node.overlay import Overlay
-from node.registrar import Household, Registrar, Registration, parts_of
+from node.registrar import LocalUsers, Registrar, Registration, parts_of
 from shared.cluster import LEASE_TTL_MS, clear_node
 from shared.errors import RedisError, RedisUnavailable
 from shared.ids import Position
@@ -44,7 +45,7 @@ RENEW_INTERVAL: Final = 2.0  # s
 LEAVE: Final = 1.5  # s; with a Redis that hangs, more than the process may have left
 _RETRY: Final = 0.25  # s
 _RETRY_BUCKET: Final = 1.0  # s
-_ROUND: Final = 0.005  # s between two rounds at least: a crowd that connects travels in few of them
+_ROUND: Final = 0.005  # s between two rounds at least: a crowd that connects is registered in few of them
 
 
 class Membership:
@@ -61,13 +62,13 @@ class Membership:
         link: Link,
         scripts: Scripts,
         keys: Keys,
-        household: Household,
+        local_users: LocalUsers,
         on_new_id: Callable[[str], Awaitable[None]],
         on_tops: Callable[[Position, Position, Position], None],
     ) -> None:
         self.name, self._link, self._scripts, self._keys = name, link, scripts, keys
-        self._registrar = Registrar(link, scripts, keys, household)
-        self._household, self._on_new_id, self._on_tops = household, on_new_id, on_tops
+        self._registrar = Registrar(link, scripts, keys, local_users)
+        self._local_users, self._on_new_id, self._on_tops = local_users, on_new_id, on_tops
         self.node_id = f"{name}.{secrets.token_hex(4)}"
         self.draining = False
         self.overlay = Overlay()
@@ -92,7 +93,7 @@ class Membership:
     # --- for the handshake and for those who leave
 
     def changed(self, user: str | None) -> None:
-        """Write the user's count down soon; None: only the node's counters changed."""
+        """Have the user's count written soon; None: only the node's counters changed."""
         if user is not None:
             self._dirty.add(user)
         self._wake.set()
@@ -104,7 +105,7 @@ class Membership:
         self._wake.set()
 
     def register(self, user: str) -> asyncio.Future[Registration]:
-        """Write the user's count down and tell what Redis knows of it; fails with ``RedisError`` if it cannot."""
+        """Register a user; the result is what Redis knows of it, or a ``RedisError``."""
         future: asyncio.Future[Registration] = asyncio.get_running_loop().create_future()
         if not all(self._link.of(tag).connected for tag in (SHARED_TAG, bucket(user))):
             future.set_exception(RedisUnavailable("redis is away"))
@@ -115,13 +116,13 @@ class Membership:
 
     def show(self, stats: ClusterStats) -> Counters:
         """Return the cluster's counters: the last sums, with what changed here since they were taken."""
-        here = Counters(self._household.user_count(), *self._household.connection_counts())
+        here = Counters(self._local_users.user_count(), *self._local_users.connection_counts())
         return self.overlay.show(stats, here)
 
     # --- the writer
 
     async def run(self) -> None:
-        """Hold the lease and keep the registry right until cancelled."""
+        """Hold the lease and keep the registry up to date until cancelled."""
         while True:
             try:
                 async with self._writing:
@@ -144,17 +145,17 @@ class Membership:
 
     async def _write(self) -> None:
         if self._held and time.monotonic() - self._renewed_at > LEASE_TTL_MS / 1000:
-            # Paused for longer than the lease holds: registrations that travel with its renewal would be written under
-            # an id that others may have cleared long ago, and nobody would ever clear them again.
+            # Paused for longer than the lease holds: others may have removed this id already. Registrations that are
+            # sent along with the renewal would be stored under it, and nobody would ever remove them.
             self._take_new_id("paused for longer than the lease")
             self._held = False
         if not self._held:
             await self._join()
         await self._clear_former_ids()
-        self._dirty |= await self._registrar.who_may_be_forgotten(self.node_id)
+        self._dirty |= await self._registrar.users_to_register_again(self.node_id)
         self._wake.clear()
         users, self._dirty = self._dirty, set()
-        # Those who come while this is under way wait for the next round: this one does not count them.
+        # Users who connect during this round wait for the next one: this one does not include them.
         waiting, self._waiting = self._waiting, defaultdict(list)
         try:
             lost = await self._write_once(users, waiting)
@@ -192,7 +193,7 @@ class Membership:
         return False
 
     async def _join(self) -> None:
-        """Take a lease, be reachable under it, and have everybody written down."""
+        """Take a lease, subscribe to the node id's channel, and have everybody registered."""
         await self._on_new_id(self.node_id)
         reply = await self._lease("take")
         if reply[0] == b"lost":  # cleared while Redis was away from us
@@ -202,7 +203,7 @@ class Membership:
         again, self._held, self.joined = self.joined, True, True
         self._registrar.begin_anew()
         self._take_tops(reply)
-        users = self._household.user_count()
+        users = self._local_users.user_count()
         logger.info("node joined", extra={"node_id": self.node_id, "again": again, "users": users})
 
     def _take_new_id(self, reason: str) -> None:
@@ -213,7 +214,7 @@ class Membership:
         self.leases_lost += 1
 
     async def _clear_former_ids(self) -> None:
-        """Remove what is written under our former ids: of one that Redis has forgotten no caretaker knows."""
+        """Remove what is stored under our former ids: if Redis has forgotten one, no caretaker would find it."""
         while self._former_ids:
             try:
                 await clear_node(self._link, self._scripts, self._keys, self._former_ids[0])
@@ -224,7 +225,7 @@ class Membership:
 
     async def _lease(self, how: str) -> Reply:
         k = self._keys
-        counts = self._household.connection_counts()
+        counts = self._local_users.connection_counts()
         self._revision += 1
         sent_at = time.monotonic()
         reply: list[Any] = await self._scripts.run(
@@ -239,7 +240,7 @@ class Membership:
         return reply
 
     def _about(self) -> bytes:
-        """Return what the node says of itself, or nothing if it said so a moment ago."""
+        """Return the node's description of itself as JSON, or nothing if it was sent a moment ago."""
         now = time.monotonic()
         if self._held and now - self._told_at < RENEW_INTERVAL / 2:
             return b""
@@ -250,17 +251,17 @@ class Membership:
                 "state": "draining" if self.draining else "up",
                 "version": VERSION,
                 "started_at": self._started_at,
-                "users": self._household.user_count(),
+                "users": self._local_users.user_count(),
             }
         )
 
     def _settle(self, users: list[str], reply: list[Any], waiting: Waiting) -> None:
-        """Tell those who wait what Redis said; a stale revision cannot happen with one writer on one connection."""
+        """Answer those who wait; the revision cannot be stale, since there is one writer on one connection."""
         _, now, untouched, *values = reply
         for index, user in enumerate(users):
             elsewhere, blocked, top, has_states, change = values[index * 5 : index * 5 + 5]
             registration = Registration(elsewhere, blocked == 1, Position.parse(top or untouched), has_states == 1)
-            self._household.compare(user, registration.top)  # while the lease was lost, publishes did not come here
+            self._local_users.compare(user, registration.top)  # while the lease was lost, publishes were not sent here
             if change:
                 self.overlay.users_changed(now, change)
             for future in waiting.pop(user, ()):
@@ -272,8 +273,8 @@ class Membership:
         self._on_tops(admin, everyone, states)
 
     async def leave(self) -> None:
-        """Go from registry and counters, after the last socket; what cannot be said now, a lapsed lease says later."""
-        self._left = True  # or the writer would find its id dead, and come back under another
+        """Leave registry and counters, after the last socket; if that fails, the lease lapses and others clean up."""
+        self._left = True  # else the writer would find its id dead, and join under a new one
         try:
             async with asyncio.timeout(LEAVE), self._writing:
                 await clear_node(self._link, self._scripts, self._keys, self.node_id)

@@ -1,9 +1,9 @@
-"""What an admin sees at once: where all active transcodes stand.
+"""The active transcodes of the cluster, for admins.
 
-A node hears the progress channel only while it holds an admin. It subscribes, waits for the confirmation, and then
-reads the table: a value published in between is on the bus, and the newer of the two wins. For every admin who comes,
-it reads what has changed since: its ear may be dead without a sign, and the admin have seen more elsewhere. Those who
-come while others are read for share one read.
+A node subscribes to the progress channel only while an admin is connected to it. It waits for the confirmation, and
+then reads the table: a value published in between arrives on the bus, and the newer of the two wins. For every further
+admin it reads what has changed since, because the subscription may be dead without a sign while the admin has already
+seen newer values elsewhere. Admins who connect during such a read share the next one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Progress:
         self._idle_since: float | None = None
 
     async def listen(self) -> None:
-        """Have the table as it is now or newer, and kept new by the bus. Raises ``RedisError``."""
+        """Bring the table up to date, and subscribe so that it stays so. Raises ``RedisError``."""
         self._idle_since = None
         self._came += 1
         ticket = self._came
@@ -44,7 +44,7 @@ class Progress:
             self._listening, self._served = True, serves
 
     async def tend(self) -> None:
-        """Stop listening a while after the last admin has gone."""
+        """Unsubscribe a while after the last admin has left."""
         if not self._listening and not self._lock.locked():
             self._admins.states = None  # of a value that came after the last admin had gone
         if not self._listening or self._admins.sessions:

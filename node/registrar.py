@@ -1,8 +1,8 @@
-"""Which users a node holds, as Redis is told: bucket by bucket, in absolute counts.
+"""Registers a node's users in Redis: bucket by bucket, in absolute counts.
 
-A connection that was lost and made anew may lead to a server that has forgotten what it had answered: a replica that
-was promoted, or one that started anew and still knows the lease. So everybody is written down anew over it: those who
-are here, and those who left and whom Redis believes here.
+After a reconnect, Redis may be a server that has forgotten registrations: a promoted replica, or one that has restarted
+and still knows the lease. So every new connection is followed by registering everybody again: the users who are here,
+and those who left but whom Redis still lists under this node.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _NO_USER: Final = "#rev"  # in held:{b}:<node>
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What Redis said when it wrote a user down.
+    """What Redis answered when it registered a user.
 
     Attributes:
         elsewhere: connections of this user on other nodes.
@@ -39,8 +39,8 @@ class Registration:
     has_states: bool
 
 
-class Household(Protocol):
-    """Who lives here, as far as the cluster has to be told."""
+class LocalUsers(Protocol):
+    """The users connected to this node, as far as the registry needs to know them."""
 
     def user_connections_of(self, user: str) -> int: ...
 
@@ -56,7 +56,7 @@ class Household(Protocol):
 
 
 class Part(NamedTuple):
-    """Users that one call writes down: of one bucket, and not too many."""
+    """Users that one call registers: of one bucket, and not too many."""
 
     tag: str
     users: list[str]
@@ -72,16 +72,16 @@ def parts_of(users: Iterable[str]) -> list[Part]:
 
 
 class Registrar:
-    def __init__(self, link: Link, scripts: Scripts, keys: Keys, household: Household) -> None:
-        self._link, self._scripts, self._keys, self._household = link, scripts, keys, household
-        self._written_on: dict[str, int] = {}  # by bucket, the connection over which everybody was written down last
+    def __init__(self, link: Link, scripts: Scripts, keys: Keys, local_users: LocalUsers) -> None:
+        self._link, self._scripts, self._keys, self._local_users = link, scripts, keys, local_users
+        self._written_on: dict[str, int] = {}  # by bucket: the connection over which everybody was registered last
 
     def begin_anew(self) -> None:
-        """Have everybody written down in the next round: the node has another id, or Redis may know nothing of it."""
+        """Register everybody in the next round: the node has a new id, or Redis may have forgotten its users."""
         self._written_on.clear()
 
-    async def who_may_be_forgotten(self, node_id: str) -> set[str]:
-        """Return the users of buckets over whose present connection they have not been written down."""
+    async def users_to_register_again(self, node_id: str) -> set[str]:
+        """Return the users to register again: of the buckets whose connection is new since the last time."""
         found: set[str] = set()
         for tag in BUCKET_TAGS:
             link = self._link.of(tag)
@@ -93,20 +93,20 @@ class Registrar:
             except RedisError:
                 continue  # the next round will do
             found.update(user for user in map(bytes.decode, believed) if user != _NO_USER)
-            found.update(user for user in self._household.connected_users() if bucket(user) == tag)
+            found.update(user for user in self._local_users.connected_users() if bucket(user) == tag)
             self._written_on[tag] = made
         return found
 
     def write(self, part: Part, node_id: str, revision: int) -> Awaitable[Reply]:
-        """Write users down with how many connections each has here at this call; see ``register.lua`` for the reply.
+        """Register users with the number of connections that each has here; see ``register.lua`` for the reply.
 
-        Counted at once, and not when it is sent: who comes in between is judged by the next reply, and must not have
-        been counted before by those whom other nodes judge.
+        The connections are counted at once, not when the command is sent: one that is opened in between waits for the
+        next reply, and other nodes must not count it against the user's limit before that.
         """
         k, tag = self._keys, part.tag
         keys = [k.users(tag), k.held(tag, node_id), k.tomb(tag, node_id), k.blocked(tag), k.seq(tag)]
         args: list[str | int] = [node_id, revision]
         for user in part.users:
             keys.append(k.user_states(user).table)
-            args += (user, self._household.user_connections_of(user), user_stream(user))
+            args += (user, self._local_users.user_connections_of(user), user_stream(user))
         return self._scripts.run(self._link, REGISTER, keys, args)

@@ -133,15 +133,14 @@ def _invalid_body(reason: str) -> HTTPException:
 
 
 def _way_here(request: Request) -> str:
-    """Return from where a call came, for the router's audit: what proxies say of it, and our own peer."""
+    """Return the ``X-Forwarded-For`` for the router's audit: what proxies have put there, and our own peer."""
     peer = request.client.host if request.client is not None else "unknown"
     claimed = header(request.scope["headers"], b"x-forwarded-for")
     return f"{claimed}, {peer}" if claimed else peer
 
 
 def _audit(request: Request, principal: Principal | None, exc: HTTPException) -> None:
-    """Write down a call that ended here. What was forwarded, the router writes down."""
-    trace = trace_context.current_ids()
+    """Audit a call that ended here. Forwarded ones are audited by the router."""
     audit.write(
         AuditEvent(
             action="system_message",
@@ -149,7 +148,7 @@ def _audit(request: Request, principal: Principal | None, exc: HTTPException) ->
             status=exc.status_code,
             caller=f"sub:{principal.user_id}" if principal is not None else None,
             reason=exc.detail if isinstance(exc.detail, str) else "invalid",
-            trace_id=trace[0] if trace is not None else None,
+            trace_id=trace_context.current_trace_id(),
             **audit.origin(request.client, header(request.scope["headers"], b"x-forwarded-for")),
         )
     )

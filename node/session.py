@@ -4,15 +4,15 @@ The object is its transport's asyncio protocol, so that a connection costs no se
 
 | phase | what it means |
 | --- | --- |
-| OPENING | accepted; who it is, is being found out. Nothing is read from it |
-| CATCHING_UP | has a cursor in every stream it hears, and is being brought to their tops |
+| OPENING | accepted, but not admitted yet. Nothing is read from it |
+| CATCHING_UP | has a cursor in each of its streams, and is being brought to their tops |
 | LIVE | at the top of all its feeds: they write to it directly |
-| CLOSING | our close frame is out; waits for the client's, discards everything else |
+| CLOSING | our close frame is sent; waits for the client's, discards everything else |
 | CLOSED | gone |
 
-A write buffer that does not drain makes a LIVE session one that is CATCHING_UP: it writes nothing and reads nothing
-from its client (or answering pings would let it grow), its events wait in history and of states only the newest is
-kept, so a slow client costs a constant.
+A LIVE session whose write buffer does not drain returns to CATCHING_UP. Until it has drained, nothing is written to the
+client and nothing is read from it (answers to its pings would fill the buffer further). Its events wait in history, and
+of states only the newest is kept, so that a slow client costs a constant.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from shared.ids import Position
 if TYPE_CHECKING:
     from node.acks import Acks
     from node.feed import Feed
-    from node.house import House
+    from node.session_host import SessionHost
 
 PONG: Final = frames.text_frame(b"pong")
 UNKNOWN_COMMAND: Final = frames.text_frame(b'{"type":"error","code":"unknown_command"}')
@@ -57,7 +57,7 @@ class Session:
             that saves a sixth of a broadcast.
 
     Attributes:
-        speaks: whether its client says something now and then, and is dead if it does not.
+        speaks: whether its client sends something regularly, and counts as dead if it does not.
     """
 
     speaks: ClassVar[bool] = True
@@ -65,7 +65,7 @@ class Session:
     __slots__ = (
         "_buffer",
         "_descriptor",
-        "_house",
+        "_host",
         "_owed",
         "_text",
         "acks",
@@ -86,8 +86,10 @@ class Session:
         "writable",
     )
 
-    def __init__(self, house: House, transport: asyncio.Transport, *, is_admin: bool, descriptor: int = -1) -> None:
-        self._house, self.transport = house, transport
+    def __init__(
+        self, host: SessionHost, transport: asyncio.Transport, *, is_admin: bool, descriptor: int = -1
+    ) -> None:
+        self._host, self.transport = host, transport
         self._descriptor = descriptor
         self.is_admin = is_admin
         self.user_id = ""
@@ -96,7 +98,7 @@ class Session:
         self.phase = Phase.OPENING
         self.live = False  # phase is LIVE: read for every session at every broadcast
         self.writable = transport.get_write_buffer_size() == 0
-        self.heard_at = self.since = house.now()
+        self.heard_at = self.since = host.now()
         self.welcomed_at = 0.0  # by the loop's time; 0: not yet
         self.feeds: tuple[Feed, ...] = ()
         # While it is behind, per feed: where it stands in the stream, and how many changes of states it has seen.
@@ -135,9 +137,9 @@ class Session:
         return True
 
     def welcome(self, frame: bytes, feeds: tuple[Feed, ...], cursors: list[Position]) -> None:
-        """Send the first frame; from here on the session is brought to the tops of its feeds, and reads its client."""
+        """Send the first frame; from now on the session catches up, and its client is read."""
         self.feeds, self.cursors, self.states_seen = feeds, cursors, [0] * len(feeds)
-        self.heard_at = self.welcomed_at = self._house.now()
+        self.heard_at = self.welcomed_at = self._host.now()
         self.write(frame)
         self.phase = Phase.CATCHING_UP
         if self.writable:
@@ -146,13 +148,12 @@ class Session:
     def go_live(self) -> None:
         """Let the feeds write directly. Called in the loop step in which every cursor equals its feed's top."""
         self.phase, self.live, self.cursors, self.states_seen = Phase.LIVE, True, None, None
-
         if self._owed is not None:
             frame, self._owed = self._owed, None
             self.write(frame)
 
     def inform(self, frame: bytes) -> None:
-        """Send a frame of which only the newest counts: to a session that is behind, once it is not."""
+        """Send a frame of which only the newest counts; a session that is behind gets it once it is live."""
         if self.live:
             self.write(frame)
         elif self.phase < Phase.CLOSING:
@@ -164,75 +165,75 @@ class Session:
             return
         self.phase, self.live, self.close_code = Phase.CLOSING, False, code
         self._buffer = b""
-        self.since = self._house.now()
+        self.since = self._host.now()
         self._say_goodbye(code, reason)
         self.transport.resume_reading()
-        self._house.closing(self)
+        self._host.closing(self)
 
     def _say_goodbye(self, code: int, reason: str) -> None:
         self.write(frames.close_frame(code, reason))
 
     def send_away(self, code: int, reason: str, retry_after_ms: int) -> None:
-        """Close it, and say before when to come back: those who leave together are not to arrive together."""
+        """Close it, and say before when to reconnect, so that clients do not all arrive elsewhere at once."""
         if self.phase < Phase.CLOSING:
             self.write(frames.text_frame(b'{"type":"reconnect","retry_after_ms":%d}' % retry_after_ms))
             self.close(code, reason)
 
     def beat(self, now: float) -> None:
-        """Show a client that does not speak that we live."""
+        """Send a sign of life to a client that sends nothing itself; a WebSocket's client asks for it by ``ping``."""
 
     def abort(self, code: int) -> None:
         """End it at once: a buffer that never drains would keep the socket for ever."""
         if self.phase < Phase.CLOSING:
             self.phase, self.live, self.close_code = Phase.CLOSING, False, code
-            self._house.closing(self)
+            self._host.closing(self)
         self.transport.abort()
 
     # --- from the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Nothing: the transport was made before the handshake."""
+        """Do nothing: the transport was made before the handshake."""
 
     def pause_writing(self) -> None:
         self.writable = False
         if self.phase is Phase.OPENING or self.phase >= Phase.CLOSING:
             return
-        self.since = self._house.now()
+        self.since = self._host.now()
         self.transport.pause_reading()
         if self.live:
             self._fall_behind()
 
     def _fall_behind(self) -> None:
-        # What was just written is in the buffer, and the feeds' tops count it already.
+        # The frame just written is in the buffer, and the feeds' tops already include it.
         self.phase, self.live = Phase.CATCHING_UP, False
         self.cursors = [feed.position for feed in self.feeds]
         self.states_seen = [feed.states.changes if feed.states is not None else 0 for feed in self.feeds]
-        self._house.fell_behind()
+        self._host.fell_behind()
 
     def resume_writing(self) -> None:
         self.writable = True
         if self.phase is Phase.CATCHING_UP:
-            self.heard_at = self._house.now()  # it could not be heard while nothing was read
+            self.heard_at = self._host.now()  # it could not be heard while nothing was read
             self.transport.resume_reading()
-            self._house.behind(self)
+            self._host.behind(self)
 
     def eof_received(self) -> None:
-        """Let the transport close: a client that says no more hears no more."""
+        """Let the transport close: half-open connections are not kept."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         was, self.phase, self.live = self.phase, Phase.CLOSED, False
         self._descriptor = -1  # the number may be another connection's in a moment
         if was < Phase.CLOSING:
             self.close_code = self.close_code or 1006
-            self._house.closing(self)
-        self._house.closed(self)
+            self._host.closing(self)
+        self._host.closed(self)
 
     def data_received(self, data: bytes) -> None:
-        self.heard_at = self._house.now()
+        self.heard_at = self._host.now()
         if self._buffer:
             data = self._buffer + data
         try:
-            received, self._buffer = frames.split(data, self._house.frame_max_bytes)
+            received, self._buffer = frames.split(data, self._host.frame_max_bytes)
             for frame in received:
                 self._receive(frame)
         except FrameViolation as exc:
@@ -248,9 +249,9 @@ class Session:
             return
         if frame.opcode == frames.CLOSE:
             self._receive_close(frame.payload)
-        elif self.acks is not None and self._house.acknowledged(self, frame):
+        elif self.acks is not None and self._host.acknowledged(self, frame):
             return  # it was asked: no command of its own
-        elif not self._house.may_command(self.user_id):
+        elif not self._host.may_command(self.user_id):
             self.close(CloseCode.TOO_MANY, "too many commands")
         elif frame.opcode == frames.PING:
             self.write(frames.pong_frame(frame.payload))
@@ -269,7 +270,7 @@ class Session:
         if (frame.opcode == frames.CONTINUATION) != (self._text is not None):
             raise FrameViolation(CloseCode.PROTOCOL_ERROR, "a fragment out of place")
         text = (self._text or b"") + frame.payload
-        if len(text) > self._house.frame_max_bytes:
+        if len(text) > self._host.frame_max_bytes:
             raise FrameViolation(CloseCode.FRAME_TOO_LARGE, "a message larger than a frame may be")
         if not frame.fin:
             self._text = text
@@ -281,9 +282,9 @@ class Session:
         if text == "ping":
             self.write(PONG)
         elif text == "get_stats":
-            self.write(self._house.stats_frame())
+            self.write(self._host.stats_frame())
         elif (token := _refresh_token(text)) is not None:
-            self._house.refresh(self, token)
+            self._host.refresh(self, token)
         elif self.acks is None or not text.startswith("ack "):
             self.write(UNKNOWN_COMMAND)
 

@@ -1,7 +1,7 @@
-"""Who came, who went, who was not let in: the lines about clients.
+"""Log lines about clients: connected, disconnected, refused.
 
-An admin's coming and going is news, at INFO; a user's is not, at DEBUG. Who it is, is shown only where the settings
-allow it (``LOG_USER_IDS``): the formatter leaves the field ``user`` out otherwise.
+An admin's connections are logged at INFO, a user's at DEBUG. Who it is, is logged only if the settings allow it
+(``LOG_USER_IDS``): the formatter leaves the field ``user`` out otherwise.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _CLAIM_MAX: Final = 200  # characters of what a stranger says of itself
 
 
 class SessionLog:
-    """Tells of clients.
+    """Writes the log lines about clients.
 
     Args:
         cluster: returns the cluster's counters as this node should show them.
@@ -34,15 +34,15 @@ class SessionLog:
         self._connections, self._cluster, self._now = connections, cluster, now
         self._verbose = logger.isEnabledFor(logging.DEBUG)
 
-    def came(self, session: Session) -> None:
-        """Tell of a session that was welcomed."""
+    def connected(self, session: Session) -> None:
+        """Log a session that was welcomed."""
         if session.is_admin:
             logger.info("admin connected", extra={"user": session.user_id, **self._admins()})
         elif self._verbose:
             logger.debug("user connected", extra={"user": session.user_id, **self._users()})
 
-    def left(self, session: Session) -> None:
-        """Tell of a session that is not counted any more; of one that was never welcomed its refusal tells."""
+    def disconnected(self, session: Session) -> None:
+        """Log a session that is no longer counted; of one that was never welcomed, its refusal is logged instead."""
         if not session.welcomed_at or not (session.is_admin or self._verbose):
             return
         told = {
@@ -56,26 +56,25 @@ class SessionLog:
             logger.debug("user disconnected", extra={**told, **self._users()})
 
     def refused(self, reason: str, *, admin: bool, code: CloseCode, user: str = "") -> None:
-        """Tell of a handshake that ended with a close code."""
+        """Log a handshake that ended with a close code."""
         logger.info(
             "handshake refused",
             extra={"reason": reason, "code": int(code), "kind": _kind(admin=admin), "user": user or None},
         )
 
     def turned_away(self, reason: str, origin: str) -> None:
-        """Tell of an upgrade that was refused before it was one, with HTTP 403."""
+        """Log an upgrade that was refused with HTTP 403."""
         logger.info("upgrade refused", extra={"reason": reason, "origin": origin[:_CLAIM_MAX] or None})
 
-    def ended(self, user: str, connections: int, reason: str, trace: tuple[str, str] | None) -> None:
-        """Tell of connections that were ended on somebody's order."""
-        trace_id = trace[0] if trace is not None else None
+    def ended(self, user: str, connections: int, reason: str, trace_id: str | None) -> None:
+        """Log connections that were ended on somebody's order."""
         logger.info(
             "connections ended",
             extra={"user": user, "connections": connections, "reason": reason, "trace_id": trace_id},
         )
 
     def cut_off(self, session: Session, seconds: float) -> None:
-        """Tell of a client that has read nothing for too long."""
+        """Log a client that has read nothing for too long."""
         logger.info(
             "slow client cut off",
             extra={"user": session.user_id, "kind": _kind(admin=session.is_admin), "seconds": round(seconds, 1)},

@@ -1,9 +1,9 @@
 """The newest value per video, as one node knows it. No I/O.
 
-State is not history: of a transcode's progress only the newest value counts, it never goes backwards, and whoever was
-away or slow gets the newest value and no queue. So there is one table per scope, and a session remembers no more than
-how many of its changes it has seen. Not up to which revision: what the bus lost is read after newer ones, and a session
-that had seen those would never be shown it.
+States are not history: of a transcode's progress only the newest value counts, it never goes back, and a client that
+was away or slow gets the newest value instead of a queue. So there is one table per audience, and a session only
+remembers how many of the table's changes it has seen. (The newest revision that it has seen would not do: a value that
+the bus lost may be read after newer ones, and the session would never be shown it.)
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class StateTable:
         self.confirmed = BEGINNING
 
     def put(self, video_id: int, revision: Position, frame: bytes | None, ends_at: float) -> bool:
-        """Take a value, or with ``frame=None`` an end; False if as new a one stands.
+        """Take a value, or an end if ``frame`` is None; False if it is not newer than the known one.
 
         Args:
             ends_at: when it is forgotten unless something newer comes, seconds since the Unix epoch.
@@ -49,7 +49,7 @@ class StateTable:
         return True
 
     def after(self, change: int, now: float) -> list[tuple[int, bytes]]:
-        """Return the changes after one of them and their frames, of videos that are active, oldest first.
+        """Return the changes after a given one, with their frames: those of active videos, oldest first.
 
         ``now`` is the time, seconds since the Unix epoch: what is over by then is not shown.
         """
@@ -57,7 +57,7 @@ class StateTable:
         return sorted((value.change, value.frame) for value in newer if value.frame is not None)
 
     def expire(self, now: float) -> None:
-        """Forget what has had no news for too long."""
+        """Forget videos that have had no news for too long."""
         self._values = {video: value for video, value in self._values.items() if value.ends_at > now}
 
     def __len__(self) -> int:

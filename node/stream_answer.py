@@ -24,14 +24,15 @@ from shared.asgi import Receive, Scope, Send
 from shared.close_codes import CloseCode
 
 MEDIA_TYPE: Final = "text/event-stream"
-# X-Accel-Buffering asks nginx, no-transform whatever compresses: an event must not wait in a buffer for the next one.
+# These keep nginx from buffering (X-Accel-Buffering) and proxies from compressing (no-transform): an event must not
+# wait in a buffer for the next one.
 _HEADERS: Final = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
 _STATUS: Final = {CloseCode.UNAUTHENTICATED: 401, CloseCode.FORBIDDEN: 403}
 _RETRY_AFTER_MS: Final = (1000, 5000)
 
 
 class StreamAnswer(Response):
-    """Becomes an :class:`~node.event_stream.EventStream` that lives on when the request's task has ended."""
+    """An answer that becomes an :class:`~node.event_stream.EventStream`, which outlives the request's task."""
 
     def __init__(
         self, gate: Gate, hub: Hub, token: str, since: str | None, *, is_admin: bool, unacknowledged: float

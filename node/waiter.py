@@ -1,6 +1,6 @@
-"""A poll that waits: a session that hears what happens and reads nothing of it. What it heard is read from Redis then.
+"""A poll that waits: a session without a transport. When a feed writes to it, it rings, and the poll reads Redis.
 
-It is counted, limited, swept, ended and sent away like any connection, and a publish to its user finds this node.
+It is counted, limited, swept, ended and sent away like any connection, and publishes to its user reach this node.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from node.session import Phase, Session
 
 if TYPE_CHECKING:
-    from node.house import House
+    from node.session_host import SessionHost
 
 
 class _Nowhere:
-    """The transport of somebody who is written nothing."""
+    """A transport that discards everything."""
 
     def get_write_buffer_size(self) -> int:
         return 0
@@ -47,14 +47,14 @@ class Waiter(Session):
 
     speaks: ClassVar[bool] = False
 
-    def __init__(self, house: House, *, is_admin: bool) -> None:
-        super().__init__(house, cast(Any, _NOWHERE), is_admin=is_admin)
+    def __init__(self, host: SessionHost, *, is_admin: bool) -> None:
+        super().__init__(host, cast(Any, _NOWHERE), is_admin=is_admin)
         self._bell = asyncio.Event()
         self.reason = ""
         self.retry_after_ms: int | None = None
 
     def listen(self) -> None:
-        """Ring from now on; what came before is to be read after this."""
+        """Ring from now on; the caller reads what came before after this call."""
         if self.phase is Phase.OPENING:
             self.phase, self.live = Phase.LIVE, True
 
@@ -63,7 +63,7 @@ class Waiter(Session):
         return self.phase >= Phase.CLOSING
 
     async def rings(self, seconds: float) -> bool:
-        """Wait for the bell, for so long at most; return whether it rang."""
+        """Wait for the bell for at most ``seconds``; return whether it rang."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._bell.wait(), seconds)
         rang = self._bell.is_set()
@@ -80,7 +80,7 @@ class Waiter(Session):
             self.close(code, reason)
 
     def close(self, code: int, reason: str = "") -> None:
-        """End it: there is nobody to say goodbye to."""
+        """End it at once: there is no close handshake."""
         if self.phase < Phase.CLOSING:
             self.reason = reason
             super().close(code, reason)

@@ -49,7 +49,7 @@ logger = logging.getLogger("router")
 
 @asynccontextmanager
 async def build(settings: RouterSettings, otel: OtelSettings, tracing: Tracing | None = None) -> AsyncIterator[ASGIApp]:
-    """Build a router; what it runs ends with the context."""
+    """Build a router and start its background tasks; they end with the context."""
     keys = Keys(settings.redis_prefix)
     scripts = Scripts(keys)
     redis = address_of(settings, keys, SHARED_TAG)
@@ -58,7 +58,7 @@ async def build(settings: RouterSettings, otel: OtelSettings, tracing: Tracing |
         link = await stack.enter_async_context(
             link_to_redis(settings, keys, name="vsrt-router", prepare=scripts.prepare, times=times)
         )
-        # A router is of use without Redis too: it says 503.
+        # This does not wait for Redis: without it a router still serves, and answers 503.
         await refuse_unsafe_server(link, allow_eviction=settings.redis_allow_eviction)
         caretaker = Caretaker(link, scripts, keys, settings.router_name)
         await stack.enter_async_context(running(caretaker.run(), "caretaker"))

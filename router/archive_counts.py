@@ -1,4 +1,4 @@
-"""What a router does for the inbox, in plain numbers."""
+"""Counts of the archiver and the inbox's sweeper."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class ArchiveCounts:
 
     @property
     def away(self) -> bool:
-        """Whether the database does not take what waits for it."""
+        """Whether the database does not accept the events that wait for it."""
         return bool(self.refused_for)
 
     def nothing_waits(self, tag: str) -> None:
-        """Take note that nothing of a tag waits for this router: there is nothing, or another one archives it."""
+        """Note that nothing of a tag waits for this router: there is nothing, or another router archives it."""
         self.lags.pop(tag, None)
         self.refused_for.discard(tag)

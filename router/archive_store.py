@@ -1,4 +1,4 @@
-"""Writing events to the inbox's database: in batches, each at most once, and a bad one by itself."""
+"""Writes events to the inbox's database: in batches, each at most once; invalid ones are isolated."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class ArchiveStore:
         written.repeated += len(readable) - archived
 
     async def _write_rows(self, rows: list[dict[str, Any]]) -> int:
-        # In one order, so that two who write the same rows wait for each other and do not embrace.
+        # In a fixed order, so that two routers that write the same rows cannot deadlock.
         rows.sort(key=lambda row: (row["audience"], row["epoch"], row["n"]))
         async with self._database.writing() as connection:
             statement = insert(connection, Notification).on_conflict_do_nothing()
@@ -83,7 +83,7 @@ class ArchiveStore:
 
 
 async def _take_back(connection: AsyncConnection, added: dict[str, list[Position]]) -> None:
-    """Remove what had been in the inbox before and was removed since: somebody has deleted it, or its time was over.
+    """Remove events that were in the inbox before and have been removed since, by a user or because they expired.
 
     After the rows were added, not before: a removal that commits in between is seen here.
     """

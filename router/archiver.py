@@ -1,24 +1,23 @@
-"""Moves events from Redis, where publishing leaves them, to the inbox's database.
+"""Moves events from Redis, where publishing leaves them, to the inbox's database, in order.
 
  publish.lua ──one entry per call──▶ archive:{tag} ──in order, from its beginning──▶ inbox_notification
                                           ▲                                               │ committed
                                           └───────────── trimmed up to there ◀────────────┘
 
-A consumer group would deal a stream out to several consumers, and so commit newer events before older ones: a reader
-that goes by positions would miss some, and a count could not say up to where it counts. Here whoever writes begins at
-the stream's beginning, and what is committed is taken off it. So the database holds all events of an audience up to
-one place, however many write at once, and whoever takes over from a dead one needs no list of what that one had
-claimed. That an event comes twice does no harm: its place in its stream is its key. One router per tag has the turn;
-it spares the others the work.
+There is no consumer group: its consumers would commit newer events before older ones, so that a reader that goes by
+positions would miss some, and a count could not say up to where it is complete. Here whoever writes starts at the
+beginning of the stream, and takes off what is committed. So the database holds all events of an audience up to one
+position, however many routers write at once, and a successor of a dead router needs no list of claimed entries. Writing
+an event twice does no harm: its position is its key. One router per tag has the turn, which only saves work.
 
 | what happens | what becomes of it |
 | --- | --- |
-| the database is away | events wait in Redis, publishers notice nothing; asked again with growing pauses |
-| it is away for this router alone | the turn is given back at every failure, and another router takes it |
-| more than ``ARCHIVE_MAX_BYTES`` wait | the script gives up the oldest; seen by the gap in the ids, counted, logged |
-| it will not have an event, or nobody can read it | set aside with its reason, in a stream of its own |
+| the database is away | events wait in Redis, publishing is not affected; retried with growing pauses |
+| it is away for this router alone | the turn is given back after every failure, and another router takes it |
+| more than ``ARCHIVE_MAX_BYTES`` wait | the script drops the oldest; noticed by the gap in the ids, counted, logged |
+| the database refuses an event, or it cannot be read | set aside with its reason, in a stream of its own |
 | this process dies after the commit | the next one writes the same again, which changes nothing |
-| Redis has forgotten, or came back older | what is there is written; what was written before changes nothing |
+| Redis has forgotten entries, or came back older | what is there is written; repetitions change nothing |
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ from shared.scripts import TAKE_OFF, Scripts
 
 logger = logging.getLogger(__name__)
 
-# s between looks: what comes in between is one batch, and a transaction costs as much as a hundred events.
+# s between reads: entries that arrive in between are one batch; a transaction costs as much as a hundred events.
 _INTERVAL: Final = 0.2
 _BATCH_BYTES: Final = 512 * 1024
 _BATCH_ENTRIES: Final = 200
@@ -50,7 +49,7 @@ _DEAD_MAX: Final = 10_000  # entries that are set aside, per tag
 
 
 class Archiver:
-    """Follows the archives of all tags, those for which it has the turn."""
+    """Archives the events of all tags for which this router has the turn."""
 
     def __init__(self, link: Link, scripts: Scripts, keys: Keys, store: ArchiveStore, counts: ArchiveCounts) -> None:
         self._link, self._scripts, self._keys = link, scripts, keys
@@ -111,9 +110,9 @@ class Archiver:
         return len(events) >= _BATCH_EVENTS or len(entries) > _BATCH_ENTRIES or size > _BATCH_BYTES // 2
 
     async def _read(self, tag: str) -> list[tuple[EntryId, bytes]]:
-        """Return the archive's first entries: at least one if there is any, and not many bytes."""
+        """Return the archive's first entries: at least one if there is any, within a limit in bytes."""
         key = self._keys.archive(tag)
-        # In this order: what another router takes off in between must not look as if it had been given up.
+        # In this order: entries that another router takes off in between must not look as if they had been dropped.
         raw, done = await asyncio.gather(
             self._link.send("XRANGE", key, "-", "+", "COUNT", 1), self._link.send("GET", self._keys.archive_done(tag))
         )
@@ -121,7 +120,7 @@ class Archiver:
             return []
         first, text = _entry(raw[0])
         await self._note_gap(tag, first, text, done)
-        # Ids tell bytes: so a range of them is a bound in bytes.
+        # Ids begin with a count of bytes, so a range of ids is a limit in bytes.
         raw = await self._link.send("XRANGE", key, f"({first}", str(first.size + _BATCH_BYTES), "COUNT", _BATCH_ENTRIES)
         entries = [(first, text)]
         for entry, envelopes in map(_entry, raw):
@@ -134,7 +133,7 @@ class Archiver:
         return entries
 
     async def _note_gap(self, tag: str, first: EntryId, text: bytes, done: bytes | None) -> None:
-        """Count events that were given up: the first entry does not begin where the last archived one ended."""
+        """Count dropped events: those between the last archived entry and the first one that is left."""
         if done is None:
             return
         events = sum(1 for _ in events_of(first, text))
@@ -177,7 +176,7 @@ def _age(oldest: Event) -> float:
 
 
 def _entry(item: Any) -> tuple[EntryId, bytes]:
-    """Return an entry's id and envelopes; of one that none of ours wrote, whatever is in it."""
+    """Return an entry's id and envelopes; of a foreign entry, whatever it contains."""
     entry, fields = item
     values = dict(zip(fields[::2], fields[1::2], strict=True))
     return EntryId.parse(entry), values[b"e"] if b"e" in values else b" ".join(fields)

@@ -54,7 +54,7 @@ ItemKey = Annotated[
 ]
 
 
-# These two stay dictionaries: a model per message would be a tenth of the router's work.
+# These two stay dictionaries: a model per message would make up a tenth of the router's work.
 class Users(TypedDict):
     """Users by their ids, each once however often it is named."""
 
@@ -69,7 +69,7 @@ def _kind_of_audience(value: Any) -> str | None:
     return _AUDIENCES.get(type(value))
 
 
-# Told apart by us: pydantic would try both, and report of each why it is not that one.
+# With a discriminator: otherwise pydantic would try both, and report for each why it does not match.
 Audience = Annotated[
     Annotated[Literal["admin", "all"], Tag("Name")] | Annotated[Users, Tag("Users")],
     Discriminator(
@@ -125,7 +125,7 @@ class MessageRequest(TypedDict):
 
 
 class Batch(BaseModel):
-    """A batch some of whose items may be anything: each is judged by itself."""
+    """A batch whose items are not validated yet: each is validated by itself."""
 
     model_config = ConfigDict(extra="forbid")
     items: list[Any] = Field(min_length=1, max_length=BATCH_MAX)
@@ -199,7 +199,7 @@ class UserConnections(BaseModel):
 
 
 class Ending(BaseModel):
-    """The parameters of a call that ends connections: a slip in their names is not to leave the user unblocked."""
+    """The parameters of a call that ends connections; unknown ones are refused: a typo must not skip the block."""
 
     model_config = ConfigDict(extra="forbid")
     block_seconds: int | None = Field(None, ge=1, le=BLOCK_MAX)

@@ -1,11 +1,12 @@
-"""``DELETE /api/v1/users/{id}/data``: everything that is kept of a user, removed by one call.
+"""``DELETE /api/v1/users/{id}/data``: deletes everything that is kept of a user.
 
-It takes away the notifications, what the user has read and deleted, events of its stream that are kept for returning
-clients, wait for the inbox or were set aside, what was set aside of the queue, and the states of its transcodes. Doing
-it again does no harm and completes what a fault cut off. docs/inbox.md says what it does not reach.
+It deletes notifications, what the user has read and deleted, all events of the user's stream (those kept for returning
+clients, those that wait for the inbox, and those set aside), entries of the queue that were set aside, and the states
+of the user's transcodes. Repeating it does no harm and completes what a fault interrupted. docs/inbox.md says what it
+does not reach.
 
-What waits in the queue is only counted. It is a call that has not been made yet: a router may have it in its hands just
-now, it may be meant for others too, and what it will publish can be erased once it is published.
+Entries that wait in the queue are only counted. Each is a call that has not been made yet: a router may be publishing
+it just now, it may also be meant for others, and what it publishes can be erased afterwards.
 """
 
 from __future__ import annotations
@@ -73,16 +74,16 @@ class Erasure:
         return removed
 
     async def _forget_dead(self, tag: str, stream: str) -> int:
-        """Remove what was set aside of a stream; what cannot even be read names nobody."""
+        """Remove a user's entries among those that the archive set aside; unreadable ones are kept."""
         return await self._forget(self._keys.archive_dead(tag), _DEAD_PAGE, lambda fields: _stream_of(fields) == stream)
 
     async def _look_through_the_queue(self, user: str) -> tuple[int, int]:
-        """Count what waits in the queue and names a user, and remove what was set aside of it; return both numbers."""
+        """Count waiting queue entries that name a user, and remove those that were set aside; return both numbers."""
 
         def concerns(fields: Sequence[bytes]) -> bool:
             return user in _users_of(fields)
 
-        # In this order: what is set aside meanwhile has been counted.
+        # In this order: an entry that is set aside in between is counted all the same.
         queued = [len(names) async for names in self._entries(self._keys.queue, _QUEUE_PAGE, concerns)]
         return sum(queued), await self._forget(self._keys.queue_dead, _QUEUE_PAGE, concerns)
 
@@ -113,7 +114,7 @@ def _users_of(fields: Sequence[bytes]) -> set[str]:
     """Return whom an entry of the queue names: as `user_id`, or among `users`, wherever in its body."""
     values = dict(zip(fields[::2], fields[1::2], strict=True))
     try:
-        # What was set aside may have been cut.
+        # The body of an entry that was set aside may be truncated.
         return {str(name) for name in _named(from_json(values.get(b"body", b""), allow_partial=True))}
     except ValueError:
         return set()

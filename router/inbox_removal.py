@@ -1,6 +1,6 @@
-"""Taking notifications out of the inbox: those whose time is over, the old ones, all of one user.
+"""Deletes notifications from the inbox: expired ones, old ones, or all of one user.
 
-In small chunks, each a transaction: nobody waits long for a row, and a process that dies leaves nothing half done.
+In small chunks, each a transaction: no row is locked for long, and a process that dies leaves nothing half done.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _KEY: Final = (Notification.audience, Notification.epoch, Notification.n)
 
 
 async def remove_expired(database: Database, now_ms: int) -> int:
-    """Remove a chunk of what is over; return how many. Raises ``DatabaseUnavailable``."""
+    """Remove a chunk of expired notifications; return how many. Raises ``DatabaseUnavailable``."""
     return await _remove(database, Notification.expires_at, now_ms)
 
 
 async def remove_older(database: Database, published_us: int) -> int:
-    """Remove a chunk of what was published before a time; return how many. Raises ``DatabaseUnavailable``."""
+    """Remove a chunk of notifications published before a time; return how many. Raises ``DatabaseUnavailable``."""
     return await _remove(database, Notification.published_at, published_us)
 
 
@@ -56,7 +56,7 @@ async def erase_user(database: Database, user: str, top: Position) -> int:
 
 
 async def _let_writers_end(database: Database) -> None:
-    """Return once nobody writes any more who has not seen what was committed before.
+    """Return once all transactions have ended that began before the last commit.
 
     Whoever adds events looks, after it has added them, up to where their audience is closed. One that looked a moment
     too early would commit its rows when all the others have been removed already.
@@ -90,7 +90,8 @@ async def _remove(database: Database, time: Any, until: int) -> int:
             return 0
         audiences = sorted({audience for audience, _ in due})
         await lock(connection, audiences)
-        # By time alone, or SQLite would read all of the audiences; but many may end at the same moment.
+        # SQLite has to use the index by time here, not that of the audiences (hence the + ""). With expiry it is the
+        # other way round: many notifications may expire at the same moment.
         whose = Notification.audience if time is Notification.expires_at else Notification.audience + ""
         gone = delete(Notification).where(time <= due[-1][1], whose.in_(audiences))
         rows = (await connection.execute(gone.returning(*_KEY, Notification.is_read))).all()

@@ -1,38 +1,17 @@
-"""The arguments of the publish script's call for one hash tag, as they grow (see ``shared/lua/publish.lua``)."""
+"""Builds the arguments of one call of the publish script, for one hash tag (see ``shared/lua/publish.lua``)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
+from router.operations import Operation
+from router.order import Order, Target
 from shared.keys import SHARED_TAG, Keys
 from shared.messages import FINAL_STATE_TTL
 from shared.redis_wire import Argument
 
-if TYPE_CHECKING:
-    from router.operations import Operation
-    from router.publisher import Order
-
 _ROOM: Final = 100  # about 1 ms of Redis: others are served in between
 _WEIGHT_SHIFT: Final = 12  # each 4 KiB of a payload take the room of one more message
-
-
-class Target(NamedTuple):
-    """One audience's stream.
-
-    Attributes:
-        where: the user id, or the shared stream's channel.
-        history: the stream's key.
-        label: its name in an answer's ``ids``.
-        shared: the stream's name if many hear it; empty for a user's.
-    """
-
-    tag: str
-    stream: str
-    where: str
-    history: str
-    state_channel: str
-    label: str
-    shared: str = ""
 
 
 class Retention(NamedTuple):
@@ -78,11 +57,11 @@ class PublishCall:
         self.room = _ROOM
 
     def forget_arguments(self) -> None:
-        """Let go of what was sent: payloads lie in it once per user."""
+        """Free what was sent: it contains payloads once per user."""
         self.keys, self.args = [], []
 
     def add(self, index: int, target: Target, order: Order, recorded: set[tuple[str, int]]) -> None:
-        """Add a message; ``recorded`` are the tags and operations of which there may be a record by then."""
+        """Add a message; ``recorded`` holds the tags and operations that may have a record in Redis by then."""
         if order.operation is not self._operation:
             self._begin(target.tag, order, recorded)
         _, payload, is_event, state, expires_at = order.message

@@ -1,4 +1,4 @@
-"""What a router published, in plain numbers: counted when it happens, read when somebody asks."""
+"""What a router published, in plain numbers: counted here, read by metrics."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from router.publisher import Order
+from router.order import Order
 from shared.messages import TYPED
 from shared.metrics import COMMAND, Bounds, Buckets
 
@@ -35,7 +35,7 @@ class PublishCounts:
         self.refused_items: Counter[str] = Counter()
 
     def add(self, orders: Iterable[Order]) -> None:
-        """Count messages that were accepted; those of a batch are mostly alike, so what they are is counted first."""
+        """Count accepted messages. Those of a batch are mostly alike, so they are grouped first."""
         alike = Counter([(order.message.type, order.targets[0].shared, len(order.targets)) for order in orders])
         for (kind, shared, targets), count in alike.items():
             known = kind if kind in TYPED else CUSTOM

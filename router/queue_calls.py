@@ -1,12 +1,12 @@
-"""Judges and publishes entries of the queue, by the same means as calls by HTTP.
+"""Validates and publishes entries of the queue, in the same way as calls over HTTP.
 
 | entry | what follows |
 | --- | --- |
 | published, or known to be published before | done |
-| not one that may be published: 422, 413, 409 by HTTP | set aside with that answer's detail |
+| invalid: over HTTP it would be answered 422, 413 or 409 | set aside with that answer's detail |
 | refused by Redis for what it is (a key of another type) | tried alone; refused again: set aside |
-| taken many times by routers that did not come to an end | set aside: it may be what ends them |
-| Redis away, full, read-only, or we have not the rights | stays where it is, with all that follow it |
+| taken many times by routers that then died | set aside: it may be what kills them |
+| Redis is away, full or read-only, or we lack the rights | stays in the queue, with all entries after it |
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from router import refusals
 from router.answers import status_of
 from router.call_log import CallLog
 from router.lean_route import BodyTooLarge, Call
+from router.order import Outcome
 from router.planning import explain
-from router.publisher import Outcome
 from router.publishing import VOLUME_MAX, Draft, Publishing, VolumeTooLarge
 from router.queue_counts import Reason
 from router.queue_entry import QUEUE, Entry, call_of, operation_for
 from router.queue_trace import QueueTrace
 from shared.errors import InvalidMessage, RealtimeError, RedisRefused
-from shared.trace_context import ids_of
+from shared.trace_context import trace_id_of
 from shared.tracing import Tracing
 
 logger = logging.getLogger(__name__)
 
 TAKINGS_MAX: Final = 10  # of an entry; a router that dies or loses its turn with it leaves it to the next
 _DETAIL_MAX: Final = 1000  # characters, or things that are wrong
-# What a script is told that may not call a command or publish to a channel, by Valkey and Redis since 7.2, and by 7.0.
+# How a script learns that it may not run a command or publish to a channel: from Valkey and Redis since 7.2, and 7.0.
 _WITHOUT_RIGHTS: Final = ("ERR ACL failure in script", "ERR The user executing the script")
 
 _REASONS: Final[dict[int, Reason]] = {409: "key reused", 413: "too large", 422: "invalid"}
@@ -60,7 +60,7 @@ class SetAside(NamedTuple):
 
 @dataclass(slots=True)
 class Verdict:
-    """What some entries come to: they can be taken off the queue."""
+    """Entries that can be taken off the queue: published ones, and those to be set aside."""
 
     done: list[str] = field(default_factory=list)
     aside: list[SetAside] = field(default_factory=list)
@@ -74,7 +74,7 @@ class _Ready(NamedTuple):
 
 
 class QueueCalls:
-    """What routers do with entries.
+    """Validates and publishes entries.
 
     Args:
         now_us: the time on Redis's clock, µs.
@@ -119,7 +119,7 @@ class QueueCalls:
                 each.trace.failed("tried again")
 
     def never_finished(self, entry: Entry, takings: int) -> SetAside:
-        """Judge an entry that routers have taken again and again, and never settled."""
+        """Set aside an entry that routers have taken again and again without settling it."""
         detail = f"taken {takings} times by routers that did not finish with it"
         return self._aside(entry, "never finished", detail, _call_or_none(entry), None)
 
@@ -137,14 +137,14 @@ class QueueCalls:
         except (ValidationError, RealtimeError) as exc:
             return self._refuse(entry, call, exc, trace)
         except Exception:
-            # Whatever it is, the entries behind it shall not wait for it.
+            # Whatever the reason, the entries behind it must not wait for it.
             logger.exception("a queue entry cannot be judged", extra={"entry": entry.id})
             return self._aside(entry, "router error", "the router failed on it; its log tells how", call, trace)
 
     def _draft(self, entry: Entry, call: Call, trace: QueueTrace) -> Draft:
         kind = call.path.rpartition("/")[2]
         planner = self._publishing.notifications if kind == "notifications" else self._publishing.messages
-        # However long it waits here: a state is as old as its entry.
+        # However long the entry has waited: a state is as old as its entry.
         plan = planner.read_one(call.body, sent_at=entry.appended_us)
         draft = self._publishing.draft(plan, planner, operation_for(entry, call, plan.key), trace.traceparent)
         if draft.volume > VOLUME_MAX:
@@ -157,7 +157,7 @@ class QueueCalls:
         status = status_of(exc)
         detail: str | list[Any] = explain(exc) if isinstance(exc, ValidationError | InvalidMessage) else str(exc)
         if call is not None:
-            refusals.tell(call, exc, QUEUE)
+            refusals.record_failed_publish(call, exc, QUEUE)
         return self._aside(entry, _REASONS.get(status, "invalid"), detail, call, trace)
 
     def _aside(
@@ -165,8 +165,7 @@ class QueueCalls:
     ) -> SetAside:
         if trace is not None:
             trace.failed(reason)
-        ids = ids_of(call.header(b"traceparent") or "") if call is not None else None
-        trace_id = ids[0] if ids is not None else None
+        trace_id = trace_id_of(call.header(b"traceparent") or "") if call is not None else None
         logger.warning("queue entry set aside", extra={"entry": entry.id, "reason": reason, "trace_id": trace_id})
         return SetAside(entry.id, reason, to_json(detail[:_DETAIL_MAX]), trace_id or "")
 
@@ -203,7 +202,7 @@ class QueueCalls:
 
 
 def _within_volume(ready: Iterable[_Ready]) -> Iterator[list[_Ready]]:
-    """Yield them in groups that may be published together; one alone may always be."""
+    """Yield groups that are small enough to be published together; a single one always is."""
     group: list[_Ready] = []
     volume = 0
     for each in ready:
@@ -217,7 +216,7 @@ def _within_volume(ready: Iterable[_Ready]) -> Iterator[list[_Ready]]:
 
 
 def _is_its_own(exc: RedisRefused) -> bool:
-    """Whether Redis refuses a message for what it is, or where it goes: not because it can do nothing just now."""
+    """Whether Redis refuses this message in particular, and not everything just now."""
     text = str(exc)
     if text.startswith(_WITHOUT_RIGHTS):
         return False

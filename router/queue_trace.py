@@ -1,4 +1,4 @@
-"""The span of an entry of the queue, below its producer's: from being taken to what became of it."""
+"""The span of a queue entry, below its producer's: from being taken to being settled."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 from opentelemetry.trace import SpanKind
 
 from router.lean_route import Call
-from router.publisher import Order, Outcome
+from router.order import Order, Outcome
 from router.sending import Sending
 from shared import spans
 from shared.trace_context import traceparent
@@ -23,7 +23,7 @@ _ATTRIBUTES: Final[Attributes] = {
 
 
 class QueueTrace:
-    """What is traced of an entry; nothing, if it is not sampled.
+    """The span of an entry; does nothing if it is not sampled.
 
     Attributes:
         traceparent: under which its message travels on.
@@ -51,6 +51,6 @@ class QueueTrace:
             self._trace.end(None, is_ours=False)
 
     def failed(self, reason: str) -> None:
-        """End it with a word of a small set; to be called for whatever was not published."""
+        """End the span of an entry that was not published, with a reason out of a small set."""
         if self._trace is not None:
             self._trace.end(reason, is_ours=True)

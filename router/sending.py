@@ -1,7 +1,7 @@
-"""The ``send`` span of a publish: from a request that was read to Redis's answer.
+"""The ``send`` span of a publish: from the parsed request to Redis's answer.
 
-It is begun before the call claims its key, for the envelope bears its name; a call that fails ends it with the
-request's.
+It begins before the call claims its idempotency key, because the envelope's ``traceparent`` names this span. If the
+call fails, the span ends together with the request's.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from shared.messages import TYPED
 from shared.tracing import Attributes, known_context, traceparent_of
 
 if TYPE_CHECKING:
-    from router.publisher import Order, Outcome
+    from router.order import Order, Outcome
     from shared.traced_http import HttpTrace
 
 
 class Sending:
-    """A publish that is sampled."""
+    """The span of a sampled publish."""
 
     def __init__(self, trace: HttpTrace) -> None:
         self._span = begin_send(trace)
         self.traceparent = traceparent_of(self._span)
 
     def sent(self, orders: Sequence[Order], outcomes: Sequence[Outcome | KeyReused], *, batch: bool) -> None:
-        """Write down what became of a call's messages, and end."""
+        """Record what became of a call's messages, and end the span."""
         span = self._span
         audience = spans.destination(spans.audience_of(target.stream) for order in orders for target in order.targets)
         span.update_name(f"{spans.SEND} {audience}".strip())
@@ -49,7 +49,7 @@ class Sending:
         span.end()
 
     def _tell_replays(self, orders: Sequence[Order]) -> None:
-        """Link to the calls whose keys came again: what they published bears their spans, not ours."""
+        """Link to the first calls under keys that are repeated here: their messages carry their spans, not ours."""
         firsts = [order.origin.traceparent for order in orders if order.origin.traceparent != self.traceparent]
         if firsts:
             self._span.set_attribute(spans.REPLAYS, len(firsts))

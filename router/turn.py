@@ -1,7 +1,7 @@
-"""Whose turn it is: one of all routers does a piece of work that all could do.
+"""A short lock by which one of all routers does a piece of work that all could do.
 
-It spares doing it twice, and no more than that: a router that was paused may still think it is its turn, so whoever
-does the work must not mind that another does it too.
+It saves double work, and no more: a router that was paused may still believe that it has the turn, so the work itself
+must tolerate being done twice.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ GIVE_BACK: Final = 1.0  # s; a turn that cannot be given back runs out soon anyw
 
 
 class Turn:
-    """A short lock in Redis, held for as long as it is asked for again."""
+    """A short lock in Redis; it is kept by taking it again."""
 
     def __init__(self, link: Link, key: str) -> None:
         self._link, self._key = link, key
@@ -33,7 +33,7 @@ class Turn:
         return holder in (None, self._me)
 
     async def give_back(self) -> None:
-        """Let another have it at once; without it, nothing happens."""
+        """Give the turn up at once, so that another may take it; do nothing if it is not ours."""
         with contextlib.suppress(RedisError, TimeoutError):
             async with asyncio.timeout(GIVE_BACK):
                 if await self._link.send("GET", self._key) == self._me:

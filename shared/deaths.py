@@ -1,8 +1,8 @@
-"""Nodes that were declared dead, and what they held, as every process of the cluster can tell.
+"""Counts of nodes that were declared dead, and of the connections they held, as every process exposes them.
 
-Whoever clears a dead node away may be gone itself before anybody asks it. So the registry counts (``bury.lua``), the
-caretaker hands the counts on with its sums, and every process adds up by how much they rise: what it tells never goes
-back, and of nothing that was before it, whatever a server forgets.
+The process that buries a dead node may be gone itself before Prometheus scrapes it. So the deaths are counted in the
+registry (``bury.lua``), the caretaker publishes the counts along with its sums, and every process adds up by how much
+they rise. Its own count starts at 0 with the process and never goes back, whatever a server forgets.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Deaths(NamedTuple):
-    """Dead nodes, and the connections that they held by their last word, by the state that they last told.
+    """Counts of dead nodes and of the connections that they last reported, by their last state.
 
     The names are those of the fields of ``buried:{c}``.
     """
@@ -31,14 +31,14 @@ class Deaths(NamedTuple):
 
 
 class DeathsSeen:
-    """How many more there have been since this process first heard of any."""
+    """The deaths since this process first read the counts."""
 
     def __init__(self) -> None:
         self.total = Deaths()
         self._last: Deaths | None = None
 
     def take(self, told: Deaths | None) -> None:
-        """Take what the caretaker told; None: it is of a version that tells nothing."""
+        """Take the caretaker's counts; None if it is of a version without them."""
         if told is None:
             return
         if self._last is not None:

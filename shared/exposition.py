@@ -1,4 +1,4 @@
-"""``/metrics``: a service's metrics as Prometheus' text, or for who asks for it as OpenMetrics, which has exemplars."""
+"""``/metrics``: a service's metrics in Prometheus' text format, or on request as OpenMetrics, which has exemplars."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 from shared.metrics import Buckets, Exemplar, Family, Metric, Metrics
 
 _END: Final = b"# EOF\n"  # of OpenMetrics
-# What OpenTelemetry calls the resource, as its rules for Prometheus have it.
+# OpenTelemetry's resource, as its rules for Prometheus represent it.
 TARGET: Final = Metric(
     "target.info",
     "gauge",

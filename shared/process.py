@@ -1,4 +1,4 @@
-"""What the operating system knows of this process. Where it does not say (no ``/proc``), there is nothing to tell."""
+"""What the operating system knows of this process. Without ``/proc`` there are no values."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def resident_bytes() -> int | None:
 
 def open_files() -> int | None:
     try:
-        # Since Linux 6.2 the kernel tells their number as the size; listing 5,000 takes it 3 ms.
+        # Since Linux 6.2 the directory's size is their number; listing 5,000 takes 3 ms.
         return os.stat(_DESCRIPTORS).st_size or len(os.listdir(_DESCRIPTORS))
     except OSError:
         return None

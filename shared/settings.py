@@ -80,7 +80,7 @@ def _readable_address(url: str) -> str:
     try:
         parse_url(url)
     except (ValueError, TypeError):
-        # Not with redis-py's words: they may quote the password.
+        # redis-py's own message may quote the password.
         raise ValueError("is not an address that can be read (redis://[user:password@]host:port/database)") from None
     return url
 
@@ -273,7 +273,7 @@ class CommonSettings(InboxSettings, CsvSettings):
 
     @property
     def trusted(self) -> ssl.SSLContext | bool:
-        """Whom our HTTP clients believe, as httpx's ``verify``."""
+        """Return httpx's ``verify`` for our HTTP clients."""
         return True if self.ssl_cert_file is None else ssl.create_default_context(cafile=self.ssl_cert_file)
 
     @property

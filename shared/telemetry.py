@@ -1,4 +1,4 @@
-"""Whether traces and metrics leave this process, and nothing of the SDK loaded where they do not.
+"""Sends traces and metrics out of this process if the settings ask for it, and loads the SDK only then.
 
 OpenTelemetry's SDK and its exporters take a quarter of a second to import, and 20 MB.
 """
@@ -15,7 +15,7 @@ from shared.tracing import Tracing
 
 @asynccontextmanager
 async def traced(settings: OtelSettings, resource: Mapping[str, str]) -> AsyncIterator[Tracing | None]:
-    """Open the way of traces out of this process, and close it: first on an exit stack, so last to go.
+    """Export traces for as long as the context lasts; to be entered first on an exit stack, so that it closes last.
 
     Gives None where no traces are wanted.
 

@@ -1,7 +1,7 @@
-"""Which trace the work at hand belongs to, as text: W3C ``traceparent``.
+"""The trace to which the current work belongs, as text: W3C ``traceparent``.
 
-A request or a handshake runs in a task of its own, so a context variable set at its beginning holds to its end and
-leaks nowhere. What comes by the bus has no such task: whoever logs there names the envelope's trace itself.
+A request or a handshake runs in a task of its own, so a context variable set at its beginning is valid to its end and
+leaks nowhere. Messages on the bus have no task of their own: code that logs there names the envelope's trace itself.
 """
 
 from __future__ import annotations
@@ -45,6 +45,18 @@ def current_ids() -> tuple[str, str] | None:
     return ids_of(_current.get())
 
 
+def current_trace_id() -> str | None:
+    """Return the trace id of the work at hand; None outside of any trace."""
+    ids = current_ids()
+    return ids[0] if ids is not None else None
+
+
+def trace_id_of(text: str) -> str | None:
+    """Return the trace id of a ``traceparent``; None for what is none."""
+    ids = ids_of(text)
+    return ids[0] if ids is not None else None
+
+
 def ids_of(text: str) -> tuple[str, str] | None:
     """Return the trace id and span id of a ``traceparent``; None for what is none."""
     return (text[3:35], text[36:52]) if TRACEPARENT.fullmatch(text) else None
@@ -58,5 +70,5 @@ def add_ids(fields: dict[str, Any]) -> None:
 
 
 def mark(record: logging.LogRecord) -> None:
-    """Write on a record to which work it belongs, before it is made a line outside of it."""
+    """Store the current trace in a record, before the record is formatted in another context."""
     add_ids(vars(record))

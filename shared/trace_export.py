@@ -1,7 +1,7 @@
-"""The way of spans out of a process: a bounded queue, a thread of the SDK's, OTLP over HTTP.
+"""Exports spans: a bounded queue, a thread of the SDK's, OTLP over HTTP.
 
-Whatever the collector does, a request never waits for it. What finds the queue full is dropped and counted, a collector
-that fails is told of once, and once more when it is back.
+Whatever the collector does, a request never waits for it. Spans that find the queue full are dropped and counted. A
+collector that fails is logged once, and once more when it is back.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class ChosenIds(RandomIdGenerator):
 
 
 class BoundedProcessor(BatchSpanProcessor):
-    """Drops what finds the queue full; the SDK's own would drop the oldest, uncounted, with a warning for each."""
+    """Drops and counts new spans while the queue is full; the SDK's own drops the oldest, with a warning for each."""
 
     def __init__(self, exporter: SpanExporter, settings: OtelSettings, counts: SpanCounts) -> None:
         super().__init__(
@@ -90,7 +90,7 @@ async def exporting(settings: OtelSettings, endpoint: str, resource: Mapping[str
     logging.getLogger(trace_exporter.__name__).addFilter(reasons)
     collector = shown(endpoint)
     exporter = ToldOnce(OTLPSpanExporter(), reasons, collector, counts)
-    # Whether is decided before a span exists (Sampling): a span that exists is exported.
+    # Sampling decides before a span exists, so every span that exists is exported.
     provider = TracerProvider(ALWAYS_ON, sdk_resource(resource), shutdown_on_exit=False, id_generator=ids)
     provider.add_span_processor(BoundedProcessor(exporter, settings, counts))
     tracer = provider.get_tracer("videosite_realtime", VERSION)

@@ -1,10 +1,10 @@
-"""HTTP calls as SERVER spans, for those that are sampled.
+"""Server spans for HTTP calls that are sampled.
 
-Past this, every call has a ``traceparent`` that says what was decided, whatever it came with: whoever passes it on, or
-logs under it, need not know of spans. Who adds spans of its own finds the call's by ``trace_of``.
+Behind this layer every call has a ``traceparent`` that says whether it is sampled, whatever it came with, so that code
+that passes it on or logs it need not know of spans. Code that adds spans of its own finds the call's by ``trace_of``.
 
-FastAPI's own telemetry is off: it decides nothing before a span exists, and puts one on every socket for as long as it
-is open. A span here has neither path nor query, only the route: the one has users' ids in it, the other tokens.
+FastAPI's own telemetry is off: it creates a span before anything is decided, and keeps one per socket for as long as
+the socket is open. A span here has neither path nor query, only the route: paths contain user ids, queries tokens.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class HttpTrace:
         self._open: list[Span] = []
 
     def begin(self, name: str, kind: SpanKind, attributes: Attributes, links: Sequence[SpanContext] = ()) -> Span:
-        """Begin a span within the request; what is not ended by then ends with it, and as it does."""
+        """Begin a span within the request; if it is not ended before the request, it ends together with it."""
         parent = self.span.get_span_context()
         span = self._tracing.span(name, kind, parent, links=links, attributes=attributes)
         self._open.append(span)
@@ -91,7 +91,7 @@ class TracedHttp:
 
         error: str | None = "abandoned"  # nobody was left to be answered
         try:
-            # Current for the logs' sake. Its own record of an exception would have the text, and so a message's.
+            # Current for the logs. The span must not record exceptions itself: their text may quote a message.
             with use_span(span, record_exception=False, set_status_on_exception=False):
                 await self._app(scope, receive, watched)
             if status:
@@ -104,7 +104,7 @@ class TracedHttp:
             trace.end(error, is_ours=status >= 500)
 
     def _begin(self, scope: Scope) -> Span | str:
-        given = header(scope["headers"], b"traceparent")  # several that differ are a list, and so none
+        given = header(scope["headers"], b"traceparent")  # several that differ are one list, which is no traceparent
         entered = self._tracing.enter(_NO_METHOD, SpanKind.SERVER, given)
         decided = entered if isinstance(entered, str) else traceparent_of(entered)
         if decided is not given:

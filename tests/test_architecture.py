@@ -1,4 +1,4 @@
-"""The layers, and the habits of the house that a machine can see."""
+"""The layers, and the habits that a machine can see."""
 
 from __future__ import annotations
 

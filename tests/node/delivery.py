@@ -9,7 +9,7 @@ from typing import Any
 from node.connection_manager import ConnectionManager
 from node.session import Session
 from shared.ids import Position, parse_event_id
-from tests.node.fakes import House, MemoryHistory, Transport
+from tests.node.fakes import Host, MemoryHistory, Transport
 
 NEVER, LONG_AGO = None, 1  # when an event expires
 
@@ -77,8 +77,8 @@ class Client:
         return seen
 
 
-class ConnectedHouse(House):
-    """A house whose sessions hear what the connection manager says they do."""
+class ConnectedHost(Host):
+    """A host whose sessions hear what the connection manager says they do."""
 
     def __init__(self, connections: ConnectionManager) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A transport that records, a house that obeys, and a history in memory: what the sans-I/O parts are tried with."""
+"""A transport that records, a host that obeys, and a history in memory: what the sans-I/O parts are tried with."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Transport:
         return [bytes(frame.data).decode() for frame in self.received if frame.opcode == Opcode.TEXT]
 
 
-class House:
+class Host:
     """A node as a session sees it."""
 
     frame_max_bytes = 4096
@@ -140,9 +140,9 @@ class House:
         return frame.payload in self.asked_for
 
 
-def make_session(house: House, *, is_admin: bool = False) -> tuple[Session, Transport]:
+def make_session(host: Host, *, is_admin: bool = False) -> tuple[Session, Transport]:
     transport = Transport()
-    session = Session(house, transport, is_admin=is_admin)  # type: ignore[arg-type]
+    session = Session(host, transport, is_admin=is_admin)  # type: ignore[arg-type]
     transport.session = session
     session.identify(Principal("7", "alice", is_admin=is_admin, expires_at=2_000_000_000.0))
     return session, transport

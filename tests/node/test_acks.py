@@ -13,9 +13,9 @@ from node.acks import Acknowledgements, Acks
 from node.session import Session
 from shared.close_codes import CloseCode
 from shared.tracing import Sampling
-from tests.node.fakes import House, Transport
-from tests.node.test_session import closed_with, live, text
-from tests.shared.test_tracing import tracing_of
+from tests.node.fakes import Host, Transport
+from tests.node.sessions import closed_with, live, text
+from tests.shared.tracers import tracing_of
 
 PROCESS = SpanContext(1 << 100, 7, is_remote=False, trace_flags=TraceFlags(1))
 
@@ -30,7 +30,7 @@ def acks(exporter: InMemorySpanExporter) -> Acknowledgements:
     return Acknowledgements(tracing_of(exporter, Sampling(1 << 64, follows_parent=True)))
 
 
-class AskingHouse(House):
+class AskingHost(Host):
     """A node whose sessions' words about messages are taken."""
 
     def __init__(self, acks: Acknowledgements) -> None:
@@ -42,16 +42,16 @@ class AskingHouse(House):
 
 
 @pytest.fixture
-def asked(acks: Acknowledgements) -> tuple[Session, Transport, AskingHouse]:
+def asked(acks: Acknowledgements) -> tuple[Session, Transport, AskingHost]:
     """A client that was written a message a quarter of a second ago, and asked about it."""
-    house = AskingHouse(acks)
-    session, transport = live(house)
+    host = AskingHost(acks)
+    session, transport = live(host)
     session.acks = Acks()
     assert acks.may_ask(session)
     acks.ask(session, PROCESS, time.time_ns() - 250_000_000)
     assert transport.texts == ["ack 1"]
     transport.written.clear()
-    return session, transport, house
+    return session, transport, host
 
 
 def test_an_answer_is_a_span_with_the_network_apart_from_what_the_browser_held(
@@ -104,8 +104,8 @@ def test_an_answer_counts_once(asked, acks: Acknowledgements, exporter: InMemory
 
 
 def test_an_answer_is_no_command_and_nonsense_is(asked) -> None:
-    session, transport, house = asked
-    house.commands_left = 0
+    session, transport, host = asked
+    host.commands_left = 0
     session.data_received(text("ack 1 1"))
     assert transport.written == []
     session.data_received(text("ack 1 1"))
@@ -133,7 +133,7 @@ def test_a_question_without_an_answer_is_given_up(asked, acks: Acknowledgements)
 
 
 def test_who_does_not_acknowledge_or_is_behind_is_not_asked(acks: Acknowledgements) -> None:
-    session, transport = live(AskingHouse(acks))
+    session, transport = live(AskingHost(acks))
     assert not acks.may_ask(session)
     session.acks = Acks()
     transport.stall()
@@ -142,7 +142,7 @@ def test_who_does_not_acknowledge_or_is_behind_is_not_asked(acks: Acknowledgemen
 
 
 def test_to_who_does_not_acknowledge_it_is_an_unknown_command(acks: Acknowledgements) -> None:
-    session, transport = live(AskingHouse(acks))
+    session, transport = live(AskingHost(acks))
     session.data_received(text("ack 1 1"))
     assert transport.texts == ['{"type":"error","code":"unknown_command"}']
     assert acks.ignored == 0

@@ -10,13 +10,13 @@ import pytest
 from node.catch_up import CatchUp
 from node.session import Session
 from shared.ids import Position
-from tests.node.fakes import Counters, House, MemoryHistory, Tasks, Transport, make_feed, make_session
+from tests.node.fakes import Counters, Host, MemoryHistory, Tasks, Transport, make_feed, make_session
 
 
 async def behind(history: MemoryHistory) -> tuple[Session, Transport]:
     """Return a session of a feed that is at the top, and which has seen nothing yet."""
-    house = House()
-    session, transport = make_session(house)
+    host = Host()
+    session, transport = make_session(host)
     feed = make_feed(history, Tasks(), Counters())
     feed.open(history.newest)
     feed.add(session)

@@ -26,7 +26,7 @@ from node.session import Phase
 from shared.close_codes import CloseCode
 from shared.errors import RedisError, RedisUnavailable
 from shared.ids import ALL, Position, event_id, parse_event_id, user_stream
-from tests.node.delivery import LONG_AGO, NEVER, Client, ConnectedHouse, Stream
+from tests.node.delivery import LONG_AGO, NEVER, Client, ConnectedHost, Stream
 from tests.node.fakes import Counters, MemoryRedis, Tasks, make_session
 
 USER = "7"
@@ -60,7 +60,7 @@ class DeliveryModel(RuleBasedStateMachine):
 
     def _open(self) -> None:
         self.connections = ConnectionManager(self.redis, self.counters, self.tasks.spawn, lambda _: None)  # type: ignore[arg-type]
-        self.house = ConnectedHouse(self.connections)
+        self.host = ConnectedHost(self.connections)
         self.connections.all.open(self.redis.streams[ALL].newest)
 
     def in_loop(self, work: Any) -> None:
@@ -198,7 +198,7 @@ class DeliveryModel(RuleBasedStateMachine):
 
     async def _handshake(self, since: dict[str, Position] | None, reads: bool) -> None:
         """What ``Handshake`` does, without the parts that judge."""
-        session, transport = make_session(self.house)
+        session, transport = make_session(self.host)
         own, everyone = self.connections.connect(session, user_id=USER)
         try:
             await asyncio.sleep(0)  # the registration is on its way
@@ -220,7 +220,7 @@ class DeliveryModel(RuleBasedStateMachine):
         if not reads:
             transport.stall()
         self.clients.append(Client(session, transport, start))
-        self.house.behind(session)
+        self.host.behind(session)
 
     @property
     def something_was_lost(self) -> bool:
@@ -273,7 +273,7 @@ class DeliveryModel(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
-            if hasattr(self, "house"):
+            if hasattr(self, "host"):
                 self.loop.run_until_complete(asyncio.wait_for(self._settle(), 20))
                 for client in self.clients:
                     for stream in self.streams.values():
@@ -317,7 +317,7 @@ class DeliveryModel(RuleBasedStateMachine):
     async def _quiet(self) -> None:
         while True:
             await self.tasks.settle()
-            if self.house.catch_up.busy == 0:
+            if self.host.catch_up.busy == 0:
                 break
             await asyncio.sleep(0)
         for name in self.streams:

@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 
 from node.drain import Drain
-from tests.node.fakes import House, make_session
+from tests.node.fakes import Host, make_session
 
 
-class Lodge:
+class FakeHub:
     """A hub as the drain sees it, whose clock goes a second further at every look."""
 
-    def __init__(self, house: House, guests: int) -> None:
-        self.sessions = [make_session(house)[0] for _ in range(guests)]
+    def __init__(self, host: Host, connections: int) -> None:
+        self.sessions = [make_session(host)[0] for _ in range(connections)]
         self.closing_sessions: set[Any] = set()
         self.time = 1000.0
 
     @property
-    def connections(self) -> Lodge:
+    def connections(self) -> FakeHub:
         return self
 
     def now(self) -> float:
@@ -33,7 +33,7 @@ class Lodge:
 
 async def test_a_drain_tells_how_it_begins_how_far_it_is_and_how_it_ended(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    hub: Any = Lodge(House(), 100)
+    hub: Any = FakeHub(Host(), 100)
     await Drain(hub, 30).run()
     begins, *goes_on, ended = [vars(record) for record in caplog.records]
     assert (begins["msg"], begins["connections"], begins["seconds"]) == ("drain begins", 100, 30)

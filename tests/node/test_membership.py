@@ -23,7 +23,7 @@ from tests.shared.redis_server import RedisServer, until
 from tests.support.ports import free_port
 
 
-class Household:
+class LocalUsers:
     """The sessions of a node, as numbers."""
 
     def __init__(self) -> None:
@@ -49,11 +49,11 @@ class Household:
 
 class Node:
     def __init__(self, name: str, link: RedisLink, scripts: Scripts, keys: Keys) -> None:
-        self.house = Household()
+        self.local_users = LocalUsers()
         self.ids: list[str] = []
         self.tops: list[tuple[Position, Position, Position]] = []
         self.membership = Membership(
-            name, link, scripts, keys, self.house, self._took, lambda *tops: self.tops.append(tops)
+            name, link, scripts, keys, self.local_users, self._took, lambda *tops: self.tops.append(tops)
         )
         self.task: asyncio.Task[None] | None = None
 
@@ -61,11 +61,11 @@ class Node:
         self.ids.append(node_id)
 
     async def connect(self, user: str, count: int = 1) -> Any:
-        self.house.users[user] += count
+        self.local_users.users[user] += count
         return await self.membership.register(user)
 
     def disconnect(self, user: str) -> None:
-        self.house.users[user] = 0
+        self.local_users.users[user] = 0
         self.membership.changed(user)
 
     async def kill(self) -> None:
@@ -222,7 +222,7 @@ async def test_a_node_that_comes_back_is_told_what_was_published_while_it_was_no
     missed = await Press(link, scripts, keys).event("7")
     assert missed.online is False
     node.membership.changed(None)
-    await until(lambda: node.house.tops["7"] == Position.parse(missed.position))
+    await until(lambda: node.local_users.tops["7"] == Position.parse(missed.position))
 
 
 async def test_who_registers_just_as_the_lease_is_lost_is_registered_under_the_new_id(cluster: Cluster) -> None:

@@ -17,7 +17,7 @@ from node.frames import text_frame
 from node.wire import StreamProtocol, stream_exit
 from shared.asgi import ASGIApp, Receive, Scope, Send
 from shared.serving import Server, listen, server_config
-from tests.node.fakes import House
+from tests.node.fakes import Host
 from tests.shared.redis_server import until
 
 
@@ -39,7 +39,7 @@ class Taker:
     """Takes the connection over, begins the answer, and returns."""
 
     def __init__(self, *, refuses: bool = False) -> None:
-        self.house = House()
+        self.host = Host()
         self.sessions: list[EventStream] = []
         self._refuses = refuses
 
@@ -58,8 +58,8 @@ class Taker:
 
     def _make(self, transport: asyncio.Transport, descriptor: int) -> EventStream:
         end_when_unacknowledged(transport, 75)
-        house: Any = self.house
-        return EventStream(house, transport, is_admin=False, descriptor=descriptor)
+        host: Any = self.host
+        return EventStream(host, transport, is_admin=False, descriptor=descriptor)
 
 
 @contextlib.asynccontextmanager
@@ -104,7 +104,7 @@ async def test_a_stream_lives_on_after_its_endpoint_returned() -> None:
         stream.close(1012, "leaving")
         await line(lines, 'data: {"code":1012,"reason":"leaving"}')
         assert [each async for each in lines] == [""]
-    assert taker.house.closed_calls == [stream]
+    assert taker.host.closed_calls == [stream]
 
 
 async def test_uvicorns_shutdown_does_not_touch_a_stream() -> None:
@@ -123,7 +123,7 @@ async def test_a_client_that_is_gone_is_noticed_by_its_session() -> None:
     async with serving(taker) as (_, url):
         async with reading(url) as (_, lines):
             await line(lines, "data: welcome")
-        await until(lambda: taker.house.closed_calls)
+        await until(lambda: taker.host.closed_calls)
         assert taker.sessions[0].close_code == 1006
 
 
@@ -132,7 +132,7 @@ async def test_a_whole_answer_ends_a_connection_that_was_taken_over() -> None:
     async with serving(taker) as (_, url), reading(url) as (response, lines):
         assert response.status_code == 403
         assert [each async for each in lines] == ["no"]
-        await until(lambda: taker.house.closed_calls)
+        await until(lambda: taker.host.closed_calls)
 
 
 async def test_the_deadline_of_half_requests_is_over_for_a_stream(monkeypatch: pytest.MonkeyPatch) -> None:

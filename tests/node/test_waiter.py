@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import pytest
-
 from node.session import Phase
 from node.waiter import Waiter
 from shared.close_codes import CloseCode
 from shared.ids import Position
-from tests.node.fakes import Counters, House, MemoryHistory, Tasks, make_feed
+from tests.node.fakes import Counters, Host, MemoryHistory, Tasks, make_feed
 
 
-@pytest.fixture
-def house() -> House:
-    return House()
+def make_waiter(host: Host) -> Waiter:
+    return Waiter(host, is_admin=False)  # type: ignore[arg-type]
 
 
-def make_waiter(house: House) -> Waiter:
-    return Waiter(house, is_admin=False)  # type: ignore[arg-type]
-
-
-async def test_it_rings_for_what_its_feeds_write_once_it_listens(house: House) -> None:
-    waiter = make_waiter(house)
+async def test_it_rings_for_what_its_feeds_write_once_it_listens(host: Host) -> None:
+    waiter = make_waiter(host)
     feed = make_feed(MemoryHistory(), Tasks(), Counters())
     feed.add(waiter)
     feed.open(Position(1, 5))
@@ -35,19 +28,19 @@ async def test_it_rings_for_what_its_feeds_write_once_it_listens(house: House) -
     assert await waiter.rings(5)
 
 
-async def test_it_rings_at_its_end_and_tells_why(house: House) -> None:
-    waiter = make_waiter(house)
+async def test_it_rings_at_its_end_and_tells_why(host: Host) -> None:
+    waiter = make_waiter(host)
     waiter.listen()
     waiter.send_away(CloseCode.SERVICE_RESTART, "this node leaves", 1234)
     assert await waiter.rings(5)
     assert waiter.ended
     assert (waiter.close_code, waiter.reason, waiter.retry_after_ms) == (1012, "this node leaves", 1234)
     waiter.close(CloseCode.FORBIDDEN, "again")
-    assert (waiter.close_code, house.closing_calls, house.closed_calls) == (1012, [(waiter, 1012)], [waiter])
+    assert (waiter.close_code, host.closing_calls, host.closed_calls) == (1012, [(waiter, 1012)], [waiter])
 
 
-async def test_ended_before_it_listens_it_stays_so(house: House) -> None:
-    waiter = make_waiter(house)
+async def test_ended_before_it_listens_it_stays_so(host: Host) -> None:
+    waiter = make_waiter(host)
     waiter.close(CloseCode.UNAUTHENTICATED, "ended by an administrator")
     waiter.listen()
     assert waiter.phase is Phase.CLOSED

@@ -19,7 +19,7 @@ from node.session import Session
 from node.wire import EXTENSION, LINE_MAX, UpgradeProtocol, allow_long_lines, take_over
 from shared.asgi import ASGIApp, Receive, Scope, Send
 from shared.serving import Server, listen, server_config
-from tests.node.fakes import House
+from tests.node.fakes import Host
 from tests.shared.redis_server import until
 
 
@@ -41,7 +41,7 @@ class Taker:
     """Accepts, takes the connection over, and returns."""
 
     def __init__(self) -> None:
-        self.house = House()
+        self.host = Host()
         self.sessions: list[Session] = []
         self.scopes: list[Scope] = []
 
@@ -51,7 +51,7 @@ class Taker:
         await send({"type": "websocket.accept"})
 
         def make(transport: asyncio.Transport, *more: Any) -> Session:
-            return Session(self.house, transport, is_admin=False)
+            return Session(self.host, transport, is_admin=False)
 
         session = take_over(scope, make)
         self.sessions.append(session)
@@ -114,7 +114,7 @@ async def test_the_close_handshake_is_the_sessions_own() -> None:
             await client.recv()
             await client.close(4000, "再见")
             assert client.close_code == 4000
-        await until(lambda: taker.house.closed_calls)
+        await until(lambda: taker.host.closed_calls)
         assert taker.sessions[0].close_code == 4000
 
 
@@ -124,7 +124,7 @@ async def test_a_client_that_is_gone_is_noticed_by_its_session() -> None:
         client = await connect(url, proxy=None)
         await client.recv()
         client.transport.abort()
-        await until(lambda: taker.house.closed_calls)
+        await until(lambda: taker.host.closed_calls)
         assert taker.sessions[0].close_code == 1006
 
 

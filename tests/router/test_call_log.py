@@ -12,8 +12,7 @@ from router.call_log import PROGRESS_INTERVAL, CallLog
 from router.callers import Caller
 from router.lean_route import Call
 from router.operations import Operation, Origin
-from router.publish_call import Target
-from router.publisher import Order, Outcome
+from router.order import Order, Outcome, Target
 from shared.messages import prepare
 
 CALL = Call("/api/v1/messages", {b"x-forwarded-for": b"203.0.113.9"}, b"", ("10.0.0.1", 40000))

@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from router.operations import KeyReused, Operation, Origin
-from router.publisher import Order, Outcome, Publisher, Target
+from router.order import Order, Outcome, Target
+from router.publisher import Publisher
 from shared.errors import RedisUnavailable
 from shared.ids import parse_event_id, user_stream
 from shared.keys import BUCKETS, SHARED_TAG, Keys, bucket
