@@ -116,7 +116,7 @@ def _add_publishing(app: FastAPI, api: PublishApi, refusals: Refusals, body_max_
             answer=answer,
             status=status,
             body_max_bytes=body_max_bytes,
-            on_error=refusals.publish,
+            on_error=refusals.on_publish_error,
             summary=summary,
             tags=["publish"],
             responses=_PUBLISH_ERRORS,

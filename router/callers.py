@@ -71,7 +71,7 @@ class Callers:
             raise NotAllowed(403, f"the scope {scope!r} is missing")
         return caller
 
-    async def who(self, authorization: str | None) -> Caller | None:
+    async def identify_or_none(self, authorization: str | None) -> Caller | None:
         """Return the caller behind an ``Authorization`` header, whatever it may do; None if that cannot be told."""
         try:
             return await self._identify(authorization)

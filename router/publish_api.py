@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 from pydantic_core import to_json
 
 from router.call_log import CallLog
-from router.callers import Callers
+from router.callers import Caller, Callers
 from router.lean_route import Call
 from router.operations import KeyReused, Operation, Origin
 from router.order import Order, Outcome
-from router.planning import MessageTooLarge, Planner, explain
+from router.planning import MessageTooLarge, Plan, Planner, explain
 from router.publish_counts import PublishCounts
 from router.publishing import Draft, Publishing, item_operation, operation_of
 from router.sending import Sending
@@ -22,7 +23,7 @@ from shared.trace_context import continued
 
 
 class PublishUnavailable(RealtimeError):
-    """Redis did not do it. Nothing, or a part, was done; the same call with ``operation_key`` completes it.
+    """Redis failed. Nothing, or a part, was published; the same call under ``operation_key`` completes it.
 
     Attributes:
         refused: Redis answered, but with an error: it is out of memory or read-only, for example.
@@ -35,6 +36,20 @@ class PublishUnavailable(RealtimeError):
     def __str__(self) -> str:
         why = "refuses to write" if self.refused else "does not answer"
         return f"Redis {why} just now; repeat the call within 15 minutes, operation_key as its Idempotency-Key"
+
+
+class _Batch(NamedTuple):
+    """What the items of a batch share.
+
+    Attributes:
+        operation: of the items without a key of their own.
+        origin: of the first item; each further one is 1 µs later.
+    """
+
+    caller: Caller
+    path: str
+    operation: Operation
+    origin: Origin
 
 
 class PublishApi:
@@ -91,48 +106,65 @@ class PublishApi:
         caller = await self._callers.allow(call.header(b"authorization"), "publish")
         items, plans = planner.read_many(call.body)
         whole = operation_of(caller, call)
-        results: list[dict[str, Any]] = [{}] * len(plans)
-        drafts: dict[int, Draft] = {}  # by the item's index
         try:
             sending = None if call.trace is None else Sending(call.trace)
             base = Origin(_traceparent(call, sending), self._publishing.rising_us(len(plans)))
             if whole.explicit:
                 base = await self._publishing.first_origin(whole, base)
-            for index, plan in enumerate(plans):
-                try:
-                    if isinstance(plan, Exception):
-                        raise plan
-                    message, name = planner.make(plan, base.now_us + index), str(index)
-                    if plan.key is None:
-                        drafts[index] = Draft(message, plan.targets, whole, base, plan.owner, name)
-                    else:
-                        operation = item_operation(caller, call.path, plan.key, items[index])
-                        origin, remake = Origin(base.traceparent, base.now_us + index), partial(planner.make, plan)
-                        drafts[index] = Draft(message, plan.targets, operation, origin, plan.owner, remake=remake)
-                except (ValidationError, InvalidMessage) as exc:
-                    results[index] = {"status": 422, "detail": explain(exc)}
-                except MessageTooLarge as exc:
-                    results[index] = {"status": 413, "detail": str(exc)}
-            del items, plans  # let go now, not when Redis has answered and nothing of them is in the cache any more
+            drafts, results = _draft_items(_Batch(caller, call.path, whole, base), planner, items, plans)
+            del items, plans  # freed now, while they are in the CPU's cache, and not when Redis has answered
             outcomes = await self._publishing.place(list(drafts.values()))
         except RedisError as exc:
             raise self._unavailable(whole, exc) from exc
         if sending is not None:
             sending.sent(list(drafts.values()), outcomes, batch=True)
-        published: list[tuple[Order, Outcome]] = []
-        for (index, draft), outcome in zip(drafts.items(), outcomes, strict=True):
-            if isinstance(outcome, KeyReused):
-                results[index] = _REUSED
-            else:
-                results[index] = {"status": 202, **_answer(outcome, draft)}
-                published.append((draft, outcome))
+        published = _answer_items(results, drafts, outcomes)
         self._counts.add_results(results, len(published))
         self._log.batch_published(call, caller, len(results), base.trace_id, published)
         return 200, to_json({"results": results})
 
 
+def _draft_items(
+    batch: _Batch, planner: Planner, items: Sequence[Any], plans: Sequence[Plan | Exception]
+) -> tuple[dict[int, Draft], list[dict[str, Any]]]:
+    """Return the drafts by their items' index, and a result for each item: so far, what is wrong with it."""
+    caller, path, operation, origin = batch
+    drafts: dict[int, Draft] = {}
+    results: list[dict[str, Any]] = [{}] * len(plans)
+    for index, plan in enumerate(plans):
+        try:
+            if isinstance(plan, Exception):
+                raise plan
+            message, name = planner.make(plan, origin.now_us + index), str(index)
+            if plan.key is None:
+                drafts[index] = Draft(message, plan.targets, operation, origin, plan.owner, name)
+            else:
+                own = item_operation(caller, path, plan.key, items[index])
+                began, remake = Origin(origin.traceparent, origin.now_us + index), partial(planner.make, plan)
+                drafts[index] = Draft(message, plan.targets, own, began, plan.owner, remake=remake)
+        except (ValidationError, InvalidMessage) as exc:
+            results[index] = {"status": 422, "detail": explain(exc)}
+        except MessageTooLarge as exc:
+            results[index] = {"status": 413, "detail": str(exc)}
+    return drafts, results
+
+
+def _answer_items(
+    results: list[dict[str, Any]], drafts: dict[int, Draft], outcomes: Sequence[Outcome | KeyReused]
+) -> list[tuple[Order, Outcome]]:
+    """Fill in the results of the items that were placed; return those that were published."""
+    published: list[tuple[Order, Outcome]] = []
+    for (index, draft), outcome in zip(drafts.items(), outcomes, strict=True):
+        if isinstance(outcome, KeyReused):
+            results[index] = _REUSED
+        else:
+            results[index] = {"status": 202, **_answer(outcome, draft)}
+            published.append((draft, outcome))
+    return published
+
+
 def _traceparent(call: Call, sending: Sending | None) -> str:
-    """Return under which name the call's messages travel: its span's, else the caller's or a fresh one."""
+    """Return the ``traceparent`` of the call's messages: that of its span, else the caller's or a fresh one."""
     return continued(call.header(b"traceparent") if sending is None else sending.traceparent)
 
 

@@ -1,12 +1,12 @@
-"""Judges and publishes entries of the queue, by the same means as calls by HTTP.
+"""Validates and publishes entries of the queue, in the same way as calls over HTTP.
 
 | entry | what follows |
 | --- | --- |
 | published, or known to be published before | done |
-| not one that may be published: 422, 413, 409 by HTTP | set aside with that answer's detail |
+| invalid: over HTTP it would be answered 422, 413 or 409 | set aside with that answer's detail |
 | refused by Redis for what it is (a key of another type) | tried alone; refused again: set aside |
-| taken many times by routers that did not come to an end | set aside: it may be what ends them |
-| Redis away, full, read-only, or we have not the rights | stays where it is, with all that follow it |
+| taken many times by routers that then died | set aside: it may be what kills them |
+| Redis is away, full or read-only, or we lack the rights | stays in the queue, with all entries after it |
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class SetAside(NamedTuple):
 
 @dataclass(slots=True)
 class Verdict:
-    """What some entries come to: they can be taken off the queue."""
+    """Entries that can be taken off the queue: published ones, and those to be set aside."""
 
     done: list[str] = field(default_factory=list)
     aside: list[SetAside] = field(default_factory=list)
@@ -137,14 +137,14 @@ class QueueCalls:
         except (ValidationError, RealtimeError) as exc:
             return self._refuse(entry, call, exc, trace)
         except Exception:
-            # Whatever it is, the entries behind it shall not wait for it.
+            # Whatever the reason, the entries behind it must not wait for it.
             logger.exception("a queue entry cannot be judged", extra={"entry": entry.id})
             return self._aside(entry, "router error", "the router failed on it; its log tells how", call, trace)
 
     def _draft(self, entry: Entry, call: Call, trace: QueueTrace) -> Draft:
         kind = call.path.rpartition("/")[2]
         planner = self._publishing.notifications if kind == "notifications" else self._publishing.messages
-        # However long it waits here: a state is as old as its entry.
+        # However long the entry has waited: a state is as old as its entry.
         plan = planner.read_one(call.body, sent_at=entry.appended_us)
         draft = self._publishing.draft(plan, planner, operation_for(entry, call, plan.key), trace.traceparent)
         if draft.volume > VOLUME_MAX:
@@ -157,7 +157,7 @@ class QueueCalls:
         status = status_of(exc)
         detail: str | list[Any] = explain(exc) if isinstance(exc, ValidationError | InvalidMessage) else str(exc)
         if call is not None:
-            refusals.tell(call, exc, QUEUE)
+            refusals.record_failed_publish(call, exc, QUEUE)
         return self._aside(entry, _REASONS.get(status, "invalid"), detail, call, trace)
 
     def _aside(

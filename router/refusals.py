@@ -1,4 +1,4 @@
-"""What is told of calls that did not succeed, and of those that end connections.
+"""Logs and audits calls that were refused or failed, and those that end connections.
 
 | call | audited |
 | --- | --- |
@@ -30,7 +30,7 @@ from shared.ids import user_id
 
 logger = logging.getLogger(__name__)
 
-NOTES: Final = "videosite.audit"  # where in its scope a route leaves what only it knows: fields of an event
+NOTES: Final = "videosite.audit"  # key of the ASGI scope under which a route leaves fields for the audit event
 _API: Final = "/api/v1/"
 _REASONS: Final = {
     401: "credential refused",
@@ -44,18 +44,18 @@ _REASONS: Final = {
 
 
 class Refusals:
-    """Watches both ways into the router: the lean routes, and FastAPI's."""
+    """Watches both kinds of routes: the lean ones, and FastAPI's."""
 
     def __init__(self, callers: Callers) -> None:
         self._callers = callers
 
     # --- publishes
 
-    async def publish(self, call: Call, exc: RealtimeError | ValidationError) -> None:
-        """Tell of a publish that was refused or failed; a lean route's ``on_error``."""
+    async def on_publish_error(self, call: Call, exc: RealtimeError | ValidationError) -> None:
+        """Log and audit a publish that was refused or failed; a lean route's ``on_error``."""
         status = status_of(exc)
-        caller = await self._callers.who(call.header(b"authorization")) if status != 401 else None
-        tell(call, exc, caller)
+        caller = await self._callers.identify_or_none(call.header(b"authorization")) if status != 401 else None
+        record_failed_publish(call, exc, caller)
 
     # --- the other calls
 
@@ -79,17 +79,17 @@ class Refusals:
             try:
                 await app(scope, receive, note)
             finally:
-                await self._called(scope, status, notes)
+                await self._record_call(scope, status, notes)
 
         return watch
 
-    async def _called(self, scope: Scope, status: int, notes: dict[str, Any]) -> None:
+    async def _record_call(self, scope: Scope, status: int, notes: dict[str, Any]) -> None:
         deletes = _deletes(scope["path"]) if scope["method"] == "DELETE" else None
         action: Action | None = deletes if deletes is not None else ("read" if status in (401, 403) else None)
         if action is None:
             return
         fields = scope["headers"]
-        caller = await self._callers.who(header(fields, b"authorization")) if status != 401 else None
+        caller = await self._callers.identify_or_none(header(fields, b"authorization")) if status != 401 else None
         trace = trace_context.current_ids()
         audit.write(
             AuditEvent(
@@ -106,8 +106,8 @@ class Refusals:
         )
 
 
-def tell(call: Call, exc: RealtimeError | ValidationError, caller: Caller | None) -> None:
-    """Tell of a publish that was refused or failed, and of whom it came from."""
+def record_failed_publish(call: Call, exc: RealtimeError | ValidationError, caller: Caller | None) -> None:
+    """Log and audit a publish that was refused or failed."""
     status, reason = status_of(exc), _reason(exc)
     # Of a call that is refused this early, the task's trace may still be that of the one before it.
     begun = trace_context.current() if status not in (401, 403, 422) else ""
