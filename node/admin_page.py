@@ -1,6 +1,6 @@
-"""The admin page, as it was built: every file once in memory, compressed, with what browsers need to keep it.
+"""Serves the built admin page: every file from memory, compressed, with headers for browsers' caches.
 
-Read and compressed at start: a node's loop has clients to serve, and the page is two megabytes at most.
+All files are read and compressed at start, so that the event loop is free for clients; they are two megabytes at most.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The ``connect`` span: one handshake, from the upgrade request to the first frame or the close. Never the connection.
 
-The token, the user and ``since`` are not told. A refusal that is the client's own matter is no error of ours; that the
-node is full or the cluster away is.
+It contains neither token nor user nor ``since``. A refusal that is due to the client is not an error of ours; a full
+node or a cluster that is away is.
 """
 
 from __future__ import annotations

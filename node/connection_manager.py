@@ -1,4 +1,4 @@
-"""Which sessions this node holds, and whose they are."""
+"""The sessions and feeds of this node, and which session receives which feed."""
 
 from __future__ import annotations
 

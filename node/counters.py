@@ -1,4 +1,4 @@
-"""What happened on a node, in plain numbers: the code counts here, metrics read, and no decision hangs on it."""
+"""What happened on this node, in plain numbers: code counts here, metrics read it, nothing is decided by it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client says of where it stands: the last id of each stream that it hears, with commas between them."""
+"""A client's cursor: the last id of each of its streams, separated by commas."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
 """The ``process`` spans: what a sampled message became on this node.
 
-One span per publish that was heard and trace in it, however many messages and sockets: a batch's messages to people
-here travel together, and are told together. A node that holds nobody of an audience makes none.
+There is one span per publish and trace, however many messages and sockets it concerned: the messages of a batch to
+users of this node arrive in one publish, and are one span. If no session here belongs to the audience, there is none.
 
 | the message | its span |
 | --- | --- |
-| comes by the bus, and is the next | ``source`` is ``bus`` |
-| was missed on the bus, and is read from history | ``source`` is ``history``; the trace was kept there |
-| comes again | none: it has one |
-| is read from history for one client that was away or slow | none: of the many that catch up, each would have one |
+| arrives on the bus and is the next | ``source`` is ``bus`` |
+| was missed on the bus, and is read from history | ``source`` is ``history``; its trace was kept there |
+| arrives again | none: it has one |
+| is read from history for one client that was away or slow | none: there would be one for each such client |
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Delivery:
-    """What has become of the messages of one trace, as far as they have been taken.
+    """What has become of the messages of one trace so far.
 
     Attributes:
         ended_ns: when the last socket was written.
@@ -72,7 +72,7 @@ class Deliveries:
     """Notes what becomes of sampled messages, and makes their spans.
 
     Args:
-        counters: which the feeds count with: the difference is what a message did.
+        counters: those of the feeds: their difference before and after a message shows what it did.
     """
 
     def __init__(self, tracing: Tracing, counters: NodeCounters, acks: Acknowledgements) -> None:
@@ -82,7 +82,7 @@ class Deliveries:
     def hear(
         self, connections: ConnectionManager, message: envelope.Envelope, take: Callable[[envelope.Envelope], None]
     ) -> None:
-        """Have a sampled message of the bus taken; ``flush`` follows when the publish has been read."""
+        """Pass on a sampled message from the bus, and note what came of it; ``flush`` follows after the publish."""
         if message.kind == envelope.CONTROL:
             self._hear_order(connections, message, take)
             return
@@ -101,7 +101,7 @@ class Deliveries:
             self._note(delivery, feed, before, "" if is_state else message.position.decode(), written)
 
     def repair(self, feed: Feed, entry: Entry, take: Callable[[Position, bytes, int | None], int]) -> int:
-        """Have an event taken that the bus did not bring, from history; return to how many sessions it was written."""
+        """Pass on an event that was missed on the bus and read from history; return to how many sessions it went."""
         started, before = time.time_ns(), self._look(feed)
         written = take(entry.position, entry.payload, entry.expires_at)
         if entry.trace is not None and feed.sessions:
@@ -110,7 +110,7 @@ class Deliveries:
         return written
 
     def flush(self) -> None:
-        """Make the spans of what was taken since the last time."""
+        """Make the spans of the messages noted since the last time."""
         if self._open:
             taken, self._open = self._open, {}
             for trace, delivery in taken.items():

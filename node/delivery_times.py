@@ -1,12 +1,12 @@
-"""What the bus brought and this node wrote to sockets, and how long it had been on its way.
+"""Counts and durations of messages that arrived on the bus and were written to sockets here.
 
-Recorded once per message, after the last of its sockets: nothing is added per socket. Both ends are read on Redis's
-clock (the router stamps with it, :class:`~shared.server_clock.ServerClock` tells it here), so that the clocks of two
-hosts need not agree. What is still negative, for the clock is known to a fraction of a round trip only, counts as 0 s
-and is counted.
+Recorded once per message, after the last of its sockets: nothing is added per socket. Both times are Redis's (the
+router stamps with its clock, and :class:`~shared.server_clock.ServerClock` estimates it here), so the clocks of the two
+hosts need not agree. As the estimate is exact only to a fraction of a round trip, a duration can come out negative; it
+is then recorded as 0 s, and counted.
 
-Events read from history, after a gap or for a client that was behind, are not in here: they have waited for something
-else than their way. ``vsrt.node.history_repair.duration`` has how long that took.
+Events read from history, after a gap or for a client that was behind, are not included: how long they waited says
+nothing about delivery. ``vsrt.node.history_repair.duration`` covers these.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Leaving without hurting: clients are sent away in slices, each with a slot of its own to come back in.
+"""Sends all clients away before the process ends: in slices, each client with a delay of its own before it reconnects.
 
-uvicorn's shutdown closes all sockets at once, before FastAPI's lifespan ends: a drain there is too late. So the first
-SIGTERM drains, and uvicorn's own shutdown comes after it. All clients at once would arrive elsewhere at once; so they
-are spread over the drain's time, and each is told when to come back.
+uvicorn's shutdown closes all sockets at once, before FastAPI's lifespan ends, where a drain would come too late. So the
+first SIGTERM drains, and uvicorn's own shutdown comes after it. Clients are sent away over the drain's time and told
+when to reconnect, so that they do not all arrive at other nodes at once.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""What a client without a connection gets: everything after its cursor, read from Redis.
+"""Answers a client without a connection: everything after its cursor, read from Redis.
 
-The states are read before the events, and those that an event of the answer has ended are left out: whoever takes the
-events first and the states after them never sees progress go back, as on a socket.
+The states are read before the events, and those that an event of the answer has ended are left out. So a client that
+applies the events first and the states after them never sees progress go back, as on a socket.
 
     no ``since`` ............................ the position, all states; ``recovered`` is null
     good ``since`` .......................... what came after it; on the last page the states too
     malformed, foreign, out of reach ........ the position, all states; ``recovered`` is false
 
-An idle client costs two ``HMGET``.
+A poll that finds nothing new costs two ``HMGET``.
 """
 
 from __future__ import annotations

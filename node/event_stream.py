@@ -1,15 +1,16 @@
-"""One client's Server-Sent Events: a session whose frames are the chunks of an HTTP answer that does not end.
+"""One client's Server-Sent Events: a session whose frames are chunks of an HTTP answer that does not end.
 
-Everything but the form is the socket's: feeds write to it, it falls behind and catches up, it is sent away and closed.
+Only the format differs from a socket's: feeds write to it, it falls behind and catches up, is sent away and closed.
 
 | what a socket gets | what a stream gets |
 | --- | --- |
-| a frame with a message | ``id:`` with the places in all its streams, ``data:`` with the same message |
+| a frame with a message | ``id:`` with the positions in all its streams, ``data:`` with the same message |
 | ``reconnect`` before a close | the same message, with ``retry:`` |
 | a close frame | ``event: close`` with code and reason, and the end of the answer |
-| a pong | a comment, whenever the client has been shown nothing for a while |
+| a pong | a comment, whenever nothing was sent for a while |
 
-Its client says nothing, so the kernel finds out that it is gone: what is not acknowledged for long ends the connection.
+Its client sends nothing, so the kernel has to detect that it is gone: data that stays unacknowledged for long ends the
+connection.
 """
 
 from __future__ import annotations

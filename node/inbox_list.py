@@ -1,8 +1,8 @@
 """Lists of notifications, newest first, a page at a time.
 
-An inbox is up to three streams: the user's own, everybody's, for admins the admins'. Each has an order of its own, in
-which events are written and never one before another: so a cursor that is a place in each stream neither misses nor
-repeats, whatever is written meanwhile. Between streams the time of publication decides.
+An inbox merges up to three streams: the user's own, everybody's, and for admins the admins'. Events of a stream are
+only ever added at its end, so a cursor that is a position in each stream neither misses nor repeats one, whatever is
+added meanwhile. Between streams the time of publication decides.
 """
 
 from __future__ import annotations

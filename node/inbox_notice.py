@@ -1,8 +1,8 @@
-"""Telling a user's other devices what one of them has marked: badges change everywhere at once.
+"""Announces a change of the inbox to the user's other connections, so that badges change on all devices at once.
 
-The node that took the call sends one order to the nodes that hold the user's connections, and each tells the
-connections what they may hear: a user's of its own notifications and everybody's, an admin's of the admins' and
-everybody's. It is kept nowhere: of a user's counts only the newest matters, and its revision tells which that is.
+The node that took the call sends one order to the nodes that hold the user's connections, and each of them tells those
+connections what they may see: a user's about the user's own notifications and everybody's, an admin's about the admins'
+and everybody's. The order is not stored: only a user's newest counts matter, and their revision shows which those are.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whose inbox is looked at, and how places in it are written."""
+"""Whose inbox is read, and how cursors in it are written."""
 
 from __future__ import annotations
 

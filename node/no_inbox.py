@@ -1,4 +1,4 @@
-"""What answers where there is no inbox."""
+"""The inbox's routes on a node without an inbox."""
 
 from __future__ import annotations
 

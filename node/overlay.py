@@ -1,6 +1,6 @@
-"""The cluster's counters as this node should show them: the last sums, and what changed here since. No I/O.
+"""The cluster's counters as this node shows them: the caretaker's sums, plus what changed here since. No I/O.
 
-The sums are up to half a second old; a client that has just connected here must find itself counted.
+The sums are up to half a second old, and a client that has just connected here must be included.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What an admin sees at once: where all active transcodes stand.
+"""The active transcodes of the cluster, for admins.
 
-A node hears the progress channel only while it holds an admin. It subscribes, waits for the confirmation, and then
-reads the table: a value published in between is on the bus, and the newer of the two wins. For every admin who comes,
-it reads what has changed since: its ear may be dead without a sign, and the admin have seen more elsewhere. Those who
-come while others are read for share one read.
+A node subscribes to the progress channel only while an admin is connected to it. It waits for the confirmation, and
+then reads the table: a value published in between arrives on the bus, and the newer of the two wins. For every further
+admin it reads what has changed since, because the subscription may be dead without a sign while the admin has already
+seen newer values elsewhere. Admins who connect during such a read share the next one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Who came, who went, who was not let in: the lines about clients.
+"""Log lines about clients: connected, disconnected, refused.
 
-An admin's coming and going is news, at INFO; a user's is not, at DEBUG. Who it is, is shown only where the settings
-allow it (``LOG_USER_IDS``): the formatter leaves the field ``user`` out otherwise.
+An admin's connections are logged at INFO, a user's at DEBUG. Who it is, is logged only if the settings allow it
+(``LOG_USER_IDS``): the formatter leaves the field ``user`` out otherwise.
 """
 
 from __future__ import annotations

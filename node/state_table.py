@@ -1,9 +1,9 @@
 """The newest value per video, as one node knows it. No I/O.
 
-State is not history: of a transcode's progress only the newest value counts, it never goes backwards, and whoever was
-away or slow gets the newest value and no queue. So there is one table per scope, and a session remembers no more than
-how many of its changes it has seen. Not up to which revision: what the bus lost is read after newer ones, and a session
-that had seen those would never be shown it.
+States are not history: of a transcode's progress only the newest value counts, it never goes back, and a client that
+was away or slow gets the newest value instead of a queue. So there is one table per audience, and a session only
+remembers how many of the table's changes it has seen. (The newest revision that it has seen would not do: a value that
+the bus lost may be read after newer ones, and the session would never be shown it.)
 """
 
 from __future__ import annotations

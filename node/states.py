@@ -1,4 +1,4 @@
-"""Bringing a feed's table of newest values up to the one in Redis."""
+"""Brings a feed's newest values up to those in Redis."""
 
 from __future__ import annotations
 

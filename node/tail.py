@@ -1,6 +1,6 @@
-"""The newest frames of a stream that many sessions hear, in memory: who falls behind or returns need not read Redis.
+"""The newest frames of a shared stream, in memory, for clients that fall behind or return.
 
-A thousand sessions that fall behind in one burst would else read the same events a thousand times.
+Without it, a thousand sessions that fall behind in one burst would read the same events from Redis a thousand times.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Finding a loss that nothing comes after: by comparing every feed with what Redis says of its stream.
+"""Finds losses that no later event reveals, by comparing every feed with its stream in Redis.
 
-A lost message in the middle is seen by the next one's number. The last one is not: so every few seconds, and whenever
-the node's ear was made anew, the newest positions and states' revisions are asked for, and what differs is read. It is
-done before its time when a publish could not be read: during an update, routers may speak a version that we do not.
+A lost event in the middle is noticed by the number of the next one; the loss of the last event is not. So every few
+seconds, and after every new subscription, the newest positions and the states' revisions are read from Redis, and
+feeds that are behind read what they miss. A publish that could not be read makes the next comparison come sooner:
+during a rolling update, routers may write a version that this node does not know.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ SOONEST: Final = 1.0  # s between two comparisons at least, however many are ask
 
 
 class Tops:
-    """Compares feeds with Redis, and ends what an order lost on the bus should have ended."""
+    """Compares feeds with Redis; also ends connections of blocked users, if the order to do so was lost on the bus."""
 
     def __init__(
         self,
@@ -46,7 +47,7 @@ class Tops:
         self._asked = asyncio.Event()
 
     def see(self, admin: Position, everyone: Position, states: Position) -> None:
-        """Take what a lease's renewal brings: the shared streams' positions, the revision of the admins' states."""
+        """Take what a lease's renewal returned: the shared streams' tops, and the revision of the admins' states."""
         for feed, top in ((self._connections.all, everyone), (self._connections.admin, admin)):
             if feed.top is None:
                 feed.open(top)
@@ -56,7 +57,7 @@ class Tops:
             self._compare_states(self._connections.admin, states)
 
     async def compare(self) -> None:
-        """Compare every feed now; while Redis is away, the next time will do."""
+        """Compare every feed now; those whose Redis is away are left to the next time."""
         by_tag: dict[str, list[Feed]] = defaultdict(list)
         for feed in self._connections.feeds:
             if feed.top is not None:

@@ -1,6 +1,6 @@
-"""A poll that waits: a session that hears what happens and reads nothing of it. What it heard is read from Redis then.
+"""A poll that waits: a session without a transport. When a feed writes to it, it rings, and the poll reads Redis.
 
-It is counted, limited, swept, ended and sent away like any connection, and a publish to its user finds this node.
+It is counted, limited, swept, ended and sent away like any connection, and publishes to its user reach this node.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class _Nowhere:
-    """The transport of somebody who is written nothing."""
+    """A transport that discards everything."""
 
     def get_write_buffer_size(self) -> int:
         return 0
@@ -54,7 +54,7 @@ class Waiter(Session):
         self.retry_after_ms: int | None = None
 
     def listen(self) -> None:
-        """Ring from now on; what came before is to be read after this."""
+        """Ring from now on; the caller reads what came before after this call."""
         if self.phase is Phase.OPENING:
             self.phase, self.live = Phase.LIVE, True
 
@@ -80,7 +80,7 @@ class Waiter(Session):
             self.close(code, reason)
 
     def close(self, code: int, reason: str = "") -> None:
-        """End it: there is nobody to say goodbye to."""
+        """End it at once: there is no close handshake."""
         if self.phase < Phase.CLOSING:
             self.reason = reason
             super().close(code, reason)

@@ -1,4 +1,4 @@
-"""What each error becomes on the wire: one table, for FastAPI's routes and for the lean ones."""
+"""Maps each error to its HTTP answer: one table, for FastAPI's routes and for the lean ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The router's application: FastAPI's routes, and the lean ones past it."""
+"""The router's application: FastAPI's routes, and the lean ones beside them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From an entry of the archive to rows of the inbox: what the publish script wrote, read with suspicion."""
+"""Turns an entry of the archive into rows of the inbox, checking everything that the publish script wrote."""
 
 from __future__ import annotations
 

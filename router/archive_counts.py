@@ -1,4 +1,4 @@
-"""What a router does for the inbox, in plain numbers."""
+"""Counts of the archiver and the inbox's sweeper."""
 
 from __future__ import annotations
 

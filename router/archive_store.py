@@ -1,4 +1,4 @@
-"""Writing events to the inbox's database: in batches, each at most once, and a bad one by itself."""
+"""Writes events to the inbox's database: in batches, each at most once; invalid ones are isolated."""
 
 from __future__ import annotations
 

@@ -1,24 +1,23 @@
-"""Moves events from Redis, where publishing leaves them, to the inbox's database.
+"""Moves events from Redis, where publishing leaves them, to the inbox's database, in order.
 
  publish.lua ──one entry per call──▶ archive:{tag} ──in order, from its beginning──▶ inbox_notification
                                           ▲                                               │ committed
                                           └───────────── trimmed up to there ◀────────────┘
 
-A consumer group would deal a stream out to several consumers, and so commit newer events before older ones: a reader
-that goes by positions would miss some, and a count could not say up to where it counts. Here whoever writes begins at
-the stream's beginning, and what is committed is taken off it. So the database holds all events of an audience up to
-one place, however many write at once, and whoever takes over from a dead one needs no list of what that one had
-claimed. That an event comes twice does no harm: its place in its stream is its key. One router per tag has the turn;
-it spares the others the work.
+There is no consumer group: its consumers would commit newer events before older ones, so that a reader that goes by
+positions would miss some, and a count could not say up to where it is complete. Here whoever writes starts at the
+beginning of the stream, and takes off what is committed. So the database holds all events of an audience up to one
+position, however many routers write at once, and a successor of a dead router needs no list of claimed entries. Writing
+an event twice does no harm: its position is its key. One router per tag has the turn, which only saves work.
 
 | what happens | what becomes of it |
 | --- | --- |
-| the database is away | events wait in Redis, publishers notice nothing; asked again with growing pauses |
-| it is away for this router alone | the turn is given back at every failure, and another router takes it |
-| more than ``ARCHIVE_MAX_BYTES`` wait | the script gives up the oldest; seen by the gap in the ids, counted, logged |
-| it will not have an event, or nobody can read it | set aside with its reason, in a stream of its own |
+| the database is away | events wait in Redis, publishing is not affected; retried with growing pauses |
+| it is away for this router alone | the turn is given back after every failure, and another router takes it |
+| more than ``ARCHIVE_MAX_BYTES`` wait | the script drops the oldest; noticed by the gap in the ids, counted, logged |
+| the database refuses an event, or it cannot be read | set aside with its reason, in a stream of its own |
 | this process dies after the commit | the next one writes the same again, which changes nothing |
-| Redis has forgotten, or came back older | what is there is written; what was written before changes nothing |
+| Redis has forgotten entries, or came back older | what is there is written; repetitions change nothing |
 """
 
 from __future__ import annotations

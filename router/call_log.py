@@ -1,4 +1,4 @@
-"""What is told of publishes that were accepted: the events that operators know, and the audit of privileged ones.
+"""Logs and audits publishes that were accepted.
 
 | message | line |
 | --- | --- |
@@ -7,8 +7,8 @@
 | to single users, to the admin pool | at DEBUG |
 | a batch | one, with counts |
 
-Progress comes two hundred times a second, and each value replaces the one before: that it flows is news, a value is
-not. Nothing of a payload is told but what names the transcode and where it stands.
+Progress comes two hundred times a second, and each value replaces the one before: it is worth logging that it flows,
+not each value. Of the content only what identifies the transcode and its progress is logged.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class CallLog:
         }
 
     def published(self, call: Call, caller: Caller, order: Order, outcome: Outcome) -> None:
-        """Tell of one message that was published."""
+        """Log one message that was published; audit it if it is privileged."""
         kind, to_all = order.message.type, order.targets[0].stream == ALL
         if kind in self._typed:
             self._typed[kind](order, outcome)
@@ -63,7 +63,7 @@ class CallLog:
     def batch_published(
         self, call: Call, caller: Caller, items: int, trace_id: str, published: Sequence[tuple[Order, Outcome]]
     ) -> None:
-        """Tell of a batch and of those of its messages that were published."""
+        """Log a batch; audit it if any of its published messages is privileged."""
         alike = Counter([(order.message.type, order.targets[0].shared) for order, _ in published])
         types: Counter[str] = Counter()
         for (kind, _), count in alike.items():

@@ -1,11 +1,12 @@
-"""``DELETE /api/v1/users/{id}/data``: everything that is kept of a user, removed by one call.
+"""``DELETE /api/v1/users/{id}/data``: deletes everything that is kept of a user.
 
-It takes away the notifications, what the user has read and deleted, events of its stream that are kept for returning
-clients, wait for the inbox or were set aside, what was set aside of the queue, and the states of its transcodes. Doing
-it again does no harm and completes what a fault cut off. docs/inbox.md says what it does not reach.
+It deletes notifications, what the user has read and deleted, all events of the user's stream (those kept for returning
+clients, those that wait for the inbox, and those set aside), entries of the queue that were set aside, and the states
+of the user's transcodes. Repeating it does no harm and completes what a fault interrupted. docs/inbox.md says what it
+does not reach.
 
-What waits in the queue is only counted. It is a call that has not been made yet: a router may have it in its hands just
-now, it may be meant for others too, and what it will publish can be erased once it is published.
+Entries that wait in the queue are only counted. Each is a call that has not been made yet: a router may be publishing
+it just now, it may also be meant for others, and what it publishes can be erased afterwards.
 """
 
 from __future__ import annotations

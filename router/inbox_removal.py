@@ -1,6 +1,6 @@
-"""Taking notifications out of the inbox: those whose time is over, the old ones, all of one user.
+"""Deletes notifications from the inbox: expired ones, old ones, or all of one user.
 
-In small chunks, each a transaction: nobody waits long for a row, and a process that dies leaves nothing half done.
+In small chunks, each a transaction: no row is locked for long, and a process that dies leaves nothing half done.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Removes in the background what is over and what is old, and what was set aside long ago; one router at a time."""
+"""Deletes expired and old notifications, and what was set aside long ago, in the background; one router at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A FastAPI route for the hot calls: documented like any other, served without FastAPI's dependency tree.
+"""A FastAPI route without FastAPI's per-request cost: in the OpenAPI document like any other, but served directly.
 
 Measured per request, without the endpoint's own work: a FastAPI endpoint with a pydantic body 178 µs, one that takes
 the bare ``Request`` 47 µs, this 16 µs.

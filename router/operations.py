@@ -1,4 +1,4 @@
-"""What makes a publish repeatable: the operation's key, and what its first call fixed for all repetitions."""
+"""What makes a publish repeatable: its idempotency key, and what the first call under the key fixed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class KeyReused(RealtimeError):
 
 
 class Origin(NamedTuple):
-    """What a first call fixed for all its repetitions: its trace, and the time its messages bear."""
+    """What the first call fixed for its repetitions: its trace, and the time of its messages."""
 
     traceparent: str
     now_us: int
@@ -39,7 +39,7 @@ class Operation:
     """Whose key, and for which body.
 
     Attributes:
-        explicit: the caller brought the key; otherwise the router has just made it, so that nobody can have used it.
+        explicit: the caller gave the key; otherwise the router has just made it, and it cannot have been used before.
     """
 
     caller: str
@@ -49,7 +49,7 @@ class Operation:
 
     @property
     def name(self) -> str:
-        """Under which what it has done is remembered."""
+        """The key under which Redis remembers what the operation has done."""
         return blake2b(f"{self.caller}\0{self.key}".encode(), digest_size=16).hexdigest()
 
     @property

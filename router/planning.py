@@ -1,4 +1,4 @@
-"""From a checked request to a plan: who gets it, and how its message is made for a given time."""
+"""Turns a request into a plan: its audience, and how its message is made for a given time."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class Planner:
 
 
 def _set_time(request: Any, sent_at: int) -> None:
-    """Give a request that may have its producer's time, and has none, this one."""
+    """Set the producer's time in a request that may have one and does not."""
     if isinstance(request, dict):
         request["sent_at"] = sent_at if request.get("sent_at") is None else request["sent_at"]
     elif not isinstance(request, bodies.SystemNotification) and request.sent_at is None:
@@ -152,12 +152,12 @@ def parse(body: bytes) -> Any:
 
 
 def _sign(body: bytes) -> str | None:
-    """Return what a body that looks well to its sender is, by how it begins."""
+    """Return what is wrong with a body that looks fine to its sender, by its first bytes."""
     return next((what for sign, what in _SIGNS.items() if body.startswith(sign)), None)
 
 
 def _parsed(item: bytes) -> Any:
-    """Return what an item says, or the error that says why it cannot be read."""
+    """Return the parsed item, or the error that says why it cannot be parsed."""
     try:
         return parse(item)
     except InvalidMessage as exc:
@@ -173,17 +173,17 @@ def explain(exc: ValidationError | InvalidMessage) -> list[dict[str, Any]]:
 
 def _explain(error: ErrorDetails) -> dict[str, Any]:
     kind, message = error["type"], error["msg"].removeprefix("Value error, ")
-    # Of what is not to be there, the last part is always the caller's own, whatever it is called.
+    # The last part of the path to a forbidden extra field is the caller's own name for it, whatever it is.
     own = error["loc"][-1:] if kind == "extra_forbidden" else ()
     loc = ["body", *_path(error["loc"][: len(error["loc"]) - len(own)]), *own]
-    if kind in _WITHOUT_TYPE:  # pydantic lays it to the object whose ``type`` it is
+    if kind in _WITHOUT_TYPE:  # pydantic reports the object, although it is the object's ``type`` that is wrong
         kind, message = _WITHOUT_TYPE[kind]
         loc.append("type")
     return {"type": kind, "loc": loc, "msg": message}
 
 
 def _path(loc: tuple[int | str, ...]) -> list[int | str]:
-    """Leave out the parts of a path that name a model of ours and not a field of the caller's."""
+    """Return the path without the parts that name a model of ours instead of a field of the caller's."""
     return [part for part in loc if part not in _MODEL_NAMES]
 
 

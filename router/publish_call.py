@@ -1,4 +1,4 @@
-"""The arguments of the publish script's call for one hash tag, as they grow (see ``shared/lua/publish.lua``)."""
+"""Builds the arguments of one call of the publish script, for one hash tag (see ``shared/lua/publish.lua``)."""
 
 from __future__ import annotations
 

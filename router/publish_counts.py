@@ -1,4 +1,4 @@
-"""What a router published, in plain numbers: counted when it happens, read when somebody asks."""
+"""What a router published, in plain numbers: counted here, read by metrics."""
 
 from __future__ import annotations
 

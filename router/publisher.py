@@ -1,8 +1,8 @@
-"""The way of a message from the router into Redis.
+"""Publishes orders: script calls out, outcomes back.
 
-Every audience is a stream in one hash tag. One script call per tag orders the messages of a call, keeps them and hands
-them to the nodes; the calls of all tags leave together. What an operation has done in a tag is remembered there, so
-that a retry with the same key completes what a fault cut off and doubles nothing.
+Every audience is a stream in one hash tag. For each tag, one script call numbers the messages, stores them and
+publishes them to the nodes; the calls for all tags are sent together. Redis remembers what an operation has done in a
+tag, so that a retry under the same key completes what a fault interrupted, and doubles nothing.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Publisher:
         target = self._targets.get(user)
         if target is None:
             if len(self._targets) == _TARGETS_MAX:
-                self._targets.clear()  # keeping the newest would cost each look more than all misses together
+                self._targets.clear()  # an LRU would cost every lookup more than these misses cost together
             tag, stream = bucket(user), user_stream(user)
             target = Target(tag, stream, user, self._keys.stream(tag, stream), "", label=f"user:{user}")
             self._targets[user] = target
@@ -85,9 +85,10 @@ class Publisher:
         return _outcomes(orders, calls, replies)
 
     def _waves(self, orders: Sequence[Order]) -> Iterator[list[PublishCall]]:
-        """Yield the script's calls, one per tag or more where one would hold up others, as many as may be under way.
+        """Yield script calls in groups that are sent together.
 
-        What is under way together has one deadline, lies in memory once per user, and holds up whoever comes after it.
+        There is one call per tag, or several where one would block Redis for too long. The size of a group is bounded,
+        because all of it has one deadline, is in memory once per user, and delays whatever comes after it.
         """
         wave: list[PublishCall] = []
         growing: dict[str, PublishCall] = {}  # by tag
@@ -108,7 +109,7 @@ class Publisher:
             yield wave
 
     def _deadline(self, tag: str) -> int:
-        """Return until when a script may begin, by the clock of the server that runs it."""
+        """Return the time after which the script must not start, ms on the clock of the server that runs it."""
         link = self._link.of(tag)
         return link.server_ms() + int(link.timeout * 1000)
 

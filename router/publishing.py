@@ -1,4 +1,4 @@
-"""What every way into a router shares: a call that was read becomes a draft, and drafts are placed.
+"""What HTTP calls and the queue share: a parsed call becomes a draft, and drafts are placed.
 
 HTTP, one message ──┐
 HTTP, a batch ──────┼──▶ Draft ──▶ place: volume, idempotency keys, the publish script ──▶ Outcome or KeyReused
@@ -48,7 +48,7 @@ class VolumeTooLarge(RealtimeError):
 
 @dataclass(slots=True)
 class Draft(Order):
-    """An order whose key may have to be claimed before: an earlier call with it may have fixed another time.
+    """An order before its key is claimed: an earlier call under the key may have fixed its trace and time.
 
     Attributes:
         remake: makes its message as of a time, µs since the Unix epoch; None: there is no key to claim.
@@ -62,13 +62,13 @@ class Draft(Order):
         return len(self.message.payload) * len(self.targets)
 
     def begin_as(self, origin: Origin) -> None:
-        """Be what the first call with this key was."""
+        """Take over trace and time of the first call under this key."""
         if origin != self.origin and self.remake is not None:
             self.origin, self.message = origin, self.remake(origin.now_us)
 
 
 class Publishing:
-    """Plans and places messages, whoever brought them.
+    """Drafts and places messages, whichever way they came.
 
     Attributes:
         notifications, messages: read the two kinds of requests.
@@ -98,7 +98,7 @@ class Publishing:
 
         Raises:
             VolumeTooLarge: nothing was done.
-            RedisError: nothing, or a part, was done; the same drafts, or others under the same keys, complete it.
+            RedisError: nothing or a part was done; the same drafts, or others under the same keys, complete it.
         """
         _check_volume(drafts)
         reused = await self._claim(drafts)
@@ -113,10 +113,10 @@ class Publishing:
         return [KeyReused() if index in reused else next(placed) for index in range(len(drafts))]
 
     async def first_origin(self, operation: Operation, fresh: Origin) -> Origin:
-        """Claim a key, and count it if it was known; return the origin of the first call that brought it.
+        """Claim a key; return the origin of the first call under it.
 
         Raises:
-            KeyReused: it came before, with another body.
+            KeyReused: it was used before, with another body.
         """
         try:
             origin = await claim(self._link, self._keys, operation, fresh)
@@ -127,18 +127,18 @@ class Publishing:
         return origin
 
     def rising_us(self, count: int = 1) -> int:
-        """Return the time by which messages without their producer's are ordered; ``count`` of them follow each other.
+        """Return the first of ``count`` consecutive times, µs, for messages whose producer gave none.
 
-        Redis's clock, so that two routers agree; rising, so that what comes later here is later.
+        Taken from Redis's clock, so that routers agree, and strictly rising, so that messages keep their order here.
         """
         first = max(self._last_us + 1, self._link.server_us())
         self._last_us = first + count - 1
         return first
 
     async def _claim(self, drafts: Sequence[Draft]) -> set[int]:
-        """Claim the keys that drafts bring; return the drafts whose key came before with another body."""
+        """Claim the drafts' keys; return the indexes of drafts whose key was used before with another body."""
         own = [index for index, draft in enumerate(drafts) if draft.remake is not None]
-        # Without a task for the one that most calls have.
+        # Most calls have a single key, which needs no task.
         work = [self._claim_one(drafts[index]) for index in own]
         outcomes = [await work[0]] if len(work) == 1 else await asyncio.gather(*work, return_exceptions=True)
         reused = set()
@@ -176,10 +176,10 @@ def _check_volume(drafts: Iterable[Draft]) -> None:
 
 
 def operation_of(caller: Caller, call: Call, in_body: str | None = None) -> Operation:
-    """Return the call's operation: under the key in its header or its body, else a fresh one.
+    """Return the call's operation: under the key in its header or its body, else under a fresh one.
 
     Raises:
-        InvalidMessage: the key is none, or there are two.
+        InvalidMessage: the key is not valid, or header and body have different ones.
     """
     digest, in_header = digest_of(call.path, call.body), call.header(b"idempotency-key")
     if in_header is not None:

@@ -1,22 +1,23 @@
-"""Takes messages from the queue, a Redis stream, and publishes them: for producers that cannot call.
+"""Reads the queue, a Redis stream, and publishes its entries: for producers that cannot make HTTP calls.
 
-    XADD ──▶ queue:{c} ──the one router whose turn it is──▶ judged, published ──▶ taken off
+    XADD ──▶ queue:{c} ──the one router whose turn it is──▶ validated, published ──▶ taken off
                                                                └──▶ cannot be published: queue:{c}:dead
 
-One router at a time takes entries, in their order, and settles a batch before it takes the next: so what a producer
-appends in order is published in order, to every audience. Dealt out to several routers at once, two events of one user
-would overtake each other. The others ask every half second whether the turn is free; a dead router's is, after
-``TURN_MS``. They are not missed: a batch costs a router little more per message than a batch by HTTP does.
+One router at a time takes entries, in their order, and settles a batch before it takes the next. So what a producer
+appends in order is published in order, to every audience; with several routers at once, two events of one user could
+swap. The other routers ask every half second whether the turn is free; after a crash it is free within ``TURN_MS``. One
+router is enough: a message costs it little more in the queue than in a batch over HTTP.
 
-Nothing is lost: an entry is taken off only when its message can no longer be lost. Nothing is doubled: the turn spares
-routers doing the same work, but it is each entry's idempotency key that makes doing it again harmless. A router that
-was paused with a batch in its hands publishes nothing anew when it goes on.
+No entry is lost: it is taken off only when its message is safely stored. No message is doubled: the turn only saves
+routers from doing the same work, and it is each entry's idempotency key that makes repeated work harmless. A router
+that was paused in the middle of a batch does no harm when it goes on.
 
-How often an entry was taken tells what ends routers. So a taking that Redis alone brought to nothing, because it was
-away or refused to write, is not counted; one without an answer is, for it may be the entry that Redis cannot bear.
+How often an entry was taken without being settled shows entries that crash routers. Attempts that failed only because
+Redis was away or refused to write are not counted. An attempt without an answer is: the entry may be what crashes
+Redis.
 
-Waiting is done on a connection of its own, for Redis answers nothing else there meanwhile, and in pieces shorter than
-the time after which a connection counts as hung.
+New entries are waited for on a separate connection, since Redis answers nothing else on it meanwhile, and each wait is
+shorter than the time after which a connection counts as hung.
 """
 
 from __future__ import annotations

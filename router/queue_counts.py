@@ -1,4 +1,4 @@
-"""What a router did with the queue, and how the queue stands, in plain numbers."""
+"""What a router did with the queue, and how long the queue is, in plain numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The span of an entry of the queue, below its producer's: from being taken to what became of it."""
+"""The span of a queue entry, below its producer's: from being taken to being settled."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The ``send`` span of a publish: from a request that was read to Redis's answer.
+"""The ``send`` span of a publish: from the parsed request to Redis's answer.
 
-It is begun before the call claims its key, for the envelope bears its name; a call that fails ends it with the
-request's.
+It begins before the call claims its idempotency key, because the envelope's ``traceparent`` names this span. If the
+call fails, the span ends together with the request's.
 """
 
 from __future__ import annotations

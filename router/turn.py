@@ -1,7 +1,7 @@
-"""Whose turn it is: one of all routers does a piece of work that all could do.
+"""A short lock by which one of all routers does a piece of work that all could do.
 
-It spares doing it twice, and no more than that: a router that was paused may still think it is its turn, so whoever
-does the work must not mind that another does it too.
+It saves double work, and no more: a router that was paused may still believe that it has the turn, so the work itself
+must tolerate being done twice.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Turn:
         return holder in (None, self._me)
 
     async def give_back(self) -> None:
-        """Let another have it at once; without it, nothing happens."""
+        """Give the turn up at once, so that another may take it; do nothing if it is not ours."""
         with contextlib.suppress(RedisError, TimeoutError):
             async with asyncio.timeout(GIVE_BACK):
                 if await self._link.send("GET", self._key) == self._me:

@@ -1,8 +1,8 @@
-"""Nodes that were declared dead, and what they held, as every process of the cluster can tell.
+"""Counts of nodes that were declared dead, and of the connections they held, as every process exposes them.
 
-Whoever clears a dead node away may be gone itself before anybody asks it. So the registry counts (``bury.lua``), the
-caretaker hands the counts on with its sums, and every process adds up by how much they rise: what it tells never goes
-back, and of nothing that was before it, whatever a server forgets.
+The process that buries a dead node may be gone itself before Prometheus scrapes it. So the deaths are counted in the
+registry (``bury.lua``), the caretaker publishes the counts along with its sums, and every process adds up by how much
+they rise. Its own count starts at 0 with the process and never goes back, whatever a server forgets.
 """
 
 from __future__ import annotations

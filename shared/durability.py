@@ -1,4 +1,4 @@
-"""What a Redis server may forget, looked at once at start."""
+"""Checks at start what a Redis server may lose."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``/metrics``: a service's metrics as Prometheus' text, or for who asks for it as OpenMetrics, which has exemplars."""
+"""``/metrics``: a service's metrics in Prometheus' text format, or on request as OpenMetrics, which has exemplars."""
 
 from __future__ import annotations
 

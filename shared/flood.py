@@ -1,4 +1,4 @@
-"""Keeps one kind of line from flooding the log: a thousand strangers a second are not a thousand lines a second.
+"""Rate limit for one kind of log line: a thousand strangers a second must not become a thousand lines a second.
 
 quiet ──line──▶ window of 10 s: the first 20 lines pass, the rest are counted
   ▲                    │ over

@@ -1,11 +1,12 @@
-"""Counting a million rows in a few: stretches of a long audience, each with the number of its rows that are not read.
+"""Counts a million rows by reading a few: spans of a long audience, each with the number of its unread rows.
 
-Spans cover an audience from its beginning to a place near its end, without gaps: each reaches from after the one before
-it up to its own place. So the unread rows after any place are: those of one span, counted, the sums of all later spans,
-and those after the last span, counted. Every change of a row within a span changes its span in the same transaction.
+Spans cover an audience from its beginning to a position near its end, without gaps: each one reaches from the end of
+the one before it to its own position. So the unread rows after any position are those in the rest of its span
+(counted), plus the sums of all later spans, plus those after the last span (counted). Every change of a row changes the
+sum of its span in the same transaction.
 
-Whoever adds a span, or changes rows that may lie in one, first locks the audience (``lock``): else a row that is read
-while its span is being summed up would be counted for ever.
+Whoever adds a span, or changes rows that may lie in one, first locks the audience (``lock``). Otherwise a row that is
+read while its span is being summed up would be counted for ever.
 """
 
 from __future__ import annotations

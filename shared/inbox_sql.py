@@ -1,4 +1,4 @@
-"""How places and rows are named in SQL, in words for which both databases use their indexes."""
+"""SQL expressions for positions and rows that both databases answer from their indexes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The answer to a call that FastAPI finds invalid."""
+"""The answer to input that FastAPI finds invalid."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""What dead nodes left in a bucket of a Redis Cluster that forgot that they were cleared away.
+"""Removes what dead nodes left in a bucket of a Redis Cluster whose server forgot that they had been removed.
 
-Leases live on one master, a user's registration on another. If that one fails over, its replica may not have heard that
-a node was cleared, while the leases' master knows the node no more: nobody would ever clear it again, and its users
-were counted for ever. So a bucket that is reached over a new connection is looked through once, for ids without a
-lease. So are all of them if the leases' own master may have forgotten: a node that died before it could take another
-lease is known to nobody. One server forgets both or neither, and is not looked through.
+Leases are on one master, a user's registrations on another. If that other master fails over, its replica may have
+missed the removal of a node. The leases' master no longer knows the node, so nothing would remove it again, and its
+users would be counted for ever. So a bucket that is reached over a new connection is searched once for node ids
+without a lease. If the leases' master may have forgotten something, all buckets are searched: nobody knows any more of
+a node that died before it could take a lease again. A single server forgets both or neither, and is not searched.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Leftovers:
         self._looked_on: dict[str, tuple[int, int]] = dict.fromkeys(BUCKET_TAGS, (0, 0))
 
     async def clear(self) -> None:
-        """Clear what is found in buckets whose connection was made anew. Raises ``RedisError``: do it again."""
+        """Search and clear the buckets whose connection is new. Raises ``RedisError``: to be repeated."""
         if len(self._link.parts) == 1:
             return
         for tag, looked_on in self._looked_on.items():
@@ -49,6 +49,6 @@ class Leftovers:
                 named.update(parse_places(places))
             if int(cursor) == 0:
                 break
-        # Read last: a node takes its lease before it writes anybody down.
+        # Read last: a node takes its lease before it registers anybody.
         leased = await self._link.send("ZRANGE", self._keys.leases, 0, -1)
         return named - {node_id.decode() for node_id in leased}

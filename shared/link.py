@@ -1,8 +1,8 @@
-"""What nodes and routers need of Redis, be it one server or a cluster of them.
+"""What nodes and routers need of Redis, whether it is one server or a cluster.
 
 :class:`~shared.redis_link.RedisLink` is one connection to one server; :class:`~shared.redis_cluster.RedisCluster`
-bundles one per hash tag. Whoever compares a time with a server's own, or has to know whether one part works while
-another is away, asks for the link ``of`` the tag concerned: with one server it is always the same.
+bundles one per hash tag. Code that compares times with a server's clock, or must know whether one part works while
+another is away, uses the link ``of`` the tag in question: with one server it is always the same.
 """
 
 from __future__ import annotations

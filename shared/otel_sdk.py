@@ -1,6 +1,6 @@
-"""What the ways of traces and of metrics out of a process have in common.
+"""What the exporters of traces and of metrics have in common.
 
-Whose they are, how a failure is told, and that no end waits for a collector longer than it should.
+The resource that they describe, how a failure is logged, and that no shutdown waits too long for a collector.
 """
 
 from __future__ import annotations

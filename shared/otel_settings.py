@@ -1,8 +1,8 @@
 """OpenTelemetry's own variables, for traces and metrics alike.
 
-Where a value is wrong, the SDK would fall back with a warning, to tracing everything for example, raise from an import,
-or quote a header, key and all, in a log; we do not start. What stands here as read by the SDK is looked at and not
-used, and what does not stand here (certificates, resource) is the SDK's alone.
+With a wrong value the SDK would go on with a default (tracing everything, for example), raise from an import, or quote
+a header with its key in a log. We refuse to start instead. Variables that only the SDK uses are declared here to be
+validated; those that are not declared here (certificates, resource) are left to the SDK.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the operating system knows of this process. Where it does not say (no ``/proc``), there is nothing to tell."""
+"""What the operating system knows of this process. Without ``/proc`` there are no values."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Has OpenTelemetry's API loaded before anything asks for it, with the propagators that are always there.
+"""Loads OpenTelemetry's API before anything else does, with the built-in propagators.
 
-The API looks its propagators up when it is imported, which FastAPI does, and raises for one that is not installed: a
-service given a whole platform's ``OTEL_PROPAGATORS`` (``tracecontext,baggage,b3``) would end before its first line,
-traced or not. None of the API's propagators is used here; :mod:`shared.otel_settings` reads the variable itself.
+The API looks up its propagators when it is imported, which FastAPI does, and raises if one is not installed. A service
+that is given a whole platform's ``OTEL_PROPAGATORS`` (``tracecontext,baggage,b3``) would end before its first line,
+even with tracing off. None of the API's propagators is used here; :mod:`shared.otel_settings` reads the variable
+itself.
 """
 
 from __future__ import annotations

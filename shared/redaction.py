@@ -1,8 +1,8 @@
-"""Taking tokens and passwords out of text: the last defence, whoever wrote it there.
+"""Removes tokens and passwords from text: the last line of defence, whatever wrote them there.
 
-Nothing of ours logs a token. But uvicorn writes whole paths, libraries quote what they choke on, and exceptions carry
-what they were given. So every line passes here: what looks like a credential goes, and so does what is known to be
-one, the secrets of this process.
+None of our own lines contains a token. But uvicorn logs whole paths, libraries quote input that they fail on, and
+exceptions contain their arguments. So every line passes through here: what looks like a credential is removed, and so
+are the known secrets of this process.
 """
 
 from __future__ import annotations

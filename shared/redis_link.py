@@ -1,9 +1,9 @@
-"""One supervised connection to Redis on which everything that waits travels together.
+"""One supervised connection to Redis; commands that wait are sent together.
 
-:class:`~shared.redis_address.RedisAddress` makes a connection of redis-py's, secured and authenticated; then its socket
+:class:`~shared.redis_address.RedisAddress` makes, secures and authenticates a connection by redis-py; then its socket
 is handed to :class:`~shared.redis_wire.Wire`.
 
-Commands are never retried here: a caller knows whether doing it twice does harm, this class does not.
+Commands are never retried here: only the caller knows whether repeating one does harm.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
-"""The Lua scripts, and how a server that has forgotten them is noticed.
+"""The Lua scripts, and what is done when a server has forgotten them.
 
-A server that does not know our scripts has started anew, or is a promoted replica: it may have forgotten appends that
-were answered. So the epochs of all hash tags are raised first, and only then are the scripts loaded: no append can come
-in between, and no event id is issued twice.
+A server that does not know our scripts has restarted, or is a promoted replica: it may have forgotten appends that were
+already answered. So the epochs of all hash tags are raised first, and only then are the scripts loaded: no append can
+happen in between, and no event id is issued twice.
 
-In a Redis Cluster each hash tag has its own master, and all this is done tag by tag, by the connection that is the
-tag's. Where two tags live on one server, the scripts may be loaded before the second one's epoch is raised: no append
-comes in between all the same, for only new connections meet a server that started anew, and each raises its tag first.
+In a Redis Cluster each hash tag has its own master, and all this is done per tag, over the tag's connection. Where two
+tags live on one server, the scripts may be loaded before the second tag's epoch is raised. No append happens in between
+all the same: a server that has restarted has only new connections, and each raises its tag's epoch first.
 
-A master that was demoted and promoted again without a restart does know them. What tells it from one that forgot
-nothing is the run id beside each epoch: it is that of the server that was the master meanwhile.
+A master that was demoted and promoted again without a restart still knows the scripts. The run id stored beside each
+epoch shows that: meanwhile another server was master, and it is that server's.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Scripts:
         self._keys = keys
 
     async def prepare(self, wire: Wire, tags: Sequence[str] = TAGS) -> None:
-        """Have a server know the scripts, and the epochs of those tags that live there be its own."""
+        """Raise the epochs of the tags that live on a server and load the scripts, unless both was done before."""
         known, info, *runs = await asyncio.gather(
             wire.send(b"SCRIPT", b"EXISTS", *(script.sha for script in _ALL)),
             wire.send(b"INFO", b"server"),
@@ -103,7 +103,7 @@ class Scripts:
         await _all_done(futures)
         if not any(_is_unknown(future) for future in futures):
             return [future.result() for future in futures]
-        # A refused call has done nothing, so that asking again is no repetition.
+        # A refused call has done nothing, so it may be sent again.
         ignorant = {link.of(tag_of(c[3])) for c, f in zip(commands, futures, strict=True) if _is_unknown(f)}
         for server in ignorant:
             await self._teach(server, server.tags, _run_id(await server.send(b"INFO", b"server")))
@@ -113,7 +113,7 @@ class Scripts:
 
 
 def _run_id(info: bytes | str) -> str:
-    """Return the server's own name for its life from this start on."""
+    """Return the server's run id, which is new at each of its starts."""
     text = info.decode() if isinstance(info, bytes) else info
     return next(line.partition(":")[2] for line in text.splitlines() if line.startswith("run_id:"))
 

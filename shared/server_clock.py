@@ -1,8 +1,8 @@
-"""What Redis's clock shows: the one clock that all routers and nodes of a cluster can agree on.
+"""Redis's clock as this process estimates it: the one clock that all routers and nodes of a cluster can agree on.
 
-The time is asked for every few seconds. An answer is right within half of what the question took, and a busy loop
-takes its time to read one, so of the last answers the one that was quickest counts. Answers that contradict each
-other mean that a clock was set, or that this is another server: then only the newest counts.
+The time is asked for every few seconds. An answer is right within half of the time that the question took, and a busy
+event loop reads answers late; so of the last answers the fastest one counts. Answers that contradict each other mean
+that a clock was set, or that this is another server: then only the newest counts.
 """
 
 from __future__ import annotations

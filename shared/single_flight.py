@@ -1,4 +1,4 @@
-"""One question at a time: whoever asks the same while it is under way gets the same answer."""
+"""Runs one request at a time per key: whoever asks the same meanwhile gets the same answer."""
 
 from __future__ import annotations
 

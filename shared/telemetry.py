@@ -1,4 +1,4 @@
-"""Whether traces and metrics leave this process, and nothing of the SDK loaded where they do not.
+"""Sends traces and metrics out of this process if the settings ask for it, and loads the SDK only then.
 
 OpenTelemetry's SDK and its exporters take a quarter of a second to import, and 20 MB.
 """

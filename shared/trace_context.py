@@ -1,7 +1,7 @@
-"""Which trace the work at hand belongs to, as text: W3C ``traceparent``.
+"""The trace to which the current work belongs, as text: W3C ``traceparent``.
 
-A request or a handshake runs in a task of its own, so a context variable set at its beginning holds to its end and
-leaks nowhere. What comes by the bus has no such task: whoever logs there names the envelope's trace itself.
+A request or a handshake runs in a task of its own, so a context variable set at its beginning is valid to its end and
+leaks nowhere. Messages on the bus have no task of their own: code that logs there names the envelope's trace itself.
 """
 
 from __future__ import annotations

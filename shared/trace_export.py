@@ -1,7 +1,7 @@
-"""The way of spans out of a process: a bounded queue, a thread of the SDK's, OTLP over HTTP.
+"""Exports spans: a bounded queue, a thread of the SDK's, OTLP over HTTP.
 
-Whatever the collector does, a request never waits for it. What finds the queue full is dropped and counted, a collector
-that fails is told of once, and once more when it is back.
+Whatever the collector does, a request never waits for it. Spans that find the queue full are dropped and counted. A
+collector that fails is logged once, and once more when it is back.
 """
 
 from __future__ import annotations

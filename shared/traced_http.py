@@ -1,10 +1,10 @@
-"""HTTP calls as SERVER spans, for those that are sampled.
+"""Server spans for HTTP calls that are sampled.
 
-Past this, every call has a ``traceparent`` that says what was decided, whatever it came with: whoever passes it on, or
-logs under it, need not know of spans. Who adds spans of its own finds the call's by ``trace_of``.
+Behind this layer every call has a ``traceparent`` that says whether it is sampled, whatever it came with, so that code
+that passes it on or logs it need not know of spans. Code that adds spans of its own finds the call's by ``trace_of``.
 
-FastAPI's own telemetry is off: it decides nothing before a span exists, and puts one on every socket for as long as it
-is open. A span here has neither path nor query, only the route: the one has users' ids in it, the other tokens.
+FastAPI's own telemetry is off: it creates a span before anything is decided, and keeps one per socket for as long as
+the socket is open. A span here has neither path nor query, only the route: paths contain user ids, queries tokens.
 """
 
 from __future__ import annotations
