@@ -24,7 +24,8 @@ _NAMED_BY_CONTENT: Final = "/assets/"
 _LEFT_OUT: Final = frozenset({".map"})
 _COMPRESSIBLE: Final = ("text/", "application/json", "image/svg+xml")
 _HEADERS: Final = {
-    # Ant Design writes its styles into the page; a page built for another server opens its sockets there.
+    # 'unsafe-inline': Ant Design writes its styles into the page. ws:, wss: and so on: the page may be built to
+    # connect to another server.
     "content-security-policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self' ws: wss: http: https:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
     "x-content-type-options": "nosniff",

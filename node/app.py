@@ -58,14 +58,14 @@ def create_app(
     async def page_or_not_found(scope: Scope, receive: Receive, send: Send) -> None:
         await (not_found if scope["path"].startswith("/api/") else page)(scope, receive, send)
 
-    # Not mounted at "/": that would be a match for every path, and a wrong method of a call no longer 405.
+    # Not mounted at "/": that would match every path, and a call with a wrong method would no longer be 405.
     app.router.default = page_or_not_found
 
     @app.exception_handler(RedisError)
     async def away(_: Request, exc: RedisError) -> JSONResponse:
         return JSONResponse({"detail": str(exc)}, 503, {"Retry-After": "2"})
 
-    # Around FastAPI, not among its middleware: else its own 413 and 500 are a CORS error to the page that asked.
+    # Around FastAPI, not among its middleware: otherwise browsers would see its own 413 and 500 as CORS errors.
     http = times.measured(
         CORSMiddleware(
             _without_large_bodies(app, body_max_bytes),
@@ -83,7 +83,7 @@ def create_app(
     calls = api if tracing is None else TracedHttp(api, tracing)
 
     async def with_sockets(scope: Scope, receive: Receive, send: Send) -> None:
-        # Upgrades go straight to the handshake: FastAPI's layers and dependencies would be a fifth of its cost.
+        # Upgrades go straight to the handshake: FastAPI's layers would make up a fifth of its cost.
         if scope["type"] == "websocket":
             await handshake(scope, receive, send)
         else:

@@ -42,7 +42,7 @@ async def connecting(tracing: Tracing, scope: Scope, handshake: Awaitable[Admiss
         await handshake
         return
     try:
-        # Its own record of an exception would have the text.
+        # The span must not record exceptions itself: their text may quote the token.
         with use_span(span, record_exception=False, set_status_on_exception=False):
             admission = await handshake
         span.set_attributes(_attributes(scope, admission))

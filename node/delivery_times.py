@@ -26,7 +26,7 @@ CUSTOM: Final = "custom"  # whatever producers call their own messages: any numb
 AUDIENCES: Final = ("user", "admin", "all")
 
 _BOUNDS_US: Final = tuple(bound * 1e6 for bound in LATENCY)
-# A typed message begins with its type, always written in the same way; 20 bytes tell the four apart from all others.
+# A typed message begins with its type, always written in the same way: its first 20 bytes identify it.
 _START: Final = slice(8, 28)
 _FIRST_LETTERS: Final = frozenset(ord(kind[0]) for kind in TYPED)
 

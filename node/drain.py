@@ -85,7 +85,7 @@ class Drain:
                 tell_at = self._hub.now()
                 logger.info("drain goes on", extra={"connections": len(sessions), "of": self.total})
             left = self._left(ends_at)
-        # In a hurry all leave at once, and still come back over the time in which they were to leave.
+        # In a hurry all are sent away at once, but told to reconnect spread over what was left of the drain.
         self._send_away(self._hub.connections.sessions, self.seconds * left)
         self._hub.cancel_tasks()
         cut_off = await self._last_words()

@@ -116,7 +116,7 @@ class EventReader:
         names = [stream for _, stream in streams]
         heads = await asyncio.gather(*(self._history.head(tag, stream) for tag, stream in streams))
         if asked.user is not None and not heads[0].epoch:
-            # A position without an epoch would be good after everything was forgotten, too.
+            # Without an epoch, the position would still look valid after Redis has forgotten everything.
             await self._give_birth(asked.user)
             heads[0] = await self._history.head(asked.tag, asked.stream)
         since = positions_in(asked.since, set(names)) if asked.since is not None else None
@@ -153,7 +153,7 @@ class EventReader:
         """Return the active states that are newer than a known revision, and the revision up to which that is."""
         if top in (known, BEGINNING):
             return [], top
-        # A server that came back empty counts its revisions from one again: then everything is read.
+        # A server that came back empty numbers its revisions from one again; then everything is read.
         since = known.n if known is not None and known.epoch == top.epoch and known.n < top.n else 0
         newest: dict[int, State] = {}
         async for page in changed_since(self._link, self._keys.states(asked.tag, asked.stream), since):

@@ -60,7 +60,7 @@ class EventStream(Session):
         return self._show(b"id: %s\ndata: %s\n\n" % (self._cursor(), text_of(frame)))
 
     def _cursor(self) -> bytes:
-        # Live, it has what its feeds have: their tops move before they write.
+        # A live session is where its feeds are: their tops move before they write.
         positions = [feed.position for feed in self.feeds] if self.cursors is None else self.cursors
         return cursor_of([feed.stream for feed in self.feeds], positions).encode()
 

@@ -130,7 +130,7 @@ class EventsApi:
         try:
             self._gate.check_room()
             await self._gate.enter(waiter, principal)
-            # In this order: what comes while history is read rings, and is read once more.
+            # In this order: an event that arrives while history is read rings, and history is read once more.
             waiter.listen()
             answer = await self._reader.read(asked)
             while not answer.is_news and await waiter.rings(ends_at - self._hub.now()) and not waiter.ended:

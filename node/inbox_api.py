@@ -61,7 +61,7 @@ class InboxApi:
 
     async def _identify(self, request: Request) -> None:
         principal = await self._callers.anybody(request)
-        # The database's connections are few: one user is not to have them all.
+        # The database's connections are few: one user must not take them all.
         if not self._limiter.allow(principal.user_id, time.monotonic()):
             raise HTTPException(429, "too many calls", {"Retry-After": "1"})
         request.state.principal = principal

@@ -117,8 +117,8 @@ def _part(view: View, kind: Kind, after: Position, spans: _Spans) -> Select[Any]
     if spans.first is not None:
         for some in between(Notification, after, spans.first):
             unread += rows.where(some).scalar_subquery()
-    # Few, for they are removed all the time; but left to themselves databases would rather read the whole audience. Of
-    # a sum no index knows anything, and SQLite is told.
+    # Expired rows are few, since they are removed all the time; so their index is the one to use, and not that of the
+    # audience, which databases would choose. "+ 0" makes the latter unusable; SQLite is told by name besides.
     unindexed = tuple_(Notification.epoch + 0, Notification.n + 0)
     over = rows.where(unindexed > after, Notification.expires_at <= int(time.time() * 1000))
     over = over.with_hint(Notification, f"INDEXED BY {EXPIRY_INDEX}", "sqlite")

@@ -61,7 +61,7 @@ async def list_page(database: Database, view: View, wanted: Wanted) -> Page:
     async with database.reading() as connection:
         read = await read_state(connection, view.user_id)
         query = _Query(view, read, wanted)
-        # Which ones first, then their contents: else three times as many would be read, of up to 64 KiB each.
+        # Keys first, contents afterwards: otherwise up to three times as many contents, of up to 64 KiB, were read.
         heads = await query.heads(connection)
         chosen = _newest(view, heads, wanted.limit)
         items = await query.items(connection, Counter(chosen))

@@ -142,7 +142,7 @@ async def _delete_personal(connection: AsyncConnection, view: View, audience: st
         return False
     if not row[0]:
         await take_off(connection, audience, [position])
-    # Else the archiver might bring it back, if it died after writing it and writes it again.
+    # Otherwise an archiver that died after writing it, and repeats that, would bring it back.
     await close(connection, {audience: position})
     return True
 

@@ -43,7 +43,7 @@ async def tell(link: Link, keys: Keys, user_id: str, notice: Mapping[str, Any], 
             channels = [keys.admin_channel]  # which all nodes hear
         await all_of(*(link.send("PUBLISH", channel, order) for channel in channels))
     except RedisError as exc:
-        # It is in the database; the others learn it when they ask next.
+        # The change is in the database: the other devices see it when they next ask.
         logger.warning("devices were not told of a change", extra={"error": str(exc)})
 
 

@@ -116,7 +116,7 @@ async def check(settings: SelfcheckSettings) -> str:
 
 async def _connected(settings: SelfcheckSettings, **query: str) -> ClientConnection:
     url = httpx.URL(f"ws{settings.node_url.removeprefix('http').rstrip('/')}/api/v1/ws", params=query)
-    # As a subprotocol: a token in the URL would stand in the logs of whatever lies between.
+    # As a subprotocol: a token in the URL would end up in the logs of proxies.
     offered = [Subprotocol("bearer"), Subprotocol(settings.user_token())]
     try:
         return await connect(str(url), subprotocols=offered, proxy=None, compression=None)

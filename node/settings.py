@@ -90,7 +90,7 @@ class NodeSettings(CommonSettings):
 
     @model_validator(mode="after")
     def _heartbeats_keep_a_client_alive(self) -> Self:
-        # Else every client that does as the first frame says is closed with 4408, comes back, and again.
+        # Otherwise every client that follows the first frame is closed with 4408, reconnects, and is closed again.
         if self.heartbeat_interval >= self.heartbeat_timeout:
             raise ValueError(
                 f"HEARTBEAT_INTERVAL ({self.heartbeat_interval:g} s) must be shorter than "

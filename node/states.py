@@ -22,7 +22,7 @@ async def catch_up_states(feed: Feed, link: Link, keys: Keys, upto: Position = B
     if feed.states is None:
         feed.states = StateTable()
     table, names = feed.states, keys.states(feed.tag, feed.stream)
-    # A server that came back empty counts its revisions from one again: then everything is read.
+    # A server that came back empty numbers its revisions from one again; then everything is read.
     since = table.confirmed.n if upto.epoch <= table.confirmed.epoch else 0
     async for page in changed_since(link, names, since):
         now = link.of(feed.tag).server_ms()

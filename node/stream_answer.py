@@ -24,7 +24,8 @@ from shared.asgi import Receive, Scope, Send
 from shared.close_codes import CloseCode
 
 MEDIA_TYPE: Final = "text/event-stream"
-# X-Accel-Buffering asks nginx, no-transform whatever compresses: an event must not wait in a buffer for the next one.
+# These keep nginx from buffering (X-Accel-Buffering) and proxies from compressing (no-transform): an event must not
+# wait in a buffer for the next one.
 _HEADERS: Final = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
 _STATUS: Final = {CloseCode.UNAUTHENTICATED: 401, CloseCode.FORBIDDEN: 403}
 _RETRY_AFTER_MS: Final = (1000, 5000)

@@ -43,7 +43,7 @@ class Sweep:
             due = loop.time() + INTERVAL
             await asyncio.sleep(INTERVAL)
             late = loop.time() - due
-            # After a stall (a pause, a long collection) what clients sent meanwhile waits in our buffers, unread.
+            # Not after a stall (a pause, a long collection): what clients sent meanwhile has not been read yet.
             self.sweep(loop.time(), heartbeats=late < _STALLED_LOOP)
             await self._progress.tend()
             self._expire_states()

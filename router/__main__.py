@@ -58,7 +58,7 @@ async def build(settings: RouterSettings, otel: OtelSettings, tracing: Tracing |
         link = await stack.enter_async_context(
             link_to_redis(settings, keys, name="vsrt-router", prepare=scripts.prepare, times=times)
         )
-        # A router is of use without Redis too: it says 503.
+        # This does not wait for Redis: without it a router still serves, and answers 503.
         await refuse_unsafe_server(link, allow_eviction=settings.redis_allow_eviction)
         caretaker = Caretaker(link, scripts, keys, settings.router_name)
         await stack.enter_async_context(running(caretaker.run(), "caretaker"))

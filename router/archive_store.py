@@ -68,7 +68,7 @@ class ArchiveStore:
         written.repeated += len(readable) - archived
 
     async def _write_rows(self, rows: list[dict[str, Any]]) -> int:
-        # In one order, so that two who write the same rows wait for each other and do not embrace.
+        # In a fixed order, so that two routers that write the same rows cannot deadlock.
         rows.sort(key=lambda row: (row["audience"], row["epoch"], row["n"]))
         async with self._database.writing() as connection:
             statement = insert(connection, Notification).on_conflict_do_nothing()

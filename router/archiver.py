@@ -39,7 +39,7 @@ from shared.scripts import TAKE_OFF, Scripts
 
 logger = logging.getLogger(__name__)
 
-# s between looks: what comes in between is one batch, and a transaction costs as much as a hundred events.
+# s between reads: entries that arrive in between are one batch; a transaction costs as much as a hundred events.
 _INTERVAL: Final = 0.2
 _BATCH_BYTES: Final = 512 * 1024
 _BATCH_ENTRIES: Final = 200
@@ -112,7 +112,7 @@ class Archiver:
     async def _read(self, tag: str) -> list[tuple[EntryId, bytes]]:
         """Return the archive's first entries: at least one if there is any, and not many bytes."""
         key = self._keys.archive(tag)
-        # In this order: what another router takes off in between must not look as if it had been given up.
+        # In this order: entries that another router takes off in between must not look as if they had been dropped.
         raw, done = await asyncio.gather(
             self._link.send("XRANGE", key, "-", "+", "COUNT", 1), self._link.send("GET", self._keys.archive_done(tag))
         )
@@ -120,7 +120,7 @@ class Archiver:
             return []
         first, text = _entry(raw[0])
         await self._note_gap(tag, first, text, done)
-        # Ids tell bytes: so a range of them is a bound in bytes.
+        # Ids begin with a count of bytes, so a range of ids is a limit in bytes.
         raw = await self._link.send("XRANGE", key, f"({first}", str(first.size + _BATCH_BYTES), "COUNT", _BATCH_ENTRIES)
         entries = [(first, text)]
         for entry, envelopes in map(_entry, raw):

@@ -54,7 +54,7 @@ ItemKey = Annotated[
 ]
 
 
-# These two stay dictionaries: a model per message would be a tenth of the router's work.
+# These two stay dictionaries: a model per message would make up a tenth of the router's work.
 class Users(TypedDict):
     """Users by their ids, each once however often it is named."""
 
@@ -69,7 +69,7 @@ def _kind_of_audience(value: Any) -> str | None:
     return _AUDIENCES.get(type(value))
 
 
-# Told apart by us: pydantic would try both, and report of each why it is not that one.
+# With a discriminator: otherwise pydantic would try both, and report for each why it does not match.
 Audience = Annotated[
     Annotated[Literal["admin", "all"], Tag("Name")] | Annotated[Users, Tag("Users")],
     Discriminator(

@@ -83,7 +83,7 @@ class Erasure:
         def concerns(fields: Sequence[bytes]) -> bool:
             return user in _users_of(fields)
 
-        # In this order: what is set aside meanwhile has been counted.
+        # In this order: an entry that is set aside in between is counted all the same.
         queued = [len(names) async for names in self._entries(self._keys.queue, _QUEUE_PAGE, concerns)]
         return sum(queued), await self._forget(self._keys.queue_dead, _QUEUE_PAGE, concerns)
 
@@ -114,7 +114,7 @@ def _users_of(fields: Sequence[bytes]) -> set[str]:
     """Return whom an entry of the queue names: as `user_id`, or among `users`, wherever in its body."""
     values = dict(zip(fields[::2], fields[1::2], strict=True))
     try:
-        # What was set aside may have been cut.
+        # The body of an entry that was set aside may be truncated.
         return {str(name) for name in _named(from_json(values.get(b"body", b""), allow_partial=True))}
     except ValueError:
         return set()

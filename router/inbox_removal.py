@@ -90,7 +90,8 @@ async def _remove(database: Database, time: Any, until: int) -> int:
             return 0
         audiences = sorted({audience for audience, _ in due})
         await lock(connection, audiences)
-        # By time alone, or SQLite would read all of the audiences; but many may end at the same moment.
+        # SQLite has to use the index by time here, not that of the audiences (hence the + ""). With expiry it is the
+        # other way round: many notifications may expire at the same moment.
         whose = Notification.audience if time is Notification.expires_at else Notification.audience + ""
         gone = delete(Notification).where(time <= due[-1][1], whose.in_(audiences))
         rows = (await connection.execute(gone.returning(*_KEY, Notification.is_read))).all()

@@ -115,8 +115,9 @@ class QueueReader:
 
     async def _round(self) -> None:
         if not self._link.connected:
-            # In a Redis Cluster perhaps a bucket only, and from here only: whoever reaches all takes over when our turn
-            # has run out. Taken all the same, the same entries would fail, and be published in part, again and again.
+            # In a Redis Cluster perhaps only one bucket is away, and only for this router. A router that reaches all of
+            # them takes over when our turn has run out. If we took entries, they would fail or be published in part,
+            # again and again.
             raise RedisUnavailable(f"no connection to Redis, or to a part of it, for {self._link.down_for:.1f} s")
         taken = await self._take()
         if taken.entries:

@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 TAKINGS_MAX: Final = 10  # of an entry; a router that dies or loses its turn with it leaves it to the next
 _DETAIL_MAX: Final = 1000  # characters, or things that are wrong
-# What a script is told that may not call a command or publish to a channel, by Valkey and Redis since 7.2, and by 7.0.
+# How a script learns that it may not run a command or publish to a channel: from Valkey and Redis since 7.2, and 7.0.
 _WITHOUT_RIGHTS: Final = ("ERR ACL failure in script", "ERR The user executing the script")
 
 _REASONS: Final[dict[int, Reason]] = {409: "key reused", 413: "too large", 422: "invalid"}

@@ -109,7 +109,7 @@ class Refusals:
 def record_failed_publish(call: Call, exc: RealtimeError | ValidationError, caller: Caller | None) -> None:
     """Log and audit a publish that was refused or failed."""
     status, reason = status_of(exc), _reason(exc)
-    # Of a call that is refused this early, the task's trace may still be that of the one before it.
+    # When a call is refused this early, the context may still have the trace of the connection's previous call.
     begun = trace_context.current() if status not in (401, 403, 422) else ""
     trace = trace_context.ids_of(call.header(b"traceparent") or begun)
     trace_id = trace[0] if trace is not None else None

@@ -14,13 +14,13 @@ Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-# FastAPI's own telemetry would put a span as long as the connection on every socket.
+# FastAPI's own telemetry would keep a span for every socket, as long as the connection.
 NO_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False}
 
-# Whoever watches a service may ask for the head alone, as load balancers do.
+# Load balancers may probe with HEAD.
 PROBES: Final = ["GET", "HEAD"]
 
-# What OpenAPI shows of credentials, with ``Security(BEARER, scopes=…)``: it lets everybody pass, judging them is ours.
+# Shows credentials in OpenAPI, by ``Security(BEARER, scopes=…)``. It checks nothing: the services do that themselves.
 BEARER: Final = HTTPBearer(
     scheme_name="Bearer", description="A JWT; a router takes a service key too.", auto_error=False
 )

@@ -9,7 +9,7 @@ from shared.metrics import COMMAND, Buckets
 Name = bytes | str | int | float  # a command's first word, or a script's SHA-1
 LOST: Final = "connection_lost"
 
-# Errors that are worth a label of their own; all others are one, for Redis may name them as it likes.
+# Errors with a label value of their own; all others share one, since their number is not bounded.
 _KNOWN_ERRORS: Final = frozenset({"NOSCRIPT", "OOM", "READONLY", "MISCONF", "LOADING", "BUSY", "NOPERM", "WRONGTYPE"})
 
 

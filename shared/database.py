@@ -66,7 +66,7 @@ class Database:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        # A file's connections have threads, which outlive nobody's loop; and a disk is not away.
+        # SQLite's connections have threads, which must end before the loop does; and closing a file does not hang.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(None if self.is_sqlite else CLOSE):
                 await self.engine.dispose()
@@ -121,7 +121,7 @@ def _translated(error: Exception) -> DatabaseError:
     original = error.orig
     reason = str(original).partition("\n")[0]
     state = getattr(original, "sqlstate", None) or ""
-    # A value that does not even fit into a message to the server is found out by the driver, without an SQLSTATE.
+    # A value that cannot even be sent to the server is refused by the driver, without an SQLSTATE.
     by_driver = isinstance(getattr(original, "__cause__", None), asyncpg.DataError)
     if isinstance(error, exc.IntegrityError | exc.DataError) or state[:2] in _NOT_OURS_TO_REPEAT or by_driver:
         return DataRefused(reason)
@@ -135,12 +135,12 @@ def _postgresql(url: str, name: str, timeout: float, pool: dict[str, Any]) -> As
         "statement_timeout": milliseconds,
         "lock_timeout": milliseconds,
         "idle_in_transaction_session_timeout": milliseconds,
-        # Every query of ours has its index. With young statistics, or because it takes an epoch for any number, the
-        # planner would rather read a table whole and sort it: seen, with 150,000 rows.
+        # Every query of ours has its index. With young statistics, or because it misjudges how epochs are distributed,
+        # the planner may prefer to read and sort a whole table (seen with 150,000 rows).
         "enable_seqscan": "off",
         "enable_bitmapscan": "off",
         "enable_sort": "off",
-        # Plans are made for the values at hand, and not compiled: both are for longer queries than ours.
+        # Generic plans and compilation pay off only for longer queries than ours.
         "plan_cache_mode": "force_custom_plan",
         "jit": "off",
     }
@@ -168,7 +168,7 @@ def _sqlite(url: str, timeout: float, pool: dict[str, Any]) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Any) -> None:
-        # Who is going to write says so at once: two that read first and write then would refuse each other.
+        # A transaction that is going to write says so when it begins: of two that read first, one could not write.
         connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get('sqlite_begin', 'DEFERRED')}")
 
     return engine
@@ -184,7 +184,7 @@ def _prepare_sqlite(connection: Any, timeout: float) -> None:
             cursor.execute("PRAGMA journal_mode=WAL")  # readers and the one writer do not wait for each other
             break
         except sqlite3.OperationalError as error:
-            # Of two that make a new file at once SQLite refuses one on the spot, whatever its timeout.
+            # If two processes create the file at the same time, SQLite refuses one at once, whatever its timeout.
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
         await_only(asyncio.sleep(0.01))

@@ -36,7 +36,7 @@ def _one(exc: BaseException) -> str:
 
 def _message(exc: BaseException) -> str:
     if isinstance(exc, ValidationError):
-        # Not where either: a path holds the names that somebody gave to fields.
+        # Without the location, too: it contains field names that the sender chose.
         kinds = [error["type"] for error in exc.errors(include_url=False, include_context=False, include_input=False)]
         return f"{exc.title}: {', '.join(kinds[:_GROUP_MAX])}"
     try:

@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 from shared.metrics import Buckets, Exemplar, Family, Metric, Metrics
 
 _END: Final = b"# EOF\n"  # of OpenMetrics
-# What OpenTelemetry calls the resource, as its rules for Prometheus have it.
+# OpenTelemetry's resource, as its rules for Prometheus represent it.
 TARGET: Final = Metric(
     "target.info",
     "gauge",

@@ -27,7 +27,7 @@ _USER_PREFIX: Final = "user:"
 TYPE_LENGTH: Final = 128  # characters of a type that are kept to filter by; the content has it whole
 
 
-# Compared byte by byte: an order of words would cost, and nobody sees it.
+# Compared byte by byte: a linguistic order would be slower, and nothing needs it.
 def _bytes(length: int) -> String:
     return String(length, collation="C").with_variant(String(length), "sqlite")
 

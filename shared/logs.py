@@ -74,7 +74,7 @@ class GuardedHandler(logging.StreamHandler[TextIO]):
 
     def _tell_later(self, window: Window, seconds: float) -> None:
         try:
-            # Of the context of no request: the line has its own trace, or none.
+            # In an empty context: this line must not bear the trace of the request at hand.
             asyncio.get_running_loop().call_later(seconds, self._tell, window, context=Context())
         except RuntimeError:
             return  # no loop: the next line of the kind, or the end, tells
@@ -130,7 +130,7 @@ def configure(settings: CommonSettings, service: str, instance: str) -> None:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
     logging.getLogger(AUDIT).setLevel(logging.INFO)  # whatever LOG_LEVEL says
     logging.captureWarnings(True)
-    # Found out for every record, and shown in none.
+    # Python would determine these for every record, and no format of ours shows them.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     sys.excepthook = _uncaught
     sys.unraisablehook = lambda what: _uncaught(what.exc_type, what.exc_value, what.exc_traceback)

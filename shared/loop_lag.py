@@ -24,7 +24,7 @@ class LoopLag:
     async def run(self) -> None:
         """Watch until cancelled."""
         while True:
-            # Not by the loop's time: uvloop's stands still for as long as a step takes, and counts milliseconds.
+            # Not by the loop's time: uvloop's does not advance during a step, and has a resolution of milliseconds.
             due = time.monotonic() + INTERVAL
             await asyncio.sleep(INTERVAL)
             self.buckets.add(max(time.monotonic() - due, 0.0))

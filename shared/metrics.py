@@ -85,7 +85,7 @@ class Buckets:
 
 Number = int | float
 Labels = tuple[str, ...]
-# One number, or one per value of the label (of several labels: per tuple of values); None: nothing to tell yet.
+# One number, or one per value of the label (with several labels: per tuple of values); None: there is no value yet.
 Values = Number | Mapping[Any, Number] | None
 Distributions = Buckets | Mapping[Any, Buckets]
 
@@ -112,7 +112,7 @@ class Metric:
     def prometheus(self) -> str:
         """The name in Prometheus, as queries use it (a histogram's without ``_bucket``, ``_sum``, ``_count``)."""
         suffix = "_total" if self.kind == "counter" else ""
-        # A share is a ratio only as a gauge; a counter's or a histogram's "1" has no name of its own.
+        # By OpenTelemetry's rules the unit "1" becomes "_ratio" for gauges, and nothing for counters and histograms.
         unit = _UNITS.get(self.unit, "") if self.unit != "1" or self.kind == "gauge" else ""
         return f"{self.name.replace('.', '_')}{unit}{suffix}"
 

@@ -134,7 +134,7 @@ def _metric(family: Family, started_ns: int, now_ns: int) -> Metric:
 
 
 def _point(names: Labels, values: Labels, value: int | float | Buckets, started_ns: int, now_ns: int) -> Any:
-    # An attribute without a value is none: no error, no script.
+    # Attributes with an empty value are left out: no error happened, no script was called.
     attributes = {name: text for name, text in zip(names, values, strict=True) if text}
     if not isinstance(value, Buckets):
         return NumberDataPoint(attributes, started_ns, now_ns, value)

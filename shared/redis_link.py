@@ -171,8 +171,8 @@ class RedisLink:
                 self.reconnects += 1
                 wire.abort()
             logger.warning("redis connection lost", extra={"link": self._name})
-            # A server may answer whoever comes and refuse what is written: a Redis Cluster's that is cut off, if it may
-            # be read meanwhile (cluster-allow-reads-when-down). It would be left and come back to at full speed.
+            # A server may accept connections and then refuse writes: one that is cut off from its Redis Cluster and has
+            # cluster-allow-reads-when-down. Without a pause we would reconnect to it at full speed.
             lasted = time.monotonic() - self._up_since
             brief = _BACKOFF[0] if lasted > _BACKOFF[1] else await _rest(brief)
 
@@ -215,8 +215,8 @@ class RedisLink:
             if loop.time() - probed >= _PROBE:
                 probed = loop.time()
                 if self._server.proof is not None:
-                    # Used by nobody meanwhile, it would not notice that its server was demoted and promoted again, and
-                    # go on in an epoch that is over.
+                    # An idle connection would not notice that its server was demoted and promoted again, and would go
+                    # on in an old epoch.
                     wire.send(*self._server.proof).add_done_callback(observe)
                 with contextlib.suppress(RedisError):
                     await self._read_clock(wire)

@@ -28,11 +28,11 @@ Push = Callable[[list[Any]], None]
 
 _COMPLAINT_INTERVAL = 10.0  # s
 
-# What a server says that is not, or not just now, the one to ask. It has done nothing: the keys of a command, or of a
-# script, are looked at before it begins. ASK and TRYAGAIN come while a slot moves to another server, key by key.
+# Errors of a server that does not, or not just now, serve these keys. Nothing was done: the keys of a command or script
+# are checked before it begins. ASK and TRYAGAIN come while a slot moves to another server, key by key.
 _NOTHING_DONE = ("MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN")
 _NAMES_A_SERVER = ("MOVED", "ASK")  # after the slot
-# After these it is left: demoted, without the slot, or cut off from the others. Connecting anew finds whose turn it is.
+# After these we leave the server: it was demoted, lost the slot, or is cut off. Reconnecting finds the right one.
 _LEAVE = ("READONLY", "MOVED", "CLUSTERDOWN")
 
 
@@ -123,7 +123,7 @@ class Wire(asyncio.Protocol):
         kind = error.partition(" ")[0]
         self._complain(error)
         if not future.done():
-            # Clients are told: not where our servers are. The log has it all.
+            # The error may be shown to clients, so it does not name our servers. The log has the whole text.
             told = error.rpartition(" ")[0] if kind in _NAMES_A_SERVER else error
             future.set_exception(RedisUnavailable(told) if kind in _NOTHING_DONE else RedisRefused(error))
         if kind in _LEAVE:

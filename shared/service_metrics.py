@@ -65,7 +65,7 @@ class ServiceMetrics(Metrics):
 
     @counter("vsrt.redis.reconnects", "{connection}", "Connections to Redis that were lost.", "link")
     def redis_reconnects(self) -> Values:
-        # Not of a cluster's as a whole: whoever adds them up would count each twice.
+        # Without the cluster's link as a whole: a sum over the label would count each reconnect twice.
         return {name: link.reconnects for name, link in self._sources.links.items() if len(link.parts) == 1}
 
     @histogram(

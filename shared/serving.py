@@ -18,8 +18,8 @@ from shared.errors import RealtimeError
 from shared.http_protocol import DeadlineProtocol
 
 _BACKLOG: Final = 4096
-# Bytes that the kernel takes for a client beyond what is on its way to it. Left to itself it takes 4 MB for each that
-# has stopped reading: memory of ours, which the node must fill before it sees that the client is slow.
+# Bytes that the kernel buffers for a client beyond those in flight. By default it would buffer 4 MB for a client that
+# has stopped reading: this counts as our memory, and must fill up before the node notices that the client is slow.
 UNSENT_MAX: Final = 128 * 1024
 GRACE: Final = 5  # s that running requests get to end
 _TLS_FAILED: Final = "Fatal error on SSL protocol"  # uvloop's words, as the next ones
@@ -51,7 +51,7 @@ def server_config(app: Any, *, trusted_proxies: Sequence[str] = (), grace: int =
         forwarded_allow_ips=list(trusted_proxies),
         lifespan="off",
         timeout_graceful_shutdown=grace,
-        # Without sockets: uvicorn does not answer an upgrade that is no good, and keeps its connection for ever.
+        # No WebSockets: uvicorn would not answer a broken upgrade, and would keep its connection for ever.
         **{"http": DeadlineProtocol, "ws": "none", **more},
     )
 

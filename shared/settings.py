@@ -80,7 +80,7 @@ def _readable_address(url: str) -> str:
     try:
         parse_url(url)
     except (ValueError, TypeError):
-        # Not with redis-py's words: they may quote the password.
+        # redis-py's own message may quote the password.
         raise ValueError("is not an address that can be read (redis://[user:password@]host:port/database)") from None
     return url
 

@@ -90,7 +90,7 @@ async def exporting(settings: OtelSettings, endpoint: str, resource: Mapping[str
     logging.getLogger(trace_exporter.__name__).addFilter(reasons)
     collector = shown(endpoint)
     exporter = ToldOnce(OTLPSpanExporter(), reasons, collector, counts)
-    # Whether is decided before a span exists (Sampling): a span that exists is exported.
+    # Sampling decides before a span exists, so every span that exists is exported.
     provider = TracerProvider(ALWAYS_ON, sdk_resource(resource), shutdown_on_exit=False, id_generator=ids)
     provider.add_span_processor(BoundedProcessor(exporter, settings, counts))
     tracer = provider.get_tracer("videosite_realtime", VERSION)

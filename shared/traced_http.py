@@ -90,7 +90,7 @@ class TracedHttp:
 
         error: str | None = "abandoned"  # nobody was left to be answered
         try:
-            # Current for the logs' sake. Its own record of an exception would have the text, and so a message's.
+            # Current for the logs. The span must not record exceptions itself: their text may quote a message.
             with use_span(span, record_exception=False, set_status_on_exception=False):
                 await self._app(scope, receive, watched)
             if status:
@@ -104,7 +104,7 @@ class TracedHttp:
 
     def _begin(self, scope: Scope) -> Span | str:
         given = [value for name, value in scope["headers"] if name == b"traceparent"]
-        # Several decide nothing: whoever reads the headers after us might take another of them.
+        # Several are ignored: code behind us that reads the headers might take another one of them.
         header = given[0].decode("latin-1") if len(given) == 1 else None
         entered = self._tracing.enter(_NO_METHOD, SpanKind.SERVER, header)
         decided = entered if isinstance(entered, str) else traceparent_of(entered)
