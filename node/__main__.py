@@ -61,7 +61,7 @@ logger = logging.getLogger("node")
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """What a running node is made of, as far as serving and leaving need it."""
+    """The parts of a built node that serving and shutting down need."""
 
     app: ASGIApp
     management: ASGIApp
@@ -71,7 +71,7 @@ class Node:
 
 @asynccontextmanager
 async def build(settings: NodeSettings, otel: OtelSettings, tracing: Tracing | None = None) -> AsyncIterator[Node]:
-    """Build a node and have it join the cluster; what it runs ends with the context."""
+    """Build a node and start its background tasks; they end with the context."""
     keys = Keys(settings.redis_prefix)
     scripts = Scripts(keys)
     times = CommandTimes(NAMES)
@@ -197,7 +197,7 @@ def _admin_page(settings: NodeSettings) -> ASGIApp:
 
 
 def _why_not_ready(membership: Membership, bus: Bus, shared: RedisLink) -> str | None:
-    """Return why nobody should be sent here, if so: draining, not part of the cluster yet, or deaf while Redis works.
+    """Return why the node is not ready, if so: draining, not part of the cluster yet, or deaf while Redis works.
 
     A node without Redis stays ready: one hang of Redis would otherwise empty the Service of all nodes.
     """

@@ -93,13 +93,13 @@ def create_app(
 
 
 async def _not_upgraded() -> JSONResponse:
-    """Say what is missing: a 404 would have people look for the path, and not for the proxy that took the header."""
+    """Answer 426: a 404 would make people check the path instead of the proxy that removed the header."""
     detail = "this is a WebSocket, and the request has no `Upgrade: websocket`; if its client sent one, a proxy took it"
     return JSONResponse({"detail": detail}, 426, {"Upgrade": "websocket", "Connection": "Upgrade"})
 
 
 def _without_large_bodies(app: ASGIApp, limit: int) -> ASGIApp:
-    """Refuse an announced body beyond the limit in JSON, as FastAPI does one that comes in chunks."""
+    """Answer 413 in JSON to a ``Content-Length`` beyond the limit; FastAPI does so only for chunked bodies."""
 
     async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
         announced = dict(scope["headers"]).get(b"content-length", b"0")

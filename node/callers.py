@@ -40,13 +40,13 @@ async def principal_of(request: Request, verifier: TokenVerifier) -> Principal:
 
 
 class Callers:
-    """Lets callers in, or answers them."""
+    """Identifies callers and checks what they may do; answers those who may not."""
 
     def __init__(self, verifier: TokenVerifier, user_check: UserCheck, link: Link, keys: Keys) -> None:
         self._verifier, self._user_check, self._link, self._keys = verifier, user_check, link, keys
 
     async def identify(self, request: Request) -> Principal:
-        """Return whom a call's token speaks for, and no more."""
+        """Return whom a call's token speaks for, without checking that user."""
         return await principal_of(request, self._verifier)
 
     async def anybody(self, request: Request) -> Principal:
@@ -60,7 +60,7 @@ class Callers:
         return await self.checked(principal)
 
     async def checked(self, principal: Principal) -> Principal:
-        """Return a token's user again if it exists and is not blocked; raises ``HTTPException``."""
+        """Return the principal if its user exists and is not blocked; raises ``HTTPException``."""
         verdict = await self._user_check(principal.user_id)
         if verdict is Verdict.UNCERTAIN:
             raise HTTPException(503, verdict.value, RETRY_AFTER)

@@ -49,9 +49,9 @@ class ConnectionManager:
     def connect(
         self, session: Session, *, user_id: str | None = None, is_admin: bool = False
     ) -> tuple[Feed, SharedFeed]:
-        """Count a session in, as a user's or as an admin's, and return the feeds it hears, its own first.
+        """Add a session, a user's or an admin's, and return the feeds that it receives, its own first.
 
-        Done before it is registered: what comes in between is seen by the feed.
+        To be called before the user is registered: then the feed notices what is published in between.
         """
         if (user_id is None) != is_admin:
             raise ValueError("a connection is either a user's (user_id=…) or an admin's (is_admin=True)")
@@ -64,7 +64,7 @@ class ConnectionManager:
         return own, self.all
 
     def disconnect(self, session: Session) -> None:
-        """Take a session out of everything: it hears nothing any more. Doing it twice does no harm."""
+        """Remove a session from its feeds and from the counts. Doing it twice does no harm."""
         feeds, session.feeds = session.feeds, ()
         for feed in feeds:
             feed.remove(session)
@@ -100,7 +100,7 @@ class ConnectionManager:
 
     @property
     def sessions(self) -> list[Session]:
-        """Every session that hears something."""
+        """All sessions that have feeds."""
         return list(self.all.sessions)
 
     @property
@@ -114,7 +114,7 @@ class ConnectionManager:
         return self._feeds.get(user_stream(user_id(user)))
 
     def compare(self, user: str, top: Position) -> None:
-        """Take note of where a user's stream stands in Redis; a feed that is behind reads what it did not hear."""
+        """Compare a user's feed with its stream's top in Redis; a feed that is behind reads what it missed."""
         feed = self._feeds.get(user_stream(user))
         if feed is not None and feed.top is not None:
             feed.compare(top)
@@ -140,7 +140,7 @@ class ConnectionManager:
         return self._user_connections, len(self.admin.sessions)
 
     def _user_feed(self, user: str) -> Feed:
-        """Return the feed of a user's stream; a fresh one is closed until its registration says where it stands."""
+        """Return the feed of a user's stream; a new one is not open until its registration tells the stream's top."""
         stream = user_stream(user)
         feed = self._feeds.get(stream)
         if feed is None:

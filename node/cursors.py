@@ -26,12 +26,12 @@ def positions_in(since: str, streams: set[str]) -> dict[str, Position] | None:
 
 
 def cursor_of(streams: Iterable[str], positions: Iterable[Position]) -> str:
-    """Return places in streams as a client hands them in again."""
+    """Return positions in streams as a cursor."""
     return ",".join(event_id(stream, position) for stream, position in zip(streams, positions, strict=True))
 
 
 async def resume(feeds: tuple[Feed, ...], since: str | None) -> tuple[bool | None, list[Position]]:
-    """Return whether everything missed will follow (None: nothing was asked for), and where to begin in each feed.
+    """Return whether all that was missed will follow (None: there was no ``since``), and from where in each feed.
 
     Raises:
         RedisError: history cannot be asked just now.

@@ -84,7 +84,7 @@ class DeliveryTimes:
         series.written += written
 
     def exemplify(self, payload: bytes, published_at: bytes, trace: SpanContext) -> None:
-        """Keep the trace of a message that was just counted as an example of those that took as long."""
+        """Keep the trace of a message that was just counted as its bucket's exemplar."""
         took = max(monotonic() * 1e6 + self._clock.offset_us - int(published_at), 0.0)
         series = self._typed.get(payload[_START], self._custom)
         series.exemplars[bisect_left(_BOUNDS_US, took)] = Exemplar.of(took / 1e6, trace)

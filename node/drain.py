@@ -33,7 +33,7 @@ CALLS: Final = 3  # s for what was asked by HTTP: it is answered within ms, or w
 
 
 class Drain:
-    """Sends all sessions away over ``seconds``; ``hurry`` ends it at once."""
+    """Sends all sessions away over ``seconds``; ``hurry`` sends away the rest at once."""
 
     def __init__(self, hub: Hub, seconds: float, tracing: Tracing | None = None) -> None:
         self._hub, self.seconds, self._tracing = hub, seconds, tracing
@@ -48,7 +48,7 @@ class Drain:
 
     @property
     def progress(self) -> float:
-        """Which part of the clients that were here has been sent away, 0 to 1."""
+        """The fraction of the clients that has been sent away, 0 to 1."""
         if self._began_at is None:
             return 0.0
         return 1 - len(self._hub.connections.all.sessions) / self.total if self.total else 1.0
@@ -94,11 +94,11 @@ class Drain:
         logger.info("drain ended", extra=told)
 
     def _left(self, ends_at: float) -> float:
-        """Return which part of the drain's time is left, 1 to 0."""
+        """Return the fraction of the drain's time that is left, 1 to 0."""
         return max(ends_at - self._hub.now(), 0.0) / self.seconds if self.seconds else 0.0
 
     def _send_away(self, sessions: list[Session], spread: float) -> None:
-        """Close sessions, each with a slot of its own within ``spread`` seconds: they come back one by one."""
+        """Close sessions; each is told a random time within ``spread`` seconds after which to reconnect."""
         last = _FIRST_RETRY_MS + int(max(spread, _LEAST_SPREAD) * 1000)
         for session in sessions:
             slot = random.randint(_FIRST_RETRY_MS, last)  # noqa: S311

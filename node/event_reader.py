@@ -70,7 +70,7 @@ class Answer:
 
     @property
     def is_news(self) -> bool:
-        """Whether there is no sense in waiting for more."""
+        """Whether to answer at once instead of waiting for more."""
         return bool(self.events or self.states) or self.has_more or self.recovered is not True
 
     @property
@@ -96,7 +96,7 @@ class _Part:
 
 
 class EventReader:
-    """Answers from Redis alone, whatever this node's own ear has heard.
+    """Answers from Redis alone, whatever this node has received on the bus.
 
     Args:
         birth: gives a user's bucket an epoch, if nobody of it was ever here and nothing sent.

@@ -37,7 +37,7 @@ _COMMENT: Final = b"3\r\n:\n\n\r\n"
 
 
 class EventStream(Session):
-    """A client that hears by Server-Sent Events. Until it is welcomed, nothing is written to it: no head is out.
+    """A client of Server-Sent Events. Nothing is written before its welcome, since the answer's head is not sent yet.
 
     Attributes:
         reason: why it was ended, with ``close_code``.
@@ -56,7 +56,7 @@ class EventStream(Session):
         self.reason, self.retry_after_ms = "", 0
 
     def write(self, frame: bytes) -> bool:
-        """Send a message with the place in the streams that its client has reached with it."""
+        """Send a message together with the cursor that the client has reached by it."""
         return self._show(b"id: %s\ndata: %s\n\n" % (self._cursor(), text_of(frame)))
 
     def _cursor(self) -> bytes:
@@ -80,7 +80,7 @@ class EventStream(Session):
             self.close(code, reason)
 
     def close(self, code: int, reason: str = "") -> None:
-        """End the answer with a reason; before its head is out, leave that to who answers the request."""
+        """End the answer with a reason; before its head is sent, that is left to the code that answers the request."""
         if self.phase >= Phase.CLOSING:
             return
         self.reason = reason
@@ -99,7 +99,7 @@ class EventStream(Session):
             super().write(_COMMENT)
 
     def data_received(self, data: bytes) -> None:
-        """Nothing: a request has been made, and one is all that this connection takes."""
+        """Ignore it: this connection serves no second request."""
 
 
 def _chunk(data: bytes) -> bytes:
@@ -107,7 +107,7 @@ def _chunk(data: bytes) -> bytes:
 
 
 def reconnect_event(retry_after_ms: int) -> bytes:
-    """Return the event that says when to come back, to who reads it and to an ``EventSource`` itself."""
+    """Return the event that says when to reconnect, both as a message and as ``retry:`` for an ``EventSource``."""
     told = b'retry: %d\ndata: {"type":"reconnect","retry_after_ms":%d}\n\n'
     return told % (retry_after_ms, retry_after_ms)
 

@@ -123,7 +123,7 @@ class EventsApi:
         return Response(answer.json, media_type="application/json", headers=headers)
 
     async def _wait(self, receive: Receive, principal: Principal, asked: Asked, seconds: float) -> tuple[Answer, bool]:
-        """Return what there is once there is something, or time is over; and whether this node leaves."""
+        """Return the answer once there is something or the time is over, and whether this node is leaving."""
         ends_at = self._hub.now() + seconds
         waiter = Waiter(self._hub, is_admin=asked.user is None)
         leaves = asyncio.create_task(_until_gone(receive, waiter))

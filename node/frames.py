@@ -23,7 +23,7 @@ _RECEIVABLE_CODES: Final = (frozenset(range(1000, 1015)) - {1004, 1005, 1006}, r
 
 
 class FrameViolation(RealtimeError):
-    """The peer sent what it may not send.
+    """The peer violated the protocol.
 
     Attributes:
         code: the close code to answer with.

@@ -162,7 +162,7 @@ class Gate:
     # --- may it come in?
 
     def check_room(self) -> None:
-        """Raise ``Refused`` if nobody can come in just now."""
+        """Raise ``Refused`` if no client can be admitted just now."""
         self._check_draining()
         if not self._link.of(SHARED_TAG).connected:  # whether a user's bucket is there, its registration tells
             raise _away()

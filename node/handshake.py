@@ -54,7 +54,7 @@ class _Request:
 
 
 def _parameters(query: str) -> dict[str, str]:
-    """Return our parameters, the first of each name; however many others there are, they cost next to nothing."""
+    """Return our parameters, the first of each name. Any number of other parameters costs next to nothing."""
     found: dict[str, str] = {}
     for field in query.split("&"):
         name, _, value = field.partition("=")
@@ -70,7 +70,7 @@ class Handshake:
         self._gate, self._hub, self._origins, self._tracing = gate, hub, frozenset(origins), tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one upgrade request; returns once the session lives on its own, or has been told why not."""
+        """Serve one upgrade request; return once the session runs on its own, or was refused."""
         if self._tracing is None:
             await self._serve(scope, receive, send)
         else:

@@ -84,7 +84,7 @@ class Hub:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run something short as a task of the hub's own."""
+        """Run something short as a task that the hub owns."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)

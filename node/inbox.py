@@ -22,7 +22,7 @@ from shared.schema import prepare_schema
 async def inbox(
     settings: NodeSettings, callers: Callers, link: Link, keys: Keys, history: History
 ) -> AsyncIterator[APIRouter]:
-    """Yield the inbox's routes, good for as long as the context lasts.
+    """Yield the inbox's routes; they work for as long as the context lasts.
 
     Raises:
         SchemaTooOld: the database must be migrated first.

@@ -125,7 +125,7 @@ class MessageRequest(TypedDict):
 
 
 class Batch(BaseModel):
-    """A batch some of whose items may be anything: each is judged by itself."""
+    """A batch whose items are not validated yet: each is validated by itself."""
 
     model_config = ConfigDict(extra="forbid")
     items: list[Any] = Field(min_length=1, max_length=BATCH_MAX)
@@ -199,7 +199,7 @@ class UserConnections(BaseModel):
 
 
 class Ending(BaseModel):
-    """The parameters of a call that ends connections: a slip in their names is not to leave the user unblocked."""
+    """The parameters of a call that ends connections; unknown ones are refused: a typo must not skip the block."""
 
     model_config = ConfigDict(extra="forbid")
     block_seconds: int | None = Field(None, ge=1, le=BLOCK_MAX)

@@ -45,7 +45,7 @@ class NotAllowed(RealtimeError):
 
 
 class Callers:
-    """Knows the service keys and judges tokens.
+    """Identifies callers by service key or token, and checks their scopes.
 
     Attributes:
         failures: calls that were refused, by reason; those whose token was judged are counted by the verifier.
@@ -103,7 +103,7 @@ class Callers:
 
 
 def fingerprint(key: str) -> str:
-    """Return by what people tell keys apart; ``printf %s "$KEY" | sha256sum | cut -c1-8`` prints it too."""
+    """Return the fingerprint by which people tell keys apart: ``printf %s "$KEY" | sha256sum | cut -c1-8``."""
     return sha256(key.encode()).hexdigest()[:8]
 
 

@@ -74,11 +74,11 @@ class Erasure:
         return removed
 
     async def _forget_dead(self, tag: str, stream: str) -> int:
-        """Remove what was set aside of a stream; what cannot even be read names nobody."""
+        """Remove a user's entries among those that the archive set aside; unreadable ones are kept."""
         return await self._forget(self._keys.archive_dead(tag), _DEAD_PAGE, lambda fields: _stream_of(fields) == stream)
 
     async def _look_through_the_queue(self, user: str) -> tuple[int, int]:
-        """Count what waits in the queue and names a user, and remove what was set aside of it; return both numbers."""
+        """Count waiting queue entries that name a user, and remove those that were set aside; return both numbers."""
 
         def concerns(fields: Sequence[bytes]) -> bool:
             return user in _users_of(fields)

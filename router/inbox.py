@@ -25,7 +25,7 @@ from shared.tasks import running
 async def inbox(
     settings: RouterSettings, link: Link, scripts: Scripts, keys: Keys, counts: ArchiveCounts
 ) -> AsyncIterator[EraseRows]:
-    """Archive events, and remove what is old, for as long as the context lasts; yield what erases a user's rows.
+    """Archive events and delete old ones for as long as the context lasts; yield what erases a user's rows.
 
     Raises:
         SchemaTooOld: the database must be migrated first.

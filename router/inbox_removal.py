@@ -24,12 +24,12 @@ _KEY: Final = (Notification.audience, Notification.epoch, Notification.n)
 
 
 async def remove_expired(database: Database, now_ms: int) -> int:
-    """Remove a chunk of what is over; return how many. Raises ``DatabaseUnavailable``."""
+    """Remove a chunk of expired notifications; return how many. Raises ``DatabaseUnavailable``."""
     return await _remove(database, Notification.expires_at, now_ms)
 
 
 async def remove_older(database: Database, published_us: int) -> int:
-    """Remove a chunk of what was published before a time; return how many. Raises ``DatabaseUnavailable``."""
+    """Remove a chunk of notifications published before a time; return how many. Raises ``DatabaseUnavailable``."""
     return await _remove(database, Notification.published_at, published_us)
 
 
@@ -56,7 +56,7 @@ async def erase_user(database: Database, user: str, top: Position) -> int:
 
 
 async def _let_writers_end(database: Database) -> None:
-    """Return once nobody writes any more who has not seen what was committed before.
+    """Return once all transactions have ended that began before the last commit.
 
     Whoever adds events looks, after it has added them, up to where their audience is closed. One that looked a moment
     too early would commit its rows when all the others have been removed already.

@@ -52,7 +52,7 @@ class BodyTooLarge(RealtimeError):
 
 
 class CallerGone(RealtimeError):
-    """The caller hung up before its request was whole: nothing is done, and nobody is left to be answered."""
+    """The caller hung up before its request was complete: nothing is done, and there is nobody to answer."""
 
 
 Handler = Callable[[Call], Awaitable[tuple[int, bytes]]]
@@ -95,7 +95,7 @@ class LeanRoute(APIRoute):
         await self.serve(scope, receive, send)
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> int:
-        """Serve one request and return the status of its answer (``GONE``: none); errors are the caller's to answer."""
+        """Serve one request; return the status of the answer (``GONE``: none was sent). Errors are raised."""
         fields = scope["headers"]
         headers = by_name(fields)
         try:

@@ -40,7 +40,7 @@ class Plan(NamedTuple):
 
 
 class Planner:
-    """Reads what callers send, and makes messages of it. One per kind of request."""
+    """Parses requests and makes messages of them. There is one per kind of request."""
 
     def __init__(self, one: Any, many: Any, publisher: Publisher, message_max_bytes: int) -> None:
         self._one: TypeAdapter[Any] = TypeAdapter(one)
@@ -62,7 +62,7 @@ class Planner:
         return self._plan(request)
 
     def read_many(self, body: bytes) -> tuple[list[Any], list[Plan | Exception]]:
-        """Return the items as they came, and a plan for each, or what is wrong with it.
+        """Return the items as they were sent, and for each a plan or the error.
 
         Raises:
             ValidationError, InvalidMessage: it is no batch at all.

@@ -57,11 +57,11 @@ class PublishCall:
         self.room = _ROOM
 
     def forget_arguments(self) -> None:
-        """Let go of what was sent: payloads lie in it once per user."""
+        """Free what was sent: it contains payloads once per user."""
         self.keys, self.args = [], []
 
     def add(self, index: int, target: Target, order: Order, recorded: set[tuple[str, int]]) -> None:
-        """Add a message; ``recorded`` are the tags and operations of which there may be a record by then."""
+        """Add a message; ``recorded`` holds the tags and operations that may have a record in Redis by then."""
         if order.operation is not self._operation:
             self._begin(target.tag, order, recorded)
         _, payload, is_event, state, expires_at = order.message

@@ -35,7 +35,7 @@ class PublishCounts:
         self.refused_items: Counter[str] = Counter()
 
     def add(self, orders: Iterable[Order]) -> None:
-        """Count messages that were accepted; those of a batch are mostly alike, so what they are is counted first."""
+        """Count accepted messages. Those of a batch are mostly alike, so they are grouped first."""
         alike = Counter([(order.message.type, order.targets[0].shared, len(order.targets)) for order in orders])
         for (kind, shared, targets), count in alike.items():
             known = kind if kind in TYPED else CUSTOM

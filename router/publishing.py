@@ -33,7 +33,7 @@ VOLUME_MAX: Final = 64 * 1024 * 1024  # bytes; the largest message to the most u
 
 
 class VolumeTooLarge(RealtimeError):
-    """A call's messages, counted once for each user they go to, are too much."""
+    """A call's messages, counted once for each user they go to, have too many bytes."""
 
     def __init__(self, volume: int) -> None:
         self.volume = volume
@@ -58,7 +58,7 @@ class Draft(Order):
 
     @property
     def volume(self) -> int:
-        """Its bytes, counted for each audience it goes to: every one has a history of its own."""
+        """The message's bytes times its audiences: it is kept in the history of each."""
         return len(self.message.payload) * len(self.targets)
 
     def begin_as(self, origin: Origin) -> None:
@@ -192,6 +192,6 @@ def operation_of(caller: Caller, call: Call, in_body: str | None = None) -> Oper
 
 
 def item_operation(caller: Caller, path: str, key: str, item: dict[str, Any]) -> Operation:
-    """Return the operation of a batch's item that brings a key of its own; raises ``InvalidMessage``."""
+    """Return the operation of a batch's item with a key of its own; raises ``InvalidMessage``."""
     body = to_json({name: value for name, value in item.items() if name != "idempotency_key"})
     return Operation(caller.name, key_in_body(key), digest_of(path, body), explicit=True)

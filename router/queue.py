@@ -203,7 +203,7 @@ class QueueReader:
         self._counts.set_aside.update(each.reason for each in verdict.aside)
 
     async def _wait_for_more(self, newest: str) -> None:
-        """Return when there is an entry after the newest, or after a while; who takes it is another matter."""
+        """Return once there is an entry after ``newest``, or after a while. Nothing is taken."""
         try:
             await self._bell.send(
                 "XREAD", "COUNT", 1, "BLOCK", self._block_ms, "STREAMS", self._keys.queue, newest or "$"

@@ -74,7 +74,7 @@ class _Ready(NamedTuple):
 
 
 class QueueCalls:
-    """What routers do with entries.
+    """Validates and publishes entries.
 
     Args:
         now_us: the time on Redis's clock, µs.
@@ -119,7 +119,7 @@ class QueueCalls:
                 each.trace.failed("tried again")
 
     def never_finished(self, entry: Entry, takings: int) -> SetAside:
-        """Judge an entry that routers have taken again and again, and never settled."""
+        """Set aside an entry that routers have taken again and again without settling it."""
         detail = f"taken {takings} times by routers that did not finish with it"
         return self._aside(entry, "never finished", detail, _call_or_none(entry), None)
 
@@ -203,7 +203,7 @@ class QueueCalls:
 
 
 def _within_volume(ready: Iterable[_Ready]) -> Iterator[list[_Ready]]:
-    """Yield them in groups that may be published together; one alone may always be."""
+    """Yield groups that are small enough to be published together; a single one always is."""
     group: list[_Ready] = []
     volume = 0
     for each in ready:
@@ -217,7 +217,7 @@ def _within_volume(ready: Iterable[_Ready]) -> Iterator[list[_Ready]]:
 
 
 def _is_its_own(exc: RedisRefused) -> bool:
-    """Whether Redis refuses a message for what it is, or where it goes: not because it can do nothing just now."""
+    """Whether Redis refuses this message in particular, and not everything just now."""
     text = str(exc)
     if text.startswith(_WITHOUT_RIGHTS):
         return False

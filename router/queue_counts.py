@@ -17,7 +17,7 @@ REASONS: Final[tuple[Reason, ...]] = (
 
 
 class QueueCounts:
-    """Counts what was done here; the rest is how the queue was when this router last asked.
+    """Counts of what was done here, and the queue's state when this router last read it.
 
     Attributes:
         read: entries taken, those among them that had been taken before.

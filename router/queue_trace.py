@@ -23,7 +23,7 @@ _ATTRIBUTES: Final[Attributes] = {
 
 
 class QueueTrace:
-    """What is traced of an entry; nothing, if it is not sampled.
+    """The span of an entry; does nothing if it is not sampled.
 
     Attributes:
         traceparent: under which its message travels on.
@@ -51,6 +51,6 @@ class QueueTrace:
             self._trace.end(None, is_ours=False)
 
     def failed(self, reason: str) -> None:
-        """End it with a word of a small set; to be called for whatever was not published."""
+        """End the span of an entry that was not published, with a reason out of a small set."""
         if self._trace is not None:
             self._trace.end(reason, is_ours=True)

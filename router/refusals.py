@@ -141,7 +141,7 @@ def _deletes(path: str) -> Action | None:
 
 
 def attempted(call: Call) -> Action | None:
-    """Return which privileged action a publish would have been; None for an ordinary one, and for what is no JSON."""
+    """Return the privileged action that a publish would have been; None for an ordinary one or invalid JSON."""
     body = loosely(call.body)
     if not isinstance(body, dict):
         return None

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 
 class Sending:
-    """A publish that is sampled."""
+    """The span of a sampled publish."""
 
     def __init__(self, trace: HttpTrace) -> None:
         self._span = begin_send(trace)
         self.traceparent = traceparent_of(self._span)
 
     def sent(self, orders: Sequence[Order], outcomes: Sequence[Outcome | KeyReused], *, batch: bool) -> None:
-        """Write down what became of a call's messages, and end."""
+        """Record what became of a call's messages, and end the span."""
         span = self._span
         audience = spans.destination(spans.audience_of(target.stream) for order in orders for target in order.targets)
         span.update_name(f"{spans.SEND} {audience}".strip())
@@ -49,7 +49,7 @@ class Sending:
         span.end()
 
     def _tell_replays(self, orders: Sequence[Order]) -> None:
-        """Link to the calls whose keys came again: what they published bears their spans, not ours."""
+        """Link to the first calls under keys that are repeated here: their messages carry their spans, not ours."""
         firsts = [order.origin.traceparent for order in orders if order.origin.traceparent != self.traceparent]
         if firsts:
             self._span.set_attribute(spans.REPLAYS, len(firsts))

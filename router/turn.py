@@ -19,7 +19,7 @@ GIVE_BACK: Final = 1.0  # s; a turn that cannot be given back runs out soon anyw
 
 
 class Turn:
-    """A short lock in Redis, held for as long as it is asked for again."""
+    """A short lock in Redis; it is kept by taking it again."""
 
     def __init__(self, link: Link, key: str) -> None:
         self._link, self._key = link, key

@@ -60,7 +60,7 @@ class KeySource(Protocol):
 
 
 class FixedKey:
-    """One key for every token, made once: python-jose would try to read it as JSON at each of them."""
+    """One key for all tokens, constructed once: otherwise python-jose would try to parse it as JSON for each token."""
 
     def __init__(self, key: str, algorithm: str) -> None:
         self._key: Key = jwk.construct(key, algorithm)
@@ -138,7 +138,7 @@ async def _fetch_json(url: str, trusted: ssl.SSLContext | bool) -> dict[str, Any
 
 
 class TokenVerifier:
-    """Turns a token into a :class:`Principal`, or says in one word why not.
+    """Turns a token into a :class:`Principal`, or raises :class:`InvalidToken` with a short reason.
 
     Attributes:
         failures: tokens that proved nothing, by that word.

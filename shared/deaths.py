@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Deaths(NamedTuple):
-    """Dead nodes, and the connections that they held by their last word, by the state that they last told.
+    """Counts of dead nodes and of the connections that they last reported, by their last state.
 
     The names are those of the fields of ``buried:{c}``.
     """
@@ -31,14 +31,14 @@ class Deaths(NamedTuple):
 
 
 class DeathsSeen:
-    """How many more there have been since this process first heard of any."""
+    """The deaths since this process first read the counts."""
 
     def __init__(self) -> None:
         self.total = Deaths()
         self._last: Deaths | None = None
 
     def take(self, told: Deaths | None) -> None:
-        """Take what the caretaker told; None: it is of a version that tells nothing."""
+        """Take the caretaker's counts; None if it is of a version without them."""
         if told is None:
             return
         if self._last is not None:

@@ -16,14 +16,14 @@ _LOOK_FOR = 1.0  # s; a server that is away now is not waited for
 
 
 class _Persistence(NamedTuple):
-    """How a server writes down what it is given; ``fsync``: None if we may not know."""
+    """How a server persists its data; ``fsync``: None if we have no right to ask."""
 
     appends: bool
     fsync: str | None
 
 
 async def refuse_unsafe_server(link: Link, *, allow_eviction: bool) -> None:
-    """Check that every server keeps what it is given, and say once what may be forgotten when one dies.
+    """Refuse servers that evict keys; log once what a server may lose when it dies.
 
     Raises:
         SettingsError: one may evict keys to make room, and with them registry, ids or history.
@@ -41,7 +41,7 @@ async def refuse_unsafe_server(link: Link, *, allow_eviction: bool) -> None:
 
 
 async def _look(link: RedisLink, *, allow_eviction: bool) -> _Persistence | RedisError | None:
-    """Return what one server does, or why it cannot be known; None if it is away."""
+    """Return how one server persists its data, or why that is not known; None if it is away."""
     if not await link.wait_connected(_LOOK_FOR):
         return None
     try:

@@ -43,7 +43,7 @@ class Envelope(NamedTuple):
 
 
 class UnreadableEnvelope(ValueError):
-    """Bytes on a channel of ours that are no envelope of a version we know."""
+    """Bytes on one of our channels that are not an envelope of a known version."""
 
 
 def read(data: bytes) -> Iterator[Envelope]:

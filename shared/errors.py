@@ -68,11 +68,11 @@ class InvalidToken(RealtimeError):
 
 
 class KeysUnavailable(RealtimeError):
-    """The keys that would judge a token cannot be fetched just now: not the token's fault."""
+    """The keys to verify a token cannot be fetched just now; the token may be valid."""
 
 
 class RedisError(RealtimeError):
-    """Something went wrong between us and Redis."""
+    """A command to Redis failed."""
 
 
 class RedisUnavailable(RedisError):
@@ -88,7 +88,7 @@ class RedisRefused(RedisError):
 
 
 class DatabaseError(RealtimeError):
-    """Something went wrong between us and the inbox's database."""
+    """A statement to the inbox's database failed."""
 
 
 class DatabaseUnavailable(DatabaseError):

@@ -20,7 +20,7 @@ _KINDS_MAX: Final = 500  # watched at a time; more than these are one kind
 
 @dataclass(slots=True)
 class Window:
-    """One kind's present window.
+    """The current window of one kind of line.
 
     Attributes:
         left: lines that may still pass in it.
@@ -34,7 +34,7 @@ class Window:
 
 
 class FloodGuard:
-    """Decides which lines pass. No I/O and no clock of its own."""
+    """Decides which lines pass. It does no I/O; callers pass in the time."""
 
     def __init__(self, burst: int = BURST, seconds: float = WINDOW) -> None:
         self._burst, self._seconds = burst, seconds

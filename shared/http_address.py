@@ -9,7 +9,7 @@ from pydantic import AfterValidator
 
 
 def _http_address(url: str) -> str:
-    """Refuse what no HTTP client could call: it would start, and then fail for everybody."""
+    """Refuse an address that no HTTP client can use, at start instead of at every call."""
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and len(url.split()) == 1

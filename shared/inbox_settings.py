@@ -13,7 +13,7 @@ _MEBIBYTE: Final = 1024 * 1024
 
 
 def _known_database(url: SecretStr) -> SecretStr:
-    """Refuse what is no database of ours; the address itself is not shown, for it may hold a password."""
+    """Refuse unknown databases; the error does not quote the address, which may contain a password."""
     text = url.get_secret_value()
     scheme, separator, rest = text.partition("://")
     if text != OFF and (scheme not in _SCHEMES or not separator or not rest.strip("/")):

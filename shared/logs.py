@@ -46,7 +46,7 @@ _QUIET = (
 
 
 class GuardedHandler(logging.StreamHandler[TextIO]):
-    """Writes lines, and of a flood of one kind only so many; what was left out is told with the next.
+    """Writes lines, but limits a flood of one kind; how many were left out is logged later.
 
     Always written: DEBUG, which somebody has asked for; CRITICAL; and the audit, but for refusals, which strangers can
     bring about by the thousand.
@@ -90,7 +90,7 @@ class GuardedHandler(logging.StreamHandler[TextIO]):
             self.release()
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Say that a line could not be made. Python's own way shows what it was made of."""
+        """Log that a line could not be formatted. Python's own handler would show its content."""
         error = sys.exc_info()[1]
         if isinstance(error, OSError):
             return  # nobody reads us any more
@@ -107,7 +107,7 @@ class GuardedHandler(logging.StreamHandler[TextIO]):
 
 
 def _kind(record: logging.LogRecord) -> Hashable | None:
-    """Return by what a record is counted; None for those that are always written."""
+    """Return the kind under which a record is counted; None for those that are always written."""
     key: Hashable | None = getattr(record, FLOOD_KEY, None)
     if key is not None or record.name == AUDIT:
         return key
@@ -137,7 +137,7 @@ def configure(settings: CommonSettings, service: str, instance: str) -> None:
 
 
 def tell_settings(settings: CommonSettings) -> None:
-    """Tell which settings this process goes by. Once it is sure to start: why it does not is one plain line."""
+    """Log the settings of this process. Called once it is sure to start: otherwise it prints only why it does not."""
     logger.info("settings read", extra={"changed": changed(settings)})
 
 

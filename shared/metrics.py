@@ -92,7 +92,7 @@ Distributions = Buckets | Mapping[Any, Buckets]
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """What is known of a metric before anything was measured.
+    """The declaration of a metric: name, unit, meaning and labels.
 
     Attributes:
         name: OpenTelemetry's, with dots.
@@ -168,12 +168,12 @@ def _by_labels(values: Values | Distributions) -> dict[Labels, Number | Buckets]
 
 
 def counter(name: str, unit: str, text: str, *labels: str) -> Callable[[Callable[[Any], Values]], Declared]:
-    """Declare something that only grows."""
+    """Declare a value that only grows."""
     return lambda read: Declared(Metric(name, "counter", unit, text, labels), read)
 
 
 def gauge(name: str, unit: str, text: str, *labels: str) -> Callable[[Callable[[Any], Values]], Declared]:
-    """Declare something that is as it is just now."""
+    """Declare a current value."""
     return lambda read: Declared(Metric(name, "gauge", unit, text, labels), read)
 
 

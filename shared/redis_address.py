@@ -134,7 +134,7 @@ class RedisAddress:
 
 
 def connection_options(settings: CommonSettings) -> dict[str, Any]:
-    """Return whom we are and whom we trust, by redis-py's names."""
+    """Return credentials and TLS options, by redis-py's names."""
     files = {
         "ssl_ca_certs": settings.redis_ca_file,
         "ssl_certfile": settings.redis_cert_file,

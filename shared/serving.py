@@ -110,7 +110,7 @@ def run(serve: Callable[[], Coroutine[Any, Any, None]], name: str) -> int:
 
 
 def _unless_given_up(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Have the loop log an error that nobody caught, but for that of a TLS connection given up as it was being made.
+    """Log errors that nobody caught, except those of TLS connections that were given up during their handshake.
 
     uvloop may finish its handshake on a socket that it has closed by then, and calls that fatal. Whoever wanted the
     connection has said what became of it.
@@ -121,7 +121,7 @@ def _unless_given_up(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -
 
 
 def calm_the_collector() -> None:
-    """Keep what was built at start out of garbage collection, and let full collections come seldom.
+    """Exclude the objects built at start from garbage collection, and make full collections rare.
 
     Nothing here makes cycles per message or connection. With the defaults, collections cost a router a fifth of its
     time, and with 5,000 connections a full one stops a node for hundreds of ms.

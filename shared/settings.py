@@ -273,7 +273,7 @@ class CommonSettings(InboxSettings, CsvSettings):
 
     @property
     def trusted(self) -> ssl.SSLContext | bool:
-        """Whom our HTTP clients believe, as httpx's ``verify``."""
+        """Return httpx's ``verify`` for our HTTP clients."""
         return True if self.ssl_cert_file is None else ssl.create_default_context(cafile=self.ssl_cert_file)
 
     @property

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[K, T]):
-    """Owns the tasks that find answers out, one per question.
+    """Owns the tasks that find answers, one per question.
 
     Args:
         ask: finds an answer; what it raises goes to those who wait for it, and to the log.
@@ -26,7 +26,7 @@ class SingleFlight(Generic[K, T]):
         self._under_way: dict[K, asyncio.Task[T]] = {}
 
     def start(self, question: K) -> asyncio.Task[T]:
-        """Have it answered in the background."""
+        """Return the task that answers a question; start it if there is none."""
         task = self._under_way.get(question)
         if task is None:
             task = self._under_way[question] = asyncio.create_task(self._answer(question), name=self._name)
@@ -34,7 +34,7 @@ class SingleFlight(Generic[K, T]):
         return task
 
     async def answer(self, question: K) -> T:
-        """Wait for the answer; who stops waiting ends it for nobody else."""
+        """Wait for the answer. A caller that is cancelled does not cancel it for others."""
         return await asyncio.shield(self.start(question))
 
     async def aclose(self) -> None:

@@ -48,7 +48,7 @@ class ClusterStats:
 
     @classmethod
     def load(cls, raw: bytes | None) -> ClusterStats:
-        """Read the sums; those of a version that says it otherwise count as none, until its caretaker has gone."""
+        """Read the sums; those in a format of another version count as none."""
         try:
             _, at_ms, users, user_connections, admin_connections, *more = from_json(raw or b"null")
             counters = Counters(int(users), int(user_connections), int(admin_connections))

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 async def all_of(*work: Awaitable[T]) -> list[T]:
-    """Await all of it, even if some fails, and then raise the first failure: nothing goes on unobserved."""
+    """Await everything, even if something fails, and then raise the first failure: nothing continues unobserved."""
     if len(work) == 1:
         return [await work[0]]
     results = await asyncio.gather(*work, return_exceptions=True)
@@ -29,7 +29,7 @@ async def all_of(*work: Awaitable[T]) -> list[T]:
 
 
 async def outcomes(*work: Awaitable[T]) -> list[T | RedisError]:
-    """Await all of it and return what each yielded, or how Redis failed it; anything else that fails is raised."""
+    """Await everything and return each result or ``RedisError``; any other failure is raised."""
     results = await asyncio.gather(*work, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException) and not isinstance(result, RedisError):
@@ -38,7 +38,7 @@ async def outcomes(*work: Awaitable[T]) -> list[T | RedisError]:
 
 
 def observe(future: asyncio.Future[Any]) -> None:
-    """Take note of how something ended that nobody waits for; a callback of the future."""
+    """Retrieve the exception of a future that nobody awaits; a done callback."""
     if not future.cancelled():
         future.exception()
 

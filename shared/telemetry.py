@@ -15,7 +15,7 @@ from shared.tracing import Tracing
 
 @asynccontextmanager
 async def traced(settings: OtelSettings, resource: Mapping[str, str]) -> AsyncIterator[Tracing | None]:
-    """Open the way of traces out of this process, and close it: first on an exit stack, so last to go.
+    """Export traces for as long as the context lasts; to be entered first on an exit stack, so that it closes last.
 
     Gives None where no traces are wanted.
 

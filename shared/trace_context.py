@@ -58,5 +58,5 @@ def add_ids(fields: dict[str, Any]) -> None:
 
 
 def mark(record: logging.LogRecord) -> None:
-    """Write on a record to which work it belongs, before it is made a line outside of it."""
+    """Store the current trace in a record, before the record is formatted in another context."""
     add_ids(vars(record))

@@ -36,7 +36,7 @@ class ChosenIds(RandomIdGenerator):
 
 
 class BoundedProcessor(BatchSpanProcessor):
-    """Drops what finds the queue full; the SDK's own would drop the oldest, uncounted, with a warning for each."""
+    """Drops and counts new spans while the queue is full; the SDK's own drops the oldest, with a warning for each."""
 
     def __init__(self, exporter: SpanExporter, settings: OtelSettings, counts: SpanCounts) -> None:
         super().__init__(

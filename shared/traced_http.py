@@ -33,7 +33,7 @@ class HttpTrace:
         self._open: list[Span] = []
 
     def begin(self, name: str, kind: SpanKind, attributes: Attributes, links: Sequence[SpanContext] = ()) -> Span:
-        """Begin a span within the request; what is not ended by then ends with it, and as it does."""
+        """Begin a span within the request; if it is not ended before the request, it ends together with it."""
         parent = self.span.get_span_context()
         span = self._tracing.span(name, kind, parent, links=links, attributes=attributes)
         self._open.append(span)

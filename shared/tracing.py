@@ -40,7 +40,7 @@ SAMPLED_ENDS: Final = frozenset(b"13579bdf")  # last byte of a traceparent whose
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """OpenTelemetry's samplers, as the two numbers they come down to.
+    """OpenTelemetry's samplers, reduced to two numbers.
 
     Attributes:
         bound: a trace is sampled if the low 64 bits of its id are below it, as in ``TraceIdRatioBased``; so services
@@ -82,7 +82,7 @@ class SpanCounts:
 
 
 class Tracing:
-    """Decides, and makes spans; one per process, handed to whoever needs it.
+    """Decides what is sampled, and makes spans; one per process.
 
     Args:
         tracer: of a provider that samples everything: whoever asks it for a span has decided.
@@ -122,7 +122,7 @@ class Tracing:
         return header[:-2] + "00" if is_sampled(header) else header
 
     def begin(self, name: str, kind: SpanKind, header: str | None = None) -> Span | None:
-        """As ``enter``, where nothing goes on: None if it is not sampled."""
+        """Like ``enter``, for work that is not passed on; None if it is not sampled."""
         entered = self.enter(name, kind, header)
         return None if isinstance(entered, str) else entered
 
