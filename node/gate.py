@@ -145,7 +145,7 @@ class Gate:
             self._hub.counters.resumed[welcome.recovered] += 1
         session.leaves_at = leaves_at(self._hub.now(), self._settings.connection_max_age)
         session.welcome(welcome.frame, welcome.feeds, welcome.cursors)
-        self._hub.log.came(session)
+        self._hub.log.connected(session)
         self._hub.behind(session)
 
     def refuse(self, session: Session, refused: Refused) -> None:

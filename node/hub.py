@@ -120,7 +120,7 @@ class Hub:
     def closing(self, session: Session) -> None:
         self.closing_sessions.add(session)
         self.connections.disconnect(session)
-        self.log.left(session)
+        self.log.disconnected(session)
 
     def closed(self, session: Session) -> None:
         self.closing_sessions.discard(session)

@@ -55,7 +55,7 @@ class Tally:
 
 
 async def count(database: Database, view: View) -> Tally:
-    """Count what is not read. Raises ``DatabaseUnavailable``."""
+    """Count unread notifications. Raises ``DatabaseUnavailable``."""
     async with database.reading() as connection:
         read = await read_state(connection, view.user_id)
         spans = await _spans_after(connection, view, read)
@@ -71,7 +71,7 @@ async def count(database: Database, view: View) -> Tally:
 
 
 async def read_state(connection: AsyncConnection, user_id: str, *, lock: bool = False) -> Read:
-    """Return what a user has read; ``lock``: until the transaction ends, nobody else changes it."""
+    """Return what a user has read; with ``lock`` nobody else can change it until the transaction ends."""
     found = select(Reader.revision, Reader.read_user, Reader.read_admin, Reader.read_all)
     found = found.where(Reader.user_id == user_id)
     row = (await connection.execute(found.with_for_update() if lock else found)).first()

@@ -71,7 +71,7 @@ async def list_page(database: Database, view: View, wanted: Wanted) -> Page:
 
 
 def _newest(view: View, heads: Mapping[Kind, Sequence[Head]], limit: int) -> list[Kind]:
-    """Return from which stream each place of the page is taken: always the one whose next was published last."""
+    """Return from which stream each item of the page is taken: always the one whose next item was published last."""
     taken = dict.fromkeys(view.kinds, 0)
     chosen: list[Kind] = []
     while len(chosen) < limit:
@@ -87,7 +87,7 @@ def _newest(view: View, heads: Mapping[Kind, Sequence[Head]], limit: int) -> lis
 def _below(
     view: View, wanted: Wanted, heads: Mapping[Kind, Sequence[Head]], items: Sequence[Item]
 ) -> dict[Kind, Position]:
-    """Return where the next page begins, in every stream: what is new by then belongs to no page of this list."""
+    """Return where the next page begins, in every stream; events that come later belong to no page of this list."""
     below: dict[Kind, Position] = {}
     for kind in view.kinds:
         newest = heads[kind][0][0] if heads[kind] else BEGINNING
@@ -99,7 +99,7 @@ def _below(
 
 
 class _Query:
-    """The same question twice: for places alone, and for the rows of the chosen ones."""
+    """One query in two forms: for positions alone, and for the rows of the chosen ones."""
 
     def __init__(self, view: View, read: Read, wanted: Wanted) -> None:
         self._view, self._read, self._wanted = view, read, wanted
@@ -157,7 +157,7 @@ class _Query:
         return query.order_by(_N.epoch.desc(), _N.n.desc())
 
     def _mark(self, kind: Kind) -> Any:
-        """Return whether a notification of a shared stream is one that the user has deleted; NULL: nor read by itself.
+        """Return SQL for whether the user has deleted a shared notification; NULL: neither deleted nor marked as read.
 
         A subquery is looked up row by row. A join is left to the planner, which knows nothing of the one user who has
         marked ten thousand, and would go through all of them for each row.

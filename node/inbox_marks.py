@@ -89,7 +89,7 @@ async def _lock_user(connection: AsyncConnection, user_id: str) -> Read:
 
 
 async def _lock_audiences(connection: AsyncConnection, view: View, kinds: Iterable[Kind]) -> None:
-    """Keep those away who remove rows, and from the user's own audience those who sum them up, too."""
+    """Lock out the removal of rows, and for the user's own audience also the summing up of spans."""
     for kind in sorted(kinds, key=view.audience):
         await lock(connection, [view.audience(kind)], shared=kind != "user")
 
@@ -128,7 +128,7 @@ async def _read_shared(connection: AsyncConnection, view: View, audience: str, p
 
 
 async def _forget_marks(connection: AsyncConnection, view: View, kind: Kind, position: Position) -> None:
-    """Remove the marks that a place makes superfluous; what was deleted stays so."""
+    """Remove read marks up to a position up to which everything is read; deletions stay."""
     if kind != "user":
         of_user = Mark.user_id == view.user_id, Mark.audience == view.audience(kind)
         marks = delete(Mark).where(*of_user, place(Mark) <= position, ~Mark.deleted)

@@ -59,7 +59,7 @@ def deliver(connections: ConnectionManager, notice: Mapping[str, Any]) -> None:
 
 
 def _frame(notice: Mapping[str, Any], kinds: tuple[str, ...]) -> bytes | None:
-    """Return the frame for connections that hear these audiences; None if not all of them were counted."""
+    """Return the frame for connections that receive these audiences; None if not all of them were counted."""
     counts = notice["counts"]
     if any(kind not in counts for kind in kinds):
         return None

@@ -25,7 +25,7 @@ Sets = dict[Kind, set[Position]]
 
 
 class NotYet(RealtimeError):
-    """An event that was published, but is not in the database yet; it will be."""
+    """An event that was published but is not in the database yet."""
 
     def __str__(self) -> str:
         return "published, but not in the inbox yet"
@@ -45,7 +45,7 @@ class Outcome(NamedTuple):
 
 
 class InboxService:
-    """All of it may raise ``DatabaseUnavailable``, and what needs the positions in Redis ``RedisError``."""
+    """The inbox's operations. All may raise ``DatabaseUnavailable``, those that read Redis also ``RedisError``."""
 
     def __init__(self, database: Database, link: Link, keys: Keys, history: History) -> None:
         self._database, self._link, self._keys, self._history = database, link, keys, history
@@ -111,19 +111,19 @@ class InboxService:
         raise UnknownNotification(name)
 
     async def _looks(self) -> AsyncIterator[bool]:
-        """Let its caller look again and again for a while; yield whether it is the last time."""
+        """Yield once per attempt, for a while; the value says whether it is the last attempt."""
         for _ in range(int(_PATIENCE / _LOOK)):
             yield False
             await asyncio.sleep(_LOOK)
         yield True
 
     async def _is_anything_waiting(self, view: View) -> bool:
-        """Whether events wait to be written; if not, what is then looked for and not found will never be there."""
+        """Whether events wait to be written. If not, what is not found afterwards will never be there."""
         tags = {self._tag(view, kind) for kind in view.kinds}
         return any(await all_of(*(self._link.send("XLEN", self._keys.archive(tag)) for tag in tags)))
 
     async def _are_on_their_way(self, view: View, places: Sets) -> bool:
-        """Whether any of these is published and not written yet; what lies before the newest row never will be."""
+        """Whether any of these is published and not written yet; one before the newest row never will be."""
         if not places:
             return False
         tally, tops = await self.count(view), await self._tops(view)
@@ -140,7 +140,7 @@ class InboxService:
         return bucket(view.user_id) if kind == "user" else SHARED_TAG
 
     async def _tell(self, view: View, changes: Mapping[str, Mapping[Kind, list[str]]]) -> Tally:
-        """Count anew, and tell the user's devices if something has changed."""
+        """Count again, and announce the counts to the user's devices if something has changed."""
         tally = await self.count(view.whole)
         if changes:
             counts = {kind: (tally.unread[kind], view.whole.name(kind, place)) for kind, place in tally.as_of.items()}

@@ -18,7 +18,7 @@ Places = Mapping[Kind, Position]
 
 
 class UnknownNotification(LookupError):
-    """There is no such notification, or it is none of this user's: nobody is told which."""
+    """There is no such notification, or it is not this user's; callers are not told which."""
 
 
 def allowed_kinds(*, is_admin: bool) -> tuple[Kind, ...]:
@@ -27,7 +27,7 @@ def allowed_kinds(*, is_admin: bool) -> tuple[Kind, ...]:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What of the inbox is looked at: the audiences of which a user hears, or some of them."""
+    """The part of an inbox that is read: all audiences that the user may see, or some of them."""
 
     user_id: str
     kinds: tuple[Kind, ...]
@@ -84,7 +84,7 @@ class View:
 
 
 def view_of(principal: Principal, audience: str | None) -> View:
-    """Return what a caller asks to look at: everything it may, or the audiences it names.
+    """Return the view that a caller asks for: everything it may see, or the audiences it names.
 
     Raises:
         InvalidMessage: an audience that there is not, or that it may not see.

@@ -122,7 +122,7 @@ class Membership:
     # --- the writer
 
     async def run(self) -> None:
-        """Hold the lease and keep the registry right until cancelled."""
+        """Hold the lease and keep the registry up to date until cancelled."""
         while True:
             try:
                 async with self._writing:
@@ -152,7 +152,7 @@ class Membership:
         if not self._held:
             await self._join()
         await self._clear_former_ids()
-        self._dirty |= await self._registrar.who_may_be_forgotten(self.node_id)
+        self._dirty |= await self._registrar.users_to_register_again(self.node_id)
         self._wake.clear()
         users, self._dirty = self._dirty, set()
         # Users who connect during this round wait for the next one: this one does not include them.
@@ -240,7 +240,7 @@ class Membership:
         return reply
 
     def _about(self) -> bytes:
-        """Return what the node says of itself, or nothing if it said so a moment ago."""
+        """Return the node's description of itself as JSON, or nothing if it was sent a moment ago."""
         now = time.monotonic()
         if self._held and now - self._told_at < RENEW_INTERVAL / 2:
             return b""

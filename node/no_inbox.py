@@ -6,7 +6,7 @@ from fastapi import APIRouter, HTTPException
 
 
 def routes_without_inbox() -> APIRouter:
-    """Return what answers where there is no inbox: not 503, for asking again would not help."""
+    """Return routes that answer 404. Not 503: asking again would not help."""
     routes = APIRouter(prefix="/api/v1/notifications", include_in_schema=False)
 
     @routes.api_route("", methods=["GET", "POST", "DELETE"])

@@ -11,7 +11,7 @@ from shared.stats import ClusterStats, Counters
 
 
 class Overlay:
-    """Remembers what this node has written down lately, by the server's clock."""
+    """Remembers what this node has lately written to the registry, with times of the server's clock."""
 
     def __init__(self) -> None:
         self._counts: deque[tuple[int, int, int]] = deque([(0, 0, 0)])
@@ -26,12 +26,12 @@ class Overlay:
         self._users.append((at_ms, change))
 
     def forget(self) -> None:
-        """Begin anew under a new node id: of it, no sum contains anything yet."""
+        """Start again under a new node id, of which no sum contains anything yet."""
         self._counts = deque([(0, 0, 0)])
         self._users.clear()
 
     def show(self, stats: ClusterStats, here: Counters) -> Counters:
-        """Return the sums with this node's present counts in place of those they contain.
+        """Return the sums with this node's current counts in place of those that they contain.
 
         Nobody who is here may be missing: a user whose first connection another node has registered a moment ago is no
         change of ours, and not in the sums yet.

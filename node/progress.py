@@ -30,7 +30,7 @@ class Progress:
         self._idle_since: float | None = None
 
     async def listen(self) -> None:
-        """Have the table as it is now or newer, and kept new by the bus. Raises ``RedisError``."""
+        """Bring the table up to date, and subscribe so that it stays so. Raises ``RedisError``."""
         self._idle_since = None
         self._came += 1
         ticket = self._came
@@ -44,7 +44,7 @@ class Progress:
             self._listening, self._served = True, serves
 
     async def tend(self) -> None:
-        """Stop listening a while after the last admin has gone."""
+        """Unsubscribe a while after the last admin has left."""
         if not self._listening and not self._lock.locked():
             self._admins.states = None  # of a value that came after the last admin had gone
         if not self._listening or self._admins.sessions:

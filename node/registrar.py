@@ -80,7 +80,7 @@ class Registrar:
         """Register everybody in the next round: the node has a new id, or Redis may have forgotten its users."""
         self._written_on.clear()
 
-    async def who_may_be_forgotten(self, node_id: str) -> set[str]:
+    async def users_to_register_again(self, node_id: str) -> set[str]:
         """Return the users to register again: of the buckets whose connection is new since the last time."""
         found: set[str] = set()
         for tag in BUCKET_TAGS:

@@ -133,14 +133,14 @@ def _invalid_body(reason: str) -> HTTPException:
 
 
 def _way_here(request: Request) -> str:
-    """Return from where a call came, for the router's audit: what proxies say of it, and our own peer."""
+    """Return the ``X-Forwarded-For`` for the router's audit: what proxies have put there, and our own peer."""
     peer = request.client.host if request.client is not None else "unknown"
     claimed = header(request.scope["headers"], b"x-forwarded-for")
     return f"{claimed}, {peer}" if claimed else peer
 
 
 def _audit(request: Request, principal: Principal | None, exc: HTTPException) -> None:
-    """Write down a call that ended here. What was forwarded, the router writes down."""
+    """Audit a call that ended here. Forwarded ones are audited by the router."""
     trace = trace_context.current_ids()
     audit.write(
         AuditEvent(

@@ -32,7 +32,7 @@ AS_OF_THE_ROUTER: Final = _refusals(
 
 
 def system_message_call() -> dict[str, Any]:
-    """Return what is the router's to judge: a node cannot import its models."""
+    """Return the call's OpenAPI description; written out, as a node cannot import the router's models."""
     properties = SystemMessage.model_json_schema()["properties"]
     users = {"type": "object", "properties": {"users": {"type": "array", "items": {}}}, "required": ["users"]}
     target = {"anyOf": [{"type": "string", "enum": ["admin", "all"]}, users], "default": "admin"}

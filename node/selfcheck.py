@@ -39,7 +39,7 @@ class SelfcheckFailed(RealtimeError):
 
 
 class SelfcheckSettings(BaseSettings):
-    """Named as the services name theirs, so that they can be given the same Secret."""
+    """Settings with the services' names, so that they can be read from the same Secret."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
 
@@ -61,7 +61,7 @@ class SelfcheckSettings(BaseSettings):
         return self
 
     def user_token(self) -> str:
-        """Return the token that was given, or one of our own for a user of our own."""
+        """Return the token that was given, or one for a made-up user."""
         if self.selfcheck_token is not None:
             return self.selfcheck_token.get_secret_value()
         return self._mint(sub=self.selfcheck_user)
@@ -72,7 +72,7 @@ class SelfcheckSettings(BaseSettings):
         return str(jwt.get_unverified_claims(self.user_token())["sub"])
 
     def caller_token(self) -> str:
-        """Return what a router wants to see: the first service key, else a token with the scope to publish."""
+        """Return the credential for the router: the first service key, else a token with the scope ``publish``."""
         keys = self.router_api_keys.get_secret_value().split(",") if self.router_api_keys is not None else []
         if keys:
             return keys[0].strip()

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class SessionHost(Protocol):
-    """A session's way to everything that is not its own connection; the hub is one."""
+    """What a session calls for everything beyond its own connection; implemented by the hub."""
 
     frame_max_bytes: int
 
@@ -23,18 +23,18 @@ class SessionHost(Protocol):
     def stats_frame(self) -> bytes: ...
 
     def refresh(self, session: Session, token: str) -> None:
-        """Judge a fresh token, and answer when that is done."""
+        """Verify a fresh token, and have the session answer then."""
 
     def behind(self, session: Session) -> None:
         """Bring a session that is CATCHING_UP to the tops of its feeds."""
 
     def fell_behind(self) -> None:
-        """Count a session that was live and is so no more, for its client reads too slowly."""
+        """Count a session that is no longer live because its client reads too slowly."""
 
     def closing(self, session: Session) -> None:
-        """Forget a session that will hear nothing any more."""
+        """Remove a session that is sent nothing any more."""
 
     def closed(self, session: Session) -> None: ...
 
     def acknowledged(self, session: Session, frame: Frame) -> bool:
-        """Take a client's word that it has shown a message; False if that is not it, or it was not asked."""
+        """Take an acknowledgement; False if the frame is none, or was not asked for."""

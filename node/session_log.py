@@ -21,7 +21,7 @@ _CLAIM_MAX: Final = 200  # characters of what a stranger says of itself
 
 
 class SessionLog:
-    """Tells of clients.
+    """Writes the log lines about clients.
 
     Args:
         cluster: returns the cluster's counters as this node should show them.
@@ -34,15 +34,15 @@ class SessionLog:
         self._connections, self._cluster, self._now = connections, cluster, now
         self._verbose = logger.isEnabledFor(logging.DEBUG)
 
-    def came(self, session: Session) -> None:
-        """Tell of a session that was welcomed."""
+    def connected(self, session: Session) -> None:
+        """Log a session that was welcomed."""
         if session.is_admin:
             logger.info("admin connected", extra={"user": session.user_id, **self._admins()})
         elif self._verbose:
             logger.debug("user connected", extra={"user": session.user_id, **self._users()})
 
-    def left(self, session: Session) -> None:
-        """Tell of a session that is not counted any more; of one that was never welcomed its refusal tells."""
+    def disconnected(self, session: Session) -> None:
+        """Log a session that is no longer counted; of one that was never welcomed, its refusal is logged instead."""
         if not session.welcomed_at or not (session.is_admin or self._verbose):
             return
         told = {
@@ -56,18 +56,18 @@ class SessionLog:
             logger.debug("user disconnected", extra={**told, **self._users()})
 
     def refused(self, reason: str, *, admin: bool, code: CloseCode, user: str = "") -> None:
-        """Tell of a handshake that ended with a close code."""
+        """Log a handshake that ended with a close code."""
         logger.info(
             "handshake refused",
             extra={"reason": reason, "code": int(code), "kind": _kind(admin=admin), "user": user or None},
         )
 
     def turned_away(self, reason: str, origin: str) -> None:
-        """Tell of an upgrade that was refused before it was one, with HTTP 403."""
+        """Log an upgrade that was refused with HTTP 403."""
         logger.info("upgrade refused", extra={"reason": reason, "origin": origin[:_CLAIM_MAX] or None})
 
     def ended(self, user: str, connections: int, reason: str, trace: tuple[str, str] | None) -> None:
-        """Tell of connections that were ended on somebody's order."""
+        """Log connections that were ended on somebody's order."""
         trace_id = trace[0] if trace is not None else None
         logger.info(
             "connections ended",
@@ -75,7 +75,7 @@ class SessionLog:
         )
 
     def cut_off(self, session: Session, seconds: float) -> None:
-        """Tell of a client that has read nothing for too long."""
+        """Log a client that has read nothing for too long."""
         logger.info(
             "slow client cut off",
             extra={"user": session.user_id, "kind": _kind(admin=session.is_admin), "seconds": round(seconds, 1)},

@@ -36,7 +36,7 @@ class StateTable:
         self.confirmed = BEGINNING
 
     def put(self, video_id: int, revision: Position, frame: bytes | None, ends_at: float) -> bool:
-        """Take a value, or with ``frame=None`` an end; False if as new a one stands.
+        """Take a value, or an end if ``frame`` is None; False if it is not newer than the known one.
 
         Args:
             ends_at: when it is forgotten unless something newer comes, seconds since the Unix epoch.
@@ -49,7 +49,7 @@ class StateTable:
         return True
 
     def after(self, change: int, now: float) -> list[tuple[int, bytes]]:
-        """Return the changes after one of them and their frames, of videos that are active, oldest first.
+        """Return the changes after a given one, with their frames: those of active videos, oldest first.
 
         ``now`` is the time, seconds since the Unix epoch: what is over by then is not shown.
         """
@@ -57,7 +57,7 @@ class StateTable:
         return sorted((value.change, value.frame) for value in newer if value.frame is not None)
 
     def expire(self, now: float) -> None:
-        """Forget what has had no news for too long."""
+        """Forget videos that have had no news for too long."""
         self._values = {video: value for video, value in self._values.items() if value.ends_at > now}
 
     def __len__(self) -> int:

@@ -32,7 +32,7 @@ _RETRY_AFTER_MS: Final = (1000, 5000)
 
 
 class StreamAnswer(Response):
-    """Becomes an :class:`~node.event_stream.EventStream` that lives on when the request's task has ended."""
+    """An answer that becomes an :class:`~node.event_stream.EventStream`, which outlives the request's task."""
 
     def __init__(
         self, gate: Gate, hub: Hub, token: str, since: str | None, *, is_admin: bool, unacknowledged: float

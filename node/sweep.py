@@ -49,7 +49,7 @@ class Sweep:
             self._expire_states()
 
     def sweep(self, now: float, *, heartbeats: bool) -> None:
-        """Close who is silent, expired, too slow or here for too long; abort who does not finish closing."""
+        """Close sessions that are silent, expired, too slow or too old; abort those that do not finish closing."""
         wall, slow = time.time(), 0
         for session in self._hub.connections.sessions:
             if session.phase is Phase.OPENING:
@@ -87,7 +87,7 @@ class Sweep:
                     feed.states.expire(time.time())
 
     def _send_away(self, tags: list[str]) -> None:
-        """Without Redis for long: another node may reach it, so clients go, a slice at a time.
+        """Send clients away, a slice at a time, when Redis has been away for long: other nodes may reach it.
 
         Args:
             tags: hash tags that cannot be reached; of a Redis Cluster perhaps some users' only.

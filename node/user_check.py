@@ -38,7 +38,7 @@ class UserCheck(Protocol):
 
 
 class ClaimsOnly:
-    """Believes the token."""
+    """Accepts every user that a valid token names."""
 
     async def __call__(self, user_id: str) -> Verdict:
         return Verdict.WELCOME

@@ -63,7 +63,7 @@ class Waiter(Session):
         return self.phase >= Phase.CLOSING
 
     async def rings(self, seconds: float) -> bool:
-        """Wait for the bell, for so long at most; return whether it rang."""
+        """Wait for the bell for at most ``seconds``; return whether it rang."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._bell.wait(), seconds)
         rang = self._bell.is_set()

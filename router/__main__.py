@@ -49,7 +49,7 @@ logger = logging.getLogger("router")
 
 @asynccontextmanager
 async def build(settings: RouterSettings, otel: OtelSettings, tracing: Tracing | None = None) -> AsyncIterator[ASGIApp]:
-    """Build a router; what it runs ends with the context."""
+    """Build a router and start its background tasks; they end with the context."""
     keys = Keys(settings.redis_prefix)
     scripts = Scripts(keys)
     redis = address_of(settings, keys, SHARED_TAG)

@@ -32,14 +32,14 @@ ERRORS: Final[tuple[type[Exception], ...]] = (NotAllowed, *_STATUSES)
 
 
 def status_of(exc: Exception) -> int:
-    """Return the status with which a call is answered that ended with one of ``ERRORS``."""
+    """Return the HTTP status for one of ``ERRORS``."""
     if isinstance(exc, NotAllowed):
         return exc.status
     return next((status for kind, status in _STATUSES.items() if isinstance(exc, kind)), 500)
 
 
 def answer_for(exc: Exception) -> JSONResponse:
-    """Return the answer to a call that ended with one of ``ERRORS``."""
+    """Return the HTTP answer for one of ``ERRORS``."""
     if isinstance(exc, NotAllowed):
         headers = {"WWW-Authenticate": "Bearer"} if exc.status == 401 else None
         return JSONResponse({"detail": str(exc)}, exc.status, headers)

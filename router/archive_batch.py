@@ -17,7 +17,7 @@ _LARGEST: Final = 2**63 - 1
 
 
 class EntryId(NamedTuple):
-    """How much had ever been archived in a tag when an entry was written, itself included: bytes, and events."""
+    """The totals ever archived in a tag up to and including an entry: bytes, and events."""
 
     size: int
     events: int
@@ -48,7 +48,7 @@ class Event(NamedTuple):
 
 
 def events_of(entry: EntryId, text: bytes) -> Iterator[Event]:
-    """Yield the events of an entry; what cannot be read is yielded with its reason, and goes no further."""
+    """Yield the events of an entry; unreadable ones are yielded with the reason, to be set aside."""
     read = 0
     if not text:
         yield Event(entry, text, None, "an empty entry")

@@ -36,10 +36,10 @@ class ArchiveCounts:
 
     @property
     def away(self) -> bool:
-        """Whether the database does not take what waits for it."""
+        """Whether the database does not accept the events that wait for it."""
         return bool(self.refused_for)
 
     def nothing_waits(self, tag: str) -> None:
-        """Take note that nothing of a tag waits for this router: there is nothing, or another one archives it."""
+        """Note that nothing of a tag waits for this router: there is nothing, or another router archives it."""
         self.lags.pop(tag, None)
         self.refused_for.discard(tag)

@@ -83,7 +83,7 @@ class ArchiveStore:
 
 
 async def _take_back(connection: AsyncConnection, added: dict[str, list[Position]]) -> None:
-    """Remove what had been in the inbox before and was removed since: somebody has deleted it, or its time was over.
+    """Remove events that were in the inbox before and have been removed since, by a user or because they expired.
 
     After the rows were added, not before: a removal that commits in between is seen here.
     """

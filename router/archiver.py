@@ -49,7 +49,7 @@ _DEAD_MAX: Final = 10_000  # entries that are set aside, per tag
 
 
 class Archiver:
-    """Follows the archives of all tags, those for which it has the turn."""
+    """Archives the events of all tags for which this router has the turn."""
 
     def __init__(self, link: Link, scripts: Scripts, keys: Keys, store: ArchiveStore, counts: ArchiveCounts) -> None:
         self._link, self._scripts, self._keys = link, scripts, keys
@@ -110,7 +110,7 @@ class Archiver:
         return len(events) >= _BATCH_EVENTS or len(entries) > _BATCH_ENTRIES or size > _BATCH_BYTES // 2
 
     async def _read(self, tag: str) -> list[tuple[EntryId, bytes]]:
-        """Return the archive's first entries: at least one if there is any, and not many bytes."""
+        """Return the archive's first entries: at least one if there is any, within a limit in bytes."""
         key = self._keys.archive(tag)
         # In this order: entries that another router takes off in between must not look as if they had been dropped.
         raw, done = await asyncio.gather(
@@ -133,7 +133,7 @@ class Archiver:
         return entries
 
     async def _note_gap(self, tag: str, first: EntryId, text: bytes, done: bytes | None) -> None:
-        """Count events that were given up: the first entry does not begin where the last archived one ended."""
+        """Count dropped events: those between the last archived entry and the first one that is left."""
         if done is None:
             return
         events = sum(1 for _ in events_of(first, text))
@@ -176,7 +176,7 @@ def _age(oldest: Event) -> float:
 
 
 def _entry(item: Any) -> tuple[EntryId, bytes]:
-    """Return an entry's id and envelopes; of one that none of ours wrote, whatever is in it."""
+    """Return an entry's id and envelopes; of a foreign entry, whatever it contains."""
     entry, fields = item
     values = dict(zip(fields[::2], fields[1::2], strict=True))
     return EntryId.parse(entry), values[b"e"] if b"e" in values else b" ".join(fields)
