@@ -38,7 +38,6 @@ logger = logging.getLogger(__name__)
 _RETRY: Final = 0.5  # s between attempts to read history while Redis is away
 _OVERTAKEN: Final = 600.0  # s; no publish is on its way on the bus for as long
 
-
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
 
 
@@ -128,11 +127,7 @@ class Feed:
         return 0
 
     def hear_state(self, video_id: int, revision: Position, payload: bytes, ends_at: float) -> int | None:
-        """Take a state from the bus and write it if it is newer than the known one.
-
-        Returns:
-            To how many sessions it was written; None if it is not newer.
-        """
+        """Take a state from the bus; return to how many sessions it was written, None if it is not newer."""
         if self.states is None:
             self.states = StateTable()
         frame = text_frame(payload + b"}")
@@ -289,6 +284,8 @@ class SharedFeed(Feed):
 
     __slots__ = ("_tail",)
 
+    sessions: dict[Session, None]  # with thousands of them, a tuple would be slow to change
+
     def __init__(self, stream: str, tag: str, *parts: Any) -> None:
         super().__init__(stream, tag, *parts)
         self._tail = Tail()
@@ -297,10 +294,10 @@ class SharedFeed(Feed):
         return {}
 
     def add(self, session: Session) -> None:
-        self.sessions[session] = None  # type: ignore[index]  # a dict here
+        self.sessions[session] = None
 
     def remove(self, session: Session) -> None:
-        self.sessions.pop(session, None)  # type: ignore[attr-defined]  # a dict here
+        self.sessions.pop(session, None)
 
     def _remember(self, position: Position, frame: bytes, expires_at: int | None) -> None:
         self._tail.append(position, frame, expires_at)
