@@ -171,7 +171,6 @@ class Hub:
 
     def _tell(self, message: envelope.Envelope, feed: Feed) -> None:
         """Log one message from the bus, without its content."""
-        trace = trace_context.ids_of(message.traceparent.decode())
         logger.debug(
             "message heard",
             extra={
@@ -179,7 +178,7 @@ class Hub:
                 "position": message.position.decode(),
                 "connections": len(feed.sessions),
                 "seconds": round(time.time() - int(message.published_at) / 1e6, 4),
-                "trace_id": trace[0] if trace is not None else None,
+                "trace_id": trace_context.trace_id_of(message.traceparent.decode()),
             },
         )
 
@@ -217,7 +216,7 @@ class Hub:
         for session in sessions:
             session.close(code, reason)
         if sessions:
-            self.log.ended(user, len(sessions), reason, trace_context.ids_of(traceparent))
+            self.log.ended(user, len(sessions), reason, trace_context.trace_id_of(traceparent))
 
     # --- the end
 

@@ -141,7 +141,6 @@ def _way_here(request: Request) -> str:
 
 def _audit(request: Request, principal: Principal | None, exc: HTTPException) -> None:
     """Audit a call that ended here. Forwarded ones are audited by the router."""
-    trace = trace_context.current_ids()
     audit.write(
         AuditEvent(
             action="system_message",
@@ -149,7 +148,7 @@ def _audit(request: Request, principal: Principal | None, exc: HTTPException) ->
             status=exc.status_code,
             caller=f"sub:{principal.user_id}" if principal is not None else None,
             reason=exc.detail if isinstance(exc.detail, str) else "invalid",
-            trace_id=trace[0] if trace is not None else None,
+            trace_id=trace_context.current_trace_id(),
             **audit.origin(request.client, header(request.scope["headers"], b"x-forwarded-for")),
         )
     )

@@ -66,9 +66,8 @@ class SessionLog:
         """Log an upgrade that was refused with HTTP 403."""
         logger.info("upgrade refused", extra={"reason": reason, "origin": origin[:_CLAIM_MAX] or None})
 
-    def ended(self, user: str, connections: int, reason: str, trace: tuple[str, str] | None) -> None:
+    def ended(self, user: str, connections: int, reason: str, trace_id: str | None) -> None:
         """Log connections that were ended on somebody's order."""
-        trace_id = trace[0] if trace is not None else None
         logger.info(
             "connections ended",
             extra={"user": user, "connections": connections, "reason": reason, "trace_id": trace_id},

@@ -31,7 +31,7 @@ from router.queue_counts import Reason
 from router.queue_entry import QUEUE, Entry, call_of, operation_for
 from router.queue_trace import QueueTrace
 from shared.errors import InvalidMessage, RealtimeError, RedisRefused
-from shared.trace_context import ids_of
+from shared.trace_context import trace_id_of
 from shared.tracing import Tracing
 
 logger = logging.getLogger(__name__)
@@ -165,8 +165,7 @@ class QueueCalls:
     ) -> SetAside:
         if trace is not None:
             trace.failed(reason)
-        ids = ids_of(call.header(b"traceparent") or "") if call is not None else None
-        trace_id = ids[0] if ids is not None else None
+        trace_id = trace_id_of(call.header(b"traceparent") or "") if call is not None else None
         logger.warning("queue entry set aside", extra={"entry": entry.id, "reason": reason, "trace_id": trace_id})
         return SetAside(entry.id, reason, to_json(detail[:_DETAIL_MAX]), trace_id or "")
 

@@ -90,7 +90,6 @@ class Refusals:
             return
         fields = scope["headers"]
         caller = await self._callers.identify_or_none(header(fields, b"authorization")) if status != 401 else None
-        trace = trace_context.current_ids()
         audit.write(
             AuditEvent(
                 action=action,
@@ -99,7 +98,7 @@ class Refusals:
                 caller=caller.shown if caller is not None else None,
                 users=_user_in(scope["path"]) if deletes is not None else None,
                 reason=_REASONS.get(status, "error") if status >= 400 else None,
-                trace_id=trace[0] if trace is not None else None,
+                trace_id=trace_context.current_trace_id(),
                 **audit.origin(scope.get("client"), header(fields, b"x-forwarded-for")),
                 **notes,
             )
@@ -111,8 +110,7 @@ def record_failed_publish(call: Call, exc: RealtimeError | ValidationError, call
     status, reason = status_of(exc), _reason(exc)
     # When a call is refused this early, the context may still have the trace of the connection's previous call.
     begun = trace_context.current() if status not in (401, 403, 422) else ""
-    trace = trace_context.ids_of(call.header(b"traceparent") or begun)
-    trace_id = trace[0] if trace is not None else None
+    trace_id = trace_context.trace_id_of(call.header(b"traceparent") or begun)
     if status == 503:
         logger.warning("publish failed", extra={"reason": reason, "trace_id": trace_id})
     action = attempted(call) if status != 401 else None

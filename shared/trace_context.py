@@ -45,6 +45,18 @@ def current_ids() -> tuple[str, str] | None:
     return ids_of(_current.get())
 
 
+def current_trace_id() -> str | None:
+    """Return the trace id of the work at hand; None outside of any trace."""
+    ids = current_ids()
+    return ids[0] if ids is not None else None
+
+
+def trace_id_of(text: str) -> str | None:
+    """Return the trace id of a ``traceparent``; None for what is none."""
+    ids = ids_of(text)
+    return ids[0] if ids is not None else None
+
+
 def ids_of(text: str) -> tuple[str, str] | None:
     """Return the trace id and span id of a ``traceparent``; None for what is none."""
     return (text[3:35], text[36:52]) if TRACEPARENT.fullmatch(text) else None
