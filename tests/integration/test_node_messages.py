@@ -13,7 +13,7 @@ def test_every_type_that_is_the_nodes_own_has_a_model() -> None:
 
 
 async def test_every_frame_of_a_real_node_is_as_its_model_says(new_cluster) -> None:
-    """A ``resync`` is not to be had from a node in order: tests/node/test_feed.py holds it."""
+    """A ``resync`` is not to be had from a node in order: tests/node/test_feed.py tests it."""
     cluster = await new_cluster(nodes=1, routers=0, DRAIN_SECONDS="0.5")
     async with cluster.admin("1") as page, cluster.user("somebody") as browser:
         for client in (page, browser):

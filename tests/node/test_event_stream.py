@@ -19,11 +19,6 @@ from tests.shared.redis_server import until
 TOP = Position(1, 5)
 
 
-@pytest.fixture
-def host() -> Host:
-    return Host()
-
-
 def make_stream(host: Host) -> tuple[EventStream, Transport]:
     transport = Transport()
     stream = EventStream(host, transport, is_admin=False)  # type: ignore[arg-type]

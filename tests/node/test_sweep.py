@@ -48,11 +48,6 @@ class FakeHub:
 
 
 @pytest.fixture
-def host() -> Host:
-    return Host()
-
-
-@pytest.fixture
 def hub() -> FakeHub:
     return FakeHub()
 

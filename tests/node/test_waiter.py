@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from node.session import Phase
 from node.waiter import Waiter
 from shared.close_codes import CloseCode
 from shared.ids import Position
 from tests.node.fakes import Counters, Host, MemoryHistory, Tasks, make_feed
-
-
-@pytest.fixture
-def host() -> Host:
-    return Host()
 
 
 def make_waiter(host: Host) -> Waiter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -19,6 +20,22 @@ KEY = "service-key-number-one"
 PROGRESS = {"type": "transcode_progress", "video_id": 123, "status": "processing", "progress": 45}
 SYSTEM = {"type": "system_message", "message": "系统将于10分钟后维护"}
 CUSTOM: dict[str, Any] = {"audience": {"users": [7, 8]}, "message": {"type": "order_paid", "order": 10482}}
+
+# Method, path and needed scope of every call.
+CALLS = [
+    ("POST", "/notifications", "publish"),
+    ("POST", "/messages", "publish"),
+    ("POST", "/notifications/batch", "publish"),
+    ("POST", "/messages/batch", "publish"),
+    ("GET", "/stats", "read"),
+    ("GET", "/nodes", "read"),
+    ("GET", "/users/7/connections", "read"),
+    ("GET", "/transcodes", "read"),
+    ("GET", "/transcodes/1", "read"),
+    ("DELETE", "/users/7/connections", "admin"),
+    ("DELETE", "/users/7/block", "admin"),
+    ("DELETE", "/users/7/data", "admin"),
+]
 
 
 def settings(url: str, keys: Keys) -> RouterSettings:
@@ -45,3 +62,13 @@ async def router(redis_server: RedisServer, keys: Keys) -> AsyncIterator[httpx.A
 
 def bearer(scope: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {hmac_token(claims(scope=scope))}"}
+
+
+async def metric(router: httpx.AsyncClient, name: str) -> dict[str, float]:
+    """Return a metric's values by their labels as they are written, without those of a convention."""
+    text = (await router.get("http://router/metrics")).text
+    found = re.findall(rf"^{name}(?:{{(.*)}})? (\S+)$", text, re.MULTILINE)
+    kept = [
+        (",".join(label for label in labels.split(",") if "messaging" not in label), value) for labels, value in found
+    ]
+    return {labels: float(value) for labels, value in kept}

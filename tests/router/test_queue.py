@@ -18,7 +18,7 @@ from shared.ids import user_stream
 from shared.keys import SHARED_TAG, Keys, bucket
 from shared.otel_settings import OtelSettings
 from shared.redis_link import RedisLink
-from tests.router.test_api import KEY, metric
+from tests.router.served import KEY, metric
 from tests.shared.redis_server import RedisServer
 from tests.support.waiting import until, until_equal
 

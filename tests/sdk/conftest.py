@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.sdk.queue_ways import way
 from tests.sdk.router_stub import KEY, Router
+
+__all__ = ["cold_router", "router", "way"]
 
 
 @pytest.fixture

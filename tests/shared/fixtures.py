@@ -11,6 +11,7 @@ from hypothesis import settings
 from shared.keys import Keys
 from shared.redis_link import RedisLink
 from shared.scripts import Scripts
+from tests.shared.press import Press
 from tests.shared.redis_server import RedisServer
 
 settings.register_profile("house", deadline=None)  # a busy machine is no failure
@@ -48,3 +49,8 @@ async def link(redis_server: RedisServer, scripts: Scripts) -> AsyncIterator[Red
     async with RedisLink(redis_server.url, name="test", prepare=scripts.prepare) as link:
         assert await link.wait_connected(5)
         yield link
+
+
+@pytest.fixture
+def press(link: RedisLink, scripts: Scripts, keys: Keys) -> Press:
+    return Press(link, scripts, keys)

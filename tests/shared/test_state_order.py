@@ -6,14 +6,11 @@ import itertools
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.ids import BEGINNING
-from shared.keys import Keys
 from shared.redis_link import RedisLink
-from shared.scripts import Scripts
 from shared.states import State, parse_record
 from tests.shared.press import Item, Press
 
@@ -63,11 +60,6 @@ class Known:
                 return False
         self.at, self.mark, self.serial = at, said.mark, serial
         return True
-
-
-@pytest.fixture
-def press(link: RedisLink, scripts: Scripts, keys: Keys) -> Press:
-    return Press(link, scripts, keys)
 
 
 async def state_of(press: Press, video: str) -> State:
