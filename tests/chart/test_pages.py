@@ -12,7 +12,7 @@ import yaml
 from docs import chart, manifests
 from tests.chart.looking import container, environment, services
 from tests.chart.rendering import Rendered, render, values_of
-from tests.chart.test_valid import NEWEST, problems
+from tests.chart.validation import NEWEST, problems
 from tests.support.process import ROOT
 
 PAGES = [

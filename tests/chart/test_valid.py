@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import re
 from pathlib import Path
-from typing import Any
 
-import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
@@ -25,41 +22,11 @@ from tests.chart.rendering import (
     values_of,
     with_placeholders,
 )
+from tests.chart.validation import CRDS, CUSTOM, NEWEST, OLDEST, problems
 
-CRDS = Path(__file__).parent / "crds"
-CUSTOM = {
-    "HTTPRoute": "gateway.networking.k8s.io/v1",
-    "ScaledObject": "keda.sh/v1alpha1",
-    "PodMonitor": "monitoring.coreos.com/v1",
-    "ServiceMonitor": "monitoring.coreos.com/v1",
-    "PrometheusRule": "monitoring.coreos.com/v1",
-}
-OLDEST, NEWEST = "1.30", "1.37"
 LINTED_ANYWAY = ["icon is recommended"]  # there is none
 
 each_set = pytest.mark.parametrize("name", SETS)
-
-
-def problems(found: Object, version: str) -> list[str]:
-    """Return what Kubernetes of a version would say of an object; of custom kinds, what we know of them."""
-    kind = found["kind"]
-    if kind in CUSTOM:
-        if found["apiVersion"] != CUSTOM[kind]:
-            return [f"{kind} is of {CUSTOM[kind]}, not {found['apiVersion']}"]
-        errors = jsonschema.Draft202012Validator(shape_of(kind)).iter_errors(found["spec"])
-        return [f"{kind} {error.json_path}: {error.message}" for error in errors]
-    try:
-        kubernetes_validate.validate(found, version, strict=True)
-    except kubernetes_validate.ValidationError as error:
-        return [f"{kind} {'/'.join(map(str, error.path))}: {error.message}"]
-    except kubernetes_validate.SchemaNotFoundError as error:
-        return [error.message]
-    return []
-
-
-@functools.cache
-def shape_of(kind: str) -> Any:
-    return json.loads((CRDS / f"{kind}.json").read_text())
 
 
 @each_set

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.test_redis_faults import published
 from tests.support.client import Client
 from tests.support.cluster import Cluster
+from tests.support.events import published
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 

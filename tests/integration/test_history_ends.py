@@ -11,8 +11,8 @@ import redis.asyncio as redis
 
 from shared.ids import user_stream
 from shared.keys import SHARED_TAG, Keys, bucket
-from tests.integration.test_resume import ids_of, send
 from tests.support.cluster import Cluster
+from tests.support.events import ids_of, send
 from tests.support.waiting import until
 
 

@@ -9,17 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from shared.keys import BUCKET_TAGS
-from tests.integration.test_counters import counters, until_all_say
-from tests.integration.test_redis_user import NOT_GRANTED
-from tests.support.access_list import PREFIX, USER, granted
+from tests.support.access_list import NOT_GRANTED, PREFIX, USER, granted
 from tests.support.client import Client
 from tests.support.cluster import Cluster
+from tests.support.counters import counters, until_all_say
+from tests.support.events import accepted
 from tests.support.ports import LOOPBACK, free_port
 from tests.support.producer import Producer, assert_all_arrived
 from tests.support.queue import Queue
@@ -248,12 +247,6 @@ async def test_the_shared_tags_master_hands_over_to_its_replica_under_producers(
         for client in (client for pair in clients.values() for client in pair):
             await client.receive("everybody")
         await until_all_say(cluster, counters(4, 8, 0), timeout=10)
-
-
-async def accepted(cluster: Cluster, audience: Any, kind: str) -> bool:
-    """Publish, as often as it is called one and the same message, and return whether it was accepted."""
-    body = {"audience": audience, "message": {"type": kind}}
-    return (await cluster.router.post("messages", body, key=f"{cluster.prefix}-{kind}")).status_code == 202
 
 
 async def connections(cluster: Cluster, *users: str) -> list[int]:

@@ -15,9 +15,9 @@ import pytest_asyncio
 from redis.crc import key_slot
 
 from shared.keys import BUCKET_TAGS, SHARED_TAG
-from tests.integration.test_counters import counters, until_all_say
 from tests.support.client import Client
 from tests.support.cluster import Cluster
+from tests.support.counters import counters, until_all_say
 from tests.support.producer import Producer, assert_all_arrived
 from tests.support.sentinels import command
 from tests.support.shards import Shard, Shards, user_of

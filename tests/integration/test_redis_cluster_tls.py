@@ -15,11 +15,11 @@ from typing import Final
 import pytest
 
 from shared.keys import BUCKET_TAGS
-from tests.integration.test_counters import counters, until_all_say
-from tests.integration.test_redis_cluster import accepted
 from tests.support import redis_tls
 from tests.support.certificates import Authority
 from tests.support.cluster import Cluster
+from tests.support.counters import counters, until_all_say
+from tests.support.events import accepted
 from tests.support.ports import LOOPBACK
 from tests.support.producer import Producer, assert_all_arrived
 from tests.support.redis_tls import GuardedShard

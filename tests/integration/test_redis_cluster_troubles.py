@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 
 from shared.keys import BUCKET_TAGS, TAGS
-from tests.integration.test_counters import counters, until_all_say
 from tests.support.cluster import Cluster
+from tests.support.counters import counters, until_all_say
 from tests.support.poller import Poller
 from tests.support.producer import Producer, assert_all_arrived
 from tests.support.queue import Queue

@@ -4,26 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.cluster import Cluster, Router
-from tests.support.producer import Producer, assert_all_arrived
+from tests.support.cluster import Cluster
+from tests.support.events import published
+from tests.support.producer import Producer, assert_all_arrived, assert_refusals_help
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
-
-
-def assert_refusals_help(producer: Producer) -> None:
-    for answer in producer.refusals:
-        assert int(answer.headers["retry-after"]) > 0
-        key = answer.json()["operation_key"]
-        assert answer.request.headers.get("Idempotency-Key", key) == key
-        assert answer.json()["detail"]
-
-
-async def published(router: Router, user: str, kind: str) -> bool:
-    """Try to publish; may be repeated until the router can."""
-    body = {"audience": {"users": [user]}, "message": {"type": kind}}
-    answer = await router.post("messages", body, key=f"{user}-{kind}")
-    assert answer.status_code == 202, answer.text
-    return True
 
 
 async def gone_how(redis: RedisServer, how: str) -> None:

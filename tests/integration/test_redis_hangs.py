@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 
 import httpx
 
-from tests.integration.test_redis_faults import Producer, assert_all_arrived, assert_refusals_help
 from tests.support.client import Client
 from tests.support.cluster import Cluster, Node
+from tests.support.producer import Producer, assert_all_arrived, assert_refusals_help
 from tests.support.redis_proxy import COMMANDS, EAR, RedisProxy
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until

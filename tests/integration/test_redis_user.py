@@ -11,7 +11,7 @@ import redis.asyncio as redis
 from redis.exceptions import ResponseError
 
 from shared.keys import Keys
-from tests.support.access_list import PREFIX, USER, granted, write_access_list
+from tests.support.access_list import NOT_GRANTED, PREFIX, USER, granted, write_access_list
 from tests.support.cluster import Cluster
 from tests.support.ports import LOOPBACK, free_port
 from tests.support.redis_server import RedisServer
@@ -21,7 +21,6 @@ GONE_WITHIN = 15.0  # s, as promised
 # Needed with a database number, with Sentinels, in a Redis Cluster.
 OTHER_ADDRESSES = {"select", "role", "cluster|slots"}
 # What services do without: CONFIG shows passwords, and what redis-py says of itself not every server knows.
-NOT_GRANTED = {"config|get", "client|setinfo", "client|maint_notifications"}
 
 
 @pytest.fixture

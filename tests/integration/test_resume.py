@@ -9,18 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.client import Client
 from tests.support.cluster import Cluster
-
-
-async def send(cluster: Cluster, audience: Any, count: int = 1) -> list[str]:
-    """Publish events to a user, given by its number, or to a shared audience."""
-    to = {"users": [audience]} if isinstance(audience, int) else audience
-    return [(await cluster.router.send(to, {"type": "event"}))["id"] for _ in range(count)]
-
-
-async def ids_of(client: Client, count: int) -> list[str]:
-    return [message["id"] for message in await client.receive_many("event", count)]
+from tests.support.events import ids_of, send
 
 
 def of(ids: list[str], stream: str) -> list[str]:

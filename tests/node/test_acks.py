@@ -15,7 +15,7 @@ from shared.close_codes import CloseCode
 from shared.tracing import Sampling
 from tests.node.fakes import Host, Transport
 from tests.node.sessions import closed_with, live, text
-from tests.shared.test_tracing import tracing_of
+from tests.shared.tracers import tracing_of
 
 PROCESS = SpanContext(1 << 100, 7, is_remote=False, trace_flags=TraceFlags(1))
 

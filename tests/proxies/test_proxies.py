@@ -15,7 +15,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from tests.proxies.conftest import Silent
-from tests.support.client import Client
+from tests.support.client import Client, welcomed
 from tests.support.cluster import Cluster
 from tests.support.proxies import Proxy, haproxy, nginx
 from tests.support.waiting import until
@@ -25,12 +25,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 DEFAULT_TIMEOUT = 60  # s; nginx's own for reading from whom it proxies to, and longer than any that HAProxy's file sets
 SPOOFED = "203.0.113.9"
 BROWSER = "127.0.0.2"  # an address of this host that is not the proxies'
-
-
-async def welcomed(url: str) -> Client:
-    client = await Client.open(url)
-    client.connected = await client.receive("connected")
-    return client
 
 
 async def test_messages_pass_in_both_directions(cluster: Cluster, proxy: Proxy) -> None:

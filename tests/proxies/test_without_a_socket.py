@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.proxies.test_proxies import welcomed
+from tests.support.client import welcomed
 from tests.support.cluster import Cluster, Message
 from tests.support.event_stream import EventStream, events_path
 from tests.support.proxies import Proxy, haproxy, nginx

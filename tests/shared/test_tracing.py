@@ -7,9 +7,7 @@ import random
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.semconv._incubating.attributes import messaging_attributes
 from opentelemetry.semconv.attributes import error_attributes, http_attributes, url_attributes
 
@@ -17,8 +15,8 @@ from shared import spans
 from shared.errors import SettingsError
 from shared.otel_settings import OtelSettings
 from shared.settings import read_settings
-from shared.trace_export import ChosenIds
-from shared.tracing import Sampling, SpanCounts, Tracing, context_of, is_sampled, traceparent_of
+from shared.tracing import Sampling, context_of, is_sampled, traceparent_of
+from tests.shared.tracers import tracing_of
 
 SAMPLERS = ("always_on", "always_off", "traceidratio")
 HEADER = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0{}"
@@ -33,13 +31,6 @@ def _no_variables_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def exporter() -> InMemorySpanExporter:
     return InMemorySpanExporter()
-
-
-def tracing_of(exporter: InMemorySpanExporter, sampling: Sampling, *, hears_callers: bool = True) -> Tracing:
-    ids = ChosenIds()
-    provider = TracerProvider(ALWAYS_ON, shutdown_on_exit=False, id_generator=ids)
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    return Tracing(provider.get_tracer("tests"), ids, sampling, SpanCounts(), hears_callers=hears_callers)
 
 
 @pytest.mark.parametrize("parent", ["", "parentbased_"])

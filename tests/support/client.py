@@ -166,3 +166,10 @@ class Client:
             raise AssertionError(f"still open after {timeout} s; {self._heard()}") from None
         code, reason = self.close
         return code or 1006, reason or ""
+
+
+async def welcomed(url: str) -> Client:
+    """Return a client that has had its first frame."""
+    client = await Client.open(url)
+    client.connected = await client.receive("connected")
+    return client

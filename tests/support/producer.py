@@ -70,3 +70,12 @@ async def assert_all_arrived(producer: Producer, *browsers: Any) -> None:
         assert [message["id"] for message in received] == producer.accepted
         await browser.nothing_else()  # neither a repetition nor a resync
         assert browser.is_open
+
+
+def assert_refusals_help(producer: Producer) -> None:
+    """Assert that every refusal said when to try again, and under which key."""
+    for answer in producer.refusals:
+        assert int(answer.headers["retry-after"]) > 0
+        key = answer.json()["operation_key"]
+        assert answer.request.headers.get("Idempotency-Key", key) == key
+        assert answer.json()["detail"]
