@@ -36,7 +36,7 @@ export const USERS_MAX = 1000;
 /**
  * Publish a system message through the node.
  *
- * The key makes a repeated call harmless: whoever tries again after an answer that got lost uses the same one.
+ * The key makes a repeated call harmless: use the same one when trying again after a lost answer.
  */
 export async function sendSystemMessage(
   address: Address,

@@ -38,7 +38,7 @@ export function Toasts({ session }: { session: Session }) {
   const groups = useRef(new ToastGroups());
   const [said, setSaid] = useState('');
 
-  // Muted (here or in another tab), or something asks for quiet: what is shown goes at once.
+  // Muted (here or in another tab), or a component asks for quiet: open toasts close at once.
   useEffect(() => {
     const clear = (): void => {
       if (!isQuiet(session)) return;
@@ -64,7 +64,7 @@ export function Toasts({ session }: { session: Session }) {
           duration: DURATION[group.level],
           closable: { 'aria-label': messages.page.close },
           role: 'status',
-          // The live region says it, in one sentence; the toast would say all of it once more.
+          // The live region announces it in one sentence; the toast must not be announced as well.
           props: { 'aria-live': 'off' },
           style: { ...variables, padding: '14px 16px', border: '1px solid var(--rt-border)' },
           styles: TOAST,

@@ -54,7 +54,7 @@ function useNewSession(options: Options, autoConnect: boolean): Session | null {
     const open = async (): Promise<void> => {
       const { getToken = storedToken, refreshAccessToken } = latest.current;
       const key = userKey ?? (await keyOf(getToken));
-      // StrictMode mounts twice: the first one has ended by now, and nothing of it was ever opened.
+      // StrictMode mounts twice: the first session has ended by now, before it opened anything.
       if (isOver) return;
       opened = new Session({
         ...latest.current,
@@ -108,7 +108,7 @@ export interface WebSocketContextValue {
 }
 
 /**
- * Everything at once. Whoever uses it renders with every frame in which anything changed; a component that needs a part
+ * Everything at once. A component that uses it renders with every frame in which anything changed; one that needs a part
  * of it takes `useConnection`, `useNotifications`, `useTranscode` or `useTranscodes`, and renders for that part alone.
  */
 export function useWebSocketContext(): WebSocketContextValue {

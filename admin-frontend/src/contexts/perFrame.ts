@@ -23,7 +23,7 @@ export class PerFrame<T> implements Store<T> {
   }
 
   get snapshot(): T {
-    // Nobody watches, so nobody can see it change within a frame.
+    // Without subscribers the value may change within a frame.
     return this.#leave ? this.#shown : this.#source.snapshot;
   }
 

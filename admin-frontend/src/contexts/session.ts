@@ -120,7 +120,7 @@ export class Session {
   }
 
   #arrived(item: NotificationItem): void {
-    // A toast in a hidden tab would be over before anybody looks. It waits; if a tab that is seen shows it, it is not
+    // A toast in a hidden tab would disappear before anybody looks, so it waits. If a visible tab shows it, it is not
     // shown again.
     if (this.#environment.visible) void this.#show(item);
     else this.#unseen.push(item);

@@ -15,7 +15,7 @@ export interface Polled<T> {
 type State<T> = Omit<Polled<T>, 'refresh' | 'take'>;
 
 /**
- * Read something every `interval` ms while the page is seen, and at once when it is seen again; keep the last few.
+ * Read something every `interval` ms while the page is visible, and at once when it becomes so; keep the last few.
  *
  * Without `read` nothing happens yet.
  */
@@ -42,7 +42,7 @@ export function usePolled<T>(
       const takenBefore = taken.current;
       try {
         const data = await read(signal);
-        // What was asked for before something newer was heard may be older than that.
+        // An answer to an older request may be older than what has arrived since.
         if (!signal.aborted && taken.current === takenBefore) {
           setState(({ past }) => ({ data, past: [...past, data].slice(-kept), error: null }));
         }

@@ -1,11 +1,11 @@
 import { backoff } from './backoff';
 import type { Settings } from './options';
 
-// A connection that lasted so long was a good one: what fails after it is a new story.
+// A connection that lasted so long was a good one: failures after it are counted from the beginning.
 const STABLE_MS = 10_000;
 const MAX_REFUSALS = 2;
 
-/** How often it went wrong in a row, and what that means for the next time. */
+/** Counts failures in a row, and decides what follows for the next attempt. */
 export class Attempts {
   #failures = 0;
   #refusals = 0;

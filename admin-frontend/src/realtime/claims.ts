@@ -16,16 +16,16 @@ interface ClaimsOptions {
 
 const HIDDEN_WAITS_MS = 300;
 const BIDDING_MS = 100;
-// Until every process has seen the others' storage and messages; both travel in milliseconds.
+// Enough for every process to see the others' storage and messages, which takes milliseconds.
 const HELD_MS = 10_000;
 const REMEMBERED = 300;
 
 /**
- * Who shows what: each key goes to one tab.
+ * Decides which tab shows what: each key goes to one tab.
  *
- * | what | against what |
+ * | means | prevents |
  * | --- | --- |
- * | a hidden tab waits first | a toast where nobody looks |
+ * | a hidden tab waits first | a toast in a tab that nobody sees |
  * | a Web Lock per key, held for a while | two tabs that ask at the same moment; storage alone is no lock, since processes see each other's writes late |
  * | keys remembered in storage | the same event again after a reload, or in a tab that was away |
  * | bids over the channel, lowest wins | no Web Locks: a page that came by plain HTTP |

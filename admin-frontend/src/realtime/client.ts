@@ -21,7 +21,7 @@ import type { Close, Transport } from './transport';
 import { Ways } from './ways';
 
 const FRAME_MAX_BYTES = 4096;
-// When the browser says that something changed, a dead connection should not take a whole heartbeat to be found out.
+// After the browser has reported a change, a dead connection should be noticed sooner than after a whole heartbeat.
 const PROBE_MS = 5000;
 
 /**
@@ -198,7 +198,7 @@ export class RealtimeClient {
       this.#reconnect(0, true);
     } else {
       const isTold = policy === 'told' && retryAfter !== null;
-      // To be sent away in good order is no failure.
+      // Being sent away in an orderly way is not a failure.
       if (!isTold || !wasConnected) this.#attempts.failed();
       this.#reconnect(isTold ? retryAfter : Math.max(this.#attempts.delay(), retryAfter ?? 0), policy === 'backOff');
     }
@@ -242,7 +242,7 @@ export class RealtimeClient {
     const { state } = this.snapshot;
     if (event === 'hidden') return;
     if (state === 'open') {
-      // The browser may be wrong about the network, and the socket about being alive: asking settles it.
+      // The browser may be wrong about the network, and the socket may be dead: a heartbeat tells.
       this.#connection?.probe(Math.min(PROBE_MS, this.#settings.heartbeatTimeout));
     } else if (event === 'offline') {
       if (state === 'connecting' || state === 'waiting') this.#reconnect(0, true);
@@ -269,7 +269,7 @@ export class RealtimeClient {
     if (id !== null && !this.#memory.cursors.advance(id)) return;
     this.#obey(message, connection);
     announce(this.#events, message);
-    // After the listeners: what they keep must not be older than the place from which we go on.
+    // After the listeners: what they store must not be older than the cursor.
     if (id !== null || 'cursor' in message) this.#memory.remember();
   }
 

@@ -1,16 +1,16 @@
 import { CloseCode } from './closeCodes';
 
 /**
- * What follows when a connection has ended.
+ * What the client does after a connection has ended.
  *
  * | policy | what the client does |
  * | --- | --- |
  * | told | reconnect after the `retry_after_ms` it was sent; with back-off if it was sent none |
  * | atOnce | reconnect at once, if it had been connected; otherwise with back-off |
  * | backOff | reconnect with back-off; news of the network or of the page cut the wait short |
- * | busy | reconnect with back-off, and never sooner: whoever is full is not helped by haste |
+ * | busy | reconnect with back-off, and never sooner: the node is overloaded |
  * | token | fetch a new token, then reconnect; stop when that failed twice |
- * | stop | a fault that trying again does not mend |
+ * | stop | stop: trying again would not help |
  */
 export type ClosePolicy = 'told' | 'atOnce' | 'backOff' | 'busy' | 'token' | 'stop';
 

@@ -88,7 +88,7 @@ export class Connection implements Transport {
     this.#socket.onclose = ({ code, reason }) => {
       this.#end({ code, reason });
     };
-    // Says nothing that `close` does not say.
+    // It contains nothing that `close` does not.
     this.#socket.onerror = () => undefined;
   }
 

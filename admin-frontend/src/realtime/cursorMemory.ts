@@ -2,7 +2,7 @@ import { Cursors } from './cursors';
 import { subjectOf } from './jwt';
 import type { CursorStorage } from './options';
 
-/** Keeps the place in the streams over a reload of the page; for whoever it is that the token names, and nobody else. */
+/** Keeps the cursor over a reload of the page, for the user whom the token names only. */
 export class CursorMemory {
   #key: string | null = null;
   #cursors = new Cursors();

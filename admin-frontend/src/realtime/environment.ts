@@ -15,7 +15,7 @@ export function browserEnvironment(): BrowserEnvironment {
     return { online: true, visible: true, afterPaint: (callback) => callback(0), subscribe: () => () => undefined };
   }
   return {
-    // Only its "no" can be relied on.
+    // Only "offline" is reliable.
     get online() {
       return navigator.onLine;
     },

@@ -4,10 +4,10 @@ import type { Clock, TimerId } from './clock';
 const SLEPT_MS = 1000;
 
 /**
- * Finds out that a connection is dead: asks regularly, and wants to hear something within a deadline.
+ * Detects a dead connection: sends a heartbeat regularly, and expects to receive something within a deadline.
  *
- * Anything heard counts, not only the answer: a node that brings a slow client up to date reads nothing from it
- * meanwhile. We ask even while frames arrive, since the node wants to hear us too.
+ * Anything received counts, not only the answer: a node that brings a slow client up to date reads nothing from it
+ * meanwhile. Heartbeats are sent even while frames arrive, since the node expects them too.
  */
 export class Heartbeat {
   #interval: number;

@@ -1,7 +1,7 @@
 import { isFields } from './frames';
 import { Places } from './places';
 
-/** What the server counted: how many are not read, up to where, and after which change of this user's. */
+/** A count of the server's: unread notifications, up to which positions, and after which change by this user. */
 export interface Counted {
   unread: number;
   as_of: string;

@@ -12,7 +12,7 @@ export interface Wished extends Asked {
   deleted: ReadonlySet<string>;
 }
 
-// Only for what comes later than the word of it: pages asked for before, events on a socket that lags.
+// Only needed for what arrives after the change was announced: pages requested before it, events on a socket that lags.
 const KEPT = 2000;
 
 /** What is known to be read and deleted, and what has been asked for: the latter is shown at once, and taken back if it fails. */

@@ -30,12 +30,12 @@ const LONGEST_WAIT_MS = 60_000;
  *
  * | when | why |
  * | --- | --- |
- * | a connection begins | what was changed meanwhile was told to nobody here |
+ * | a connection begins | changes in between were not announced to this client |
  * | something was missed for good | the count says how much |
  * | 1 s, 2 s, 4 s … after a count that ends before this connection began, eight times | no socket brought what is between, and it will be written |
- * | the page is looked at again after a minute | what is over by now is counted until then |
+ * | the page becomes visible again after a minute | notifications that have expired are still counted |
  * | every 30 s while the socket is down and the page is seen | nothing else brings news |
- * | 2 s, 4 s … 60 s after a failure, or when the node said | it was away for a while |
+ * | 2 s, 4 s … 60 s after a failure, or when the node said | the inbox was away |
  */
 export class InboxQuestions {
   readonly #options: InboxQuestionsOptions;

@@ -86,7 +86,7 @@ export class NotificationStore {
     const known = this.#kept.items.find(({ id }) => id === item.id);
     if (known === undefined) this.#change({ items: [item] });
     const kept = known ?? this.#kept.items.find(({ id }) => id === item.id);
-    // Not kept although it is new: older than all that are, so it was seen and has fallen off the end.
+    // Not kept: it is older than all that are kept, so it was shown before and has been dropped since.
     if (kept === undefined || kept.read || this.#addedHere.has(item.id)) return null;
     this.#addedHere.add(item.id);
     const [oldest] = this.#addedHere;

@@ -4,7 +4,7 @@ import type { Clock, TimerId } from './clock';
 const PER_SECOND = 8;
 const SECOND = 1000;
 
-/** Commands on their way to the node: kept in order while there is no connection, and never faster than it allows. */
+/** Commands to the node: queued in order while there is no connection, and sent no faster than the node allows. */
 export class Outbox {
   #waiting: string[] = [];
   #sentAt: number[] = [];

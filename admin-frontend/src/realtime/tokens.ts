@@ -47,7 +47,7 @@ export class Tokens {
   async #get(): Promise<string> {
     const token = await this.#ask(async () => this.#sources.getToken());
     const refreshable = this.#sources.refreshAccessToken !== undefined;
-    // Without a way to get another one, the node shall judge: our clock may be wrong.
+    // Without a way to get another one, leave the decision to the node: our clock may be wrong.
     if (this.#isUsable(token) && !(refreshable && this.#endsWithin(token, NEAR_EXPIRY_MS))) return token;
     try {
       const fresh = await this.#refresh();

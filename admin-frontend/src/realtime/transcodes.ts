@@ -18,7 +18,7 @@ export interface TranscodeState {
   seenAt: number;
 }
 
-// A day's transcodes of a large platform would make every update slow.
+// Bounded: a day's transcodes of a large platform would make every update slow.
 const LIMIT = 2000;
 const NOTIFY_EVERY_MS = 50;
 
@@ -36,7 +36,7 @@ const NOTIFY_EVERY_MS = 50;
  * | by polling, asked for before | as by the socket, but never an end over an end |
  *
  * Listeners are told at once of the first change, and then of all those of 50 ms together: at 200 updates a second a
- * page has better things to do.
+ * page could not keep up otherwise.
  */
 export class TranscodeStore {
   #states = new Map<number, TranscodeState>();

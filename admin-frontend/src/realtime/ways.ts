@@ -8,9 +8,9 @@ const FIRST_PAUSE_MS = 60_000;
 const LONGEST_PAUSE_MS = 30 * 60_000;
 
 /**
- * Which way the next attempt goes.
+ * Chooses between socket and event stream for the next attempt.
  *
- * Sockets are the better one. Where they fail in a row without a word of a node, something between us may not let them
+ * Sockets are preferred. Where several fail in a row without any frame of a node, a proxy may not let them
  * through: then an event stream is tried, which is plain HTTP, and sockets again after a while; ever longer ones.
  */
 export class Ways {
@@ -38,7 +38,7 @@ export class Ways {
   ended(way: Way, close: Close, wasConnected: boolean): boolean {
     const isOpenWay = wasConnected || close.code in WORDS;
     if (way === 'stream') {
-      // Neither way: it is not the sockets' fault.
+      // Streams fail as well, so it is not because of the sockets.
       this.#streamFailed = !isOpenWay;
       return false;
     }

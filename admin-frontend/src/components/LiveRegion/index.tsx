@@ -3,9 +3,9 @@ import { useEffect, useState } from 'react';
 import hidden from '../hidden.module.css';
 
 /**
- * Say a text to screen readers when it changes, politely: after what they are saying now.
+ * Announce a text to screen readers when it changes, politely: after what they are saying now.
  *
- * The region is there before its first text, for one that arrives together with its text is not announced.
+ * The region is rendered before its first text: one that is added together with its text is not announced.
  */
 export function LiveRegion({ text }: { text: string }) {
   const [said, setSaid] = useState('');

@@ -27,7 +27,7 @@ export interface TranscodeStatusProps {
 }
 
 /**
- * Where transcodes stand: live by WebSocket, polled over HTTP every 5 s while that is down, every 15 s while it is up.
+ * The state of transcodes: live by WebSocket, polled over HTTP every 5 s while that is down, every 15 s while it is up.
  */
 export function TranscodeStatus({ videoId, phase = 'all', query = '', rows = ROWS }: TranscodeStatusProps) {
   const variables = useThemeVariables();

@@ -72,7 +72,7 @@ function explain(snapshot: ConnectionSnapshot, { connection }: Messages): string
     case 'stopped':
       return lastClose?.code === CloseCode.FORBIDDEN ? connection.explain.forbidden : connection.explain.stopped;
     case 'connecting':
-      // Between two waits: the banner stays, or it would blink.
+      // Between two attempts the banner stays; otherwise it would blink.
       return attempt > 0 ? connection.explain.waiting : null;
     case 'idle':
     case 'open':

@@ -20,7 +20,7 @@ export function TokenDialog({ token }: { token: NewToken }) {
       footer={null}
       width={440}
       destroyOnHidden
-      // The dialog itself would begin at its way out.
+      // By default the dialog would focus its close button.
       afterOpenChange={(isOpen) => {
         if (isOpen) content.current?.querySelector('textarea')?.focus();
       }}

@@ -19,7 +19,7 @@ import { useCounters } from './useCounters';
 import { useNewToken } from './useNewToken';
 import { useNodes } from './useNodes';
 
-// Most visits write nothing.
+// Loaded on demand: most visits send no message.
 const Composer = lazy(() => import('./Composer'));
 
 const COUNTERS_EVERY = 5000; // ms
