@@ -16,6 +16,10 @@ from videosite_realtime_cli.client import Frame
 from videosite_realtime_cli.main import app
 from websockets.asyncio.server import ServerConnection, serve
 
+from tests.cli.local_traces import collector, local, span, url
+
+__all__ = ["collector", "local", "span", "url"]
+
 SECRET = "a-development-secret-of-more-than-32-bytes"
 VARIABLES = (
     *("NODE_URL", "ROUTER_URL", "ROUTER_API_KEY", "ROUTER_API_KEYS", "REDIS_URL"),

@@ -22,10 +22,10 @@ async def accepted(cluster: Cluster, audience: Any, kind: str) -> bool:
     return (await cluster.router.post("messages", body, key=f"{cluster.prefix}-{kind}")).status_code == 202
 
 
-async def send(cluster: Cluster, audience: Any, count: int = 1) -> list[str]:
-    """Publish events to a user, given by its number, or to a shared audience."""
+async def send(cluster: Cluster, audience: Any, count: int = 1, **fields: Any) -> list[str]:
+    """Publish events to a user, given by its number, or to a shared audience; return their ids."""
     to = {"users": [audience]} if isinstance(audience, int) else audience
-    return [(await cluster.router.send(to, {"type": "event"}))["id"] for _ in range(count)]
+    return [(await cluster.router.send(to, {"type": "event", **fields}))["id"] for _ in range(count)]
 
 
 async def ids_of(client: Client, count: int) -> list[str]:
