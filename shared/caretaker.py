@@ -79,8 +79,9 @@ class Caretaker:
         self._take(await self._sum_up())
 
     def _take(self, stats: ClusterStats) -> None:
+        if stats.at_ms > self.stats.at_ms:  # not what one that was paused amid its turn writes late: it knows of fewer
+            self.deaths.take(stats.deaths)
         self.stats = stats
-        self.deaths.take(stats.deaths)
 
     async def _sum_up(self) -> ClusterStats:
         keys, link = self._keys, self._link

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from shared.caretaker import Caretaker
+from shared.deaths import Deaths
 from shared.keys import SHARED_TAG, Keys, bucket
 from shared.redis_link import RedisLink
 from shared.redis_wire import Argument, Reply
@@ -108,3 +109,12 @@ async def test_looks_over_a_slow_link_are_looks_and_prolong_no_leases(
         await until(lambda: caretaker.stats.at_ms)
         await link.send("ZADD", keys.leases, link.server_ms() - 1, "dead.1")
         await until(lambda: caretaker.stats.deaths and caretaker.stats.deaths.up == 1)
+
+
+async def test_sums_that_are_written_late_count_no_death_twice(link: RedisLink, scripts: Scripts, keys: Keys) -> None:
+    await link.send("SET", keys.caretaker, "another")
+    async with at_work(Caretaker(link, scripts, keys)) as caretaker:
+        for at_ms, dead in ((1, 0), (3, 1), (2, 0), (4, 1)):
+            await link.send("SET", keys.stats, ClusterStats(at_ms, deaths=Deaths(dead)).dump())
+            await until(lambda at_ms=at_ms: caretaker.stats.at_ms == at_ms)
+        assert caretaker.deaths.total == Deaths(1)

@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Final
 
@@ -51,7 +52,9 @@ def can_fork(module: str, env: Mapping[str, str]) -> bool:
 
 
 def _live(module: str, env: dict[str, str], log: Path) -> None:
+    # The kernel ends it with the server that forked it, which ends when nobody holds this pipe: the tests alone are to.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    os.close(forkserver._forkserver._forkserver_alive_fd)
     os.chdir(ROOT)
     os.environ.clear()
     os.environ.update(env)
