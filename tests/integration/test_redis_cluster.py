@@ -6,7 +6,6 @@ bucket whose master is away waits; what does not goes on.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
@@ -20,7 +19,7 @@ from tests.support.cluster import Cluster
 from tests.support.counters import counters, until_all_say
 from tests.support.events import accepted
 from tests.support.ports import LOOPBACK, free_port
-from tests.support.producer import Producer, assert_all_arrived
+from tests.support.producer import Producer, all_at_work, all_published, assert_all_arrived
 from tests.support.queue import Queue
 from tests.support.redis_server import RedisServer
 from tests.support.sentinels import command
@@ -235,12 +234,10 @@ async def test_the_shared_tags_master_hands_over_to_its_replica_under_producers(
     producers = [Producer(router, user) for router, user in zip(cluster.routers * 2, users, strict=True)]
     async with AsyncExitStack() as stack:
         clients = {producer: await both(stack, cluster, producer.user) for producer in producers}
-        async with AsyncExitStack() as work:
-            for producer in producers:
-                await work.enter_async_context(producer.at_work())
-            await asyncio.gather(*(producer.published(20) for producer in producers))
+        async with all_at_work(producers):
+            await all_published(producers)
             await shards.hand_over(replica)
-            await asyncio.gather(*(producer.published(20) for producer in producers))
+            await all_published(producers)
         for producer in producers:
             await assert_all_arrived(producer, *clients[producer])
         await until(lambda: accepted(cluster, "all", "everybody"))

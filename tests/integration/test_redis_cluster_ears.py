@@ -5,7 +5,6 @@ Here that server holds nothing else and has no replica: it stays away until the 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Final, Literal
@@ -18,7 +17,7 @@ from shared.keys import BUCKET_TAGS, SHARED_TAG
 from tests.support.client import Client
 from tests.support.cluster import Cluster
 from tests.support.counters import counters, until_all_say
-from tests.support.producer import Producer, assert_all_arrived
+from tests.support.producer import Producer, all_at_work, all_published, assert_all_arrived
 from tests.support.sentinels import command
 from tests.support.shards import Shard, Shards, user_of
 from tests.support.waiting import until_equal
@@ -108,16 +107,14 @@ async def test_nothing_is_lost_or_doubled_while_ears_move_away_and_back_under_pr
     producers = [Producer(router, user) for router, user in zip(cluster.routers * 2, users, strict=True)]
     async with AsyncExitStack() as stack:
         clients = {producer: await both(stack, cluster, producer.user) for producer in producers}
-        async with AsyncExitStack() as work:
-            for producer in producers:
-                await work.enter_async_context(producer.at_work())
-            await asyncio.gather(*(producer.published(20) for producer in producers))
+        async with all_at_work(producers):
+            await all_published(producers)
             await master.kill()
             await until_equal(lambda: ears(*others), 2)
-            await asyncio.gather(*(producer.published(20) for producer in producers))
+            await all_published(producers)
             await master.start()
             await until_equal(lambda: ears(master), 2)
-            await asyncio.gather(*(producer.published(20) for producer in producers))
+            await all_published(producers)
         for producer in producers:
             await assert_all_arrived(producer, *clients[producer])
             assert producer.refusals == []

@@ -5,7 +5,6 @@ A certificate has to hold for what they call each other, wherever the services w
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from tests.support.cluster import Cluster
 from tests.support.counters import counters, until_all_say
 from tests.support.events import accepted
 from tests.support.ports import LOOPBACK
-from tests.support.producer import Producer, assert_all_arrived
+from tests.support.producer import Producer, all_at_work, all_published, assert_all_arrived
 from tests.support.redis_tls import GuardedShard
 from tests.support.sentinels import command
 from tests.support.shards import Shards, user_of
@@ -69,13 +68,11 @@ async def test_messages_go_through_and_failovers_lose_none(shards: Shards, tls: 
             for producer in producers
         }
         admin = await stack.enter_async_context(cluster.admin())
-        async with AsyncExitStack() as work:
-            for producer in producers:
-                await work.enter_async_context(producer.at_work())
+        async with all_at_work(producers):
             for tag in ("3", "c"):
-                await asyncio.gather(*(producer.published(20) for producer in producers))
+                await all_published(producers)
                 await shards.hand_over(await shards.replica(await shards.master(tag)))
-            await asyncio.gather(*(producer.published(20) for producer in producers))
+            await all_published(producers)
         for producer in producers:
             await assert_all_arrived(producer, *clients[producer])
         await until(lambda: accepted(cluster, "all", "everybody"))

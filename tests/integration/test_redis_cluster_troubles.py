@@ -14,7 +14,7 @@ from shared.keys import BUCKET_TAGS, TAGS
 from tests.support.cluster import Cluster
 from tests.support.counters import counters, until_all_say
 from tests.support.poller import Poller
-from tests.support.producer import Producer, assert_all_arrived
+from tests.support.producer import Producer, all_at_work, all_published, assert_all_arrived
 from tests.support.queue import Queue
 from tests.support.sentinels import command
 from tests.support.shards import Shards, user_of
@@ -95,13 +95,11 @@ async def test_all_masters_hand_over_at_once_under_producers_the_queue_and_a_nod
     async with AsyncExitStack() as stack:
         clients = {p: await stack.enter_async_context(cluster.user(p.user)) for p in producers}
         others = {p: await stack.enter_async_context(cluster.user(p.user, node=cluster.nodes[1])) for p in producers}
-        async with AsyncExitStack() as work:
-            for producer in producers:
-                await work.enter_async_context(producer.at_work())
-            await asyncio.gather(*(producer.published(20) for producer in producers))
+        async with all_at_work(producers):
+            await all_published(producers)
             leaving = asyncio.create_task(cluster.nodes[1].terminate())
             await asyncio.gather(*(shards.hand_over(replica) for replica in replicas))
-            await asyncio.gather(*(producer.published(20) for producer in producers))
+            await all_published(producers)
             await leaving
         for producer in producers:
             await assert_all_arrived(producer, clients[producer])
@@ -117,14 +115,12 @@ async def test_a_cluster_that_is_restarted_as_a_whole_goes_on_where_it_was(shard
     producers = [Producer(router, user) for router, user in zip(cluster.routers * 2, users, strict=True)]
     async with AsyncExitStack() as stack:
         clients = {p: await stack.enter_async_context(cluster.user(p.user)) for p in producers}
-        async with AsyncExitStack() as work:
-            for producer in producers:
-                await work.enter_async_context(producer.at_work())
-            await asyncio.gather(*(producer.published(20) for producer in producers))
+        async with all_at_work(producers):
+            await all_published(producers)
             await asyncio.gather(*(server.terminate() for server in shards.servers))
             await asyncio.gather(*(producer.was_refused() for producer in producers))
             await shards.heal()
-            await asyncio.gather(*(producer.published(20) for producer in producers))
+            await all_published(producers)
         for producer in producers:
             await assert_all_arrived(producer, clients[producer])
         await until_all_say(cluster, counters(4, 4, 0), timeout=20)
@@ -155,14 +151,12 @@ async def test_a_node_that_dies_while_the_leases_are_away_is_cleared_and_nothing
         others = [await stack.enter_async_context(cluster.user(p.user, node=there)) for p in producers]
         await until_all_say(cluster, counters(4, 8, 0), timeout=5)
         await shards.in_step(master)
-        async with AsyncExitStack() as work:
-            for producer in producers:
-                await work.enter_async_context(producer.at_work())
-            await asyncio.gather(*(producer.published(20) for producer in producers))
+        async with all_at_work(producers):
+            await all_published(producers)
             await shards.in_step(master)
             await asyncio.gather(master.kill(), there.kill())
             await shards.promoted(replica)
-            await asyncio.gather(*(producer.published(20) for producer in producers))
+            await all_published(producers)
         for producer in producers:
             await assert_all_arrived(producer, clients[producer])
         for other in others:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
@@ -61,6 +61,19 @@ class Producer:
     async def was_refused(self) -> None:
         seen = len(self.refusals)
         await until(lambda: len(self.refusals) > seen, timeout=15)
+
+
+@asynccontextmanager
+async def all_at_work(producers: Sequence[Producer]) -> AsyncIterator[None]:
+    async with AsyncExitStack() as work:
+        for producer in producers:
+            await work.enter_async_context(producer.at_work())
+        yield
+
+
+async def all_published(producers: Sequence[Producer], more: int = 20) -> None:
+    """Wait until each has published so many more."""
+    await asyncio.gather(*(producer.published(more) for producer in producers))
 
 
 async def assert_all_arrived(producer: Producer, *browsers: Any) -> None:
