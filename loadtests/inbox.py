@@ -31,6 +31,7 @@ from router.archive_store import ArchiveStore
 from router.inbox_removal import remove_older
 from shared.database import Database
 from shared.ids import Position
+from shared.keys import SHARED_TAG
 from shared.schema import migrate
 
 EPOCH = 1795475748123
@@ -50,7 +51,7 @@ def events(rows: int) -> Iterator[Event]:
         content = json.dumps({"type": kind, "title": "On its way", "body": BODY, "id": f"x.{EPOCH}-{n}"})
         row = {"audience": audience, "epoch": EPOCH, "n": n, "type": kind, "content": content}
         row |= {"published_at": EPOCH * 1000 + index, "expires_at": None}
-        yield Event(EntryId(index, index), b"", row)
+        yield Event(SHARED_TAG, EntryId(index, index), b"", row)
 
 
 async def fill(database: Database, rows: int) -> None:

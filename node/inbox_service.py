@@ -18,7 +18,7 @@ from shared.keys import SHARED_TAG, Keys, bucket
 from shared.link import Link
 from shared.tasks import all_of
 
-_PATIENCE: Final = 1.0  # s for which an event is waited for that was published but is not in the database yet
+_PATIENCE: Final = 3.0  # s for which an event is waited for that was published but is not in the database yet
 _LOOK: Final = 0.1  # s
 
 Sets = dict[Kind, set[Position]]

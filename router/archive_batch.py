@@ -35,37 +35,39 @@ class Event(NamedTuple):
     """An event that waits for the database.
 
     Attributes:
+        tag: the hash tag of the stream that it waits in.
         entry: the entry that it came in.
         text: the envelope, to be set aside if the database will not have it.
         row: of ``inbox_notification``; None if it cannot be read.
         reason: why not.
     """
 
+    tag: str
     entry: EntryId
     text: bytes
     row: dict[str, Any] | None
     reason: str = ""
 
 
-def events_of(entry: EntryId, text: bytes) -> Iterator[Event]:
+def events_of(tag: str, entry: EntryId, text: bytes) -> Iterator[Event]:
     """Yield the events of an entry; unreadable ones are yielded with the reason, to be set aside."""
     read = 0
     if not text:
-        yield Event(entry, text, None, "an empty entry")
+        yield Event(tag, entry, text, None, "an empty entry")
     try:
         for message in envelope.read(text):
             size = text.index(b"\n", read) + 1 + len(message.payload) - read
             whole, read = text[read : read + size], read + size
-            yield _event(entry, whole, message)
+            yield _event(tag, entry, whole, message)
     except UnreadableEnvelope as exc:
-        yield Event(entry, text[read:], None, str(exc))
+        yield Event(tag, entry, text[read:], None, str(exc))
 
 
-def _event(entry: EntryId, text: bytes, message: Envelope) -> Event:
+def _event(tag: str, entry: EntryId, text: bytes, message: Envelope) -> Event:
     try:
-        return Event(entry, text, _row(message))
+        return Event(tag, entry, text, _row(message))
     except (ValueError, TypeError) as exc:
-        return Event(entry, text, None, str(exc) or type(exc).__name__)
+        return Event(tag, entry, text, None, str(exc) or type(exc).__name__)
 
 
 def _row(message: Envelope) -> dict[str, Any]:

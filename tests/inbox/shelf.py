@@ -16,6 +16,7 @@ from router.archive_batch import EntryId, Event
 from shared.database import Database
 from shared.ids import Position, event_id
 from shared.inbox_tables import Notification, Span, stream_of
+from shared.keys import SHARED_TAG
 
 EPOCH = 1795475748123
 BOB = View("bob", ("user", "all"))
@@ -41,7 +42,7 @@ def event(
         "published_at": published or position.epoch * 1000 + position.n,
         "expires_at": expires,
     }
-    return Event(EntryId(position.n, position.n), name.encode(), row)
+    return Event(SHARED_TAG, EntryId(position.n, position.n), name.encode(), row)
 
 
 def events(audience: str, numbers: Iterable[int], **fields: Any) -> list[Event]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import pytest
 
 import router.turn
+from router.archive_batch import Event
 from router.archive_counts import ArchiveCounts
-from router.archive_store import ArchiveStore
+from router.archive_store import ArchiveStore, Written
 from router.archiver import Archiver
 from shared.database import Database
+from shared.errors import RedisUnavailable
 from shared.ids import Position
 from shared.keys import SHARED_TAG, TAGS, Keys
 from shared.redis_link import RedisLink
@@ -62,6 +64,58 @@ async def test_what_was_published_is_written_and_taken_off_redis(
         positions = [Position.parse(result.position) for to, result in published if to == name]
         assert await rows(database, audience(name)) == positions
     assert (counts.repeated, counts.set_aside, counts.given_up) == (0, 0, 0)
+
+
+class Counting(ArchiveStore):
+    """Notes how many events each transaction is given."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.sizes: list[int] = []
+
+    async def write(self, events: Sequence[Event]) -> Written:
+        self.sizes.append(len(events))
+        return await super().write(events)
+
+
+async def test_what_waits_in_several_tags_is_written_in_one_transaction(
+    database: Database, link: RedisLink, keys: Keys, press: Press
+):
+    names = ["all", *(f"user-{n}" for n in range(40))]
+    for name in names:
+        await press.event(name)
+    assert all(await asyncio.gather(*(link.send("XLEN", keys.archive(tag)) for tag in TAGS))), "each has some"
+    store, counts = Counting(database), ArchiveCounts()
+    async with running(Archiver(link, Scripts(keys), keys, store, counts).run(), "archiver"):
+        await until_equal(lambda: counts.archived, len(names))
+    assert store.sizes == [len(names)]
+
+
+class CutOff:
+    """A link that does not reach the server of one hash tag, and reaches all others."""
+
+    def __init__(self, link: RedisLink, tag: str) -> None:
+        self._link, self._tag = link, tag
+
+    def send(self, *args: Any) -> Any:
+        if any(f"{{{self._tag}}}" in str(arg) for arg in args):
+            unreachable = asyncio.get_running_loop().create_future()
+            unreachable.set_exception(RedisUnavailable("no connection"))
+            return unreachable
+        return self._link.send(*args)
+
+
+async def test_a_tag_whose_server_is_away_keeps_no_other_one_waiting(
+    database: Database, link: RedisLink, keys: Keys, press: Press
+):
+    for name in ("all", "bob"):
+        await press.event(name)
+    async with archiving(cast(RedisLink, CutOff(link, SHARED_TAG)), keys, database) as counts:
+        await until_equal(lambda: counts.archived, 1)
+    assert len(await rows(database, "user:bob")) == 1
+    async with archiving(link, keys, database) as counts:
+        await until_equal(lambda: counts.archived, 1)
+    assert len(await rows(database, "all")) == 1
 
 
 async def test_batches_that_are_larger_than_a_look_takes_are_written_whole(
