@@ -31,7 +31,7 @@ from node.settings import NodeSettings
 from node.sweep import Sweep
 from node.tops import Tops
 from node.user_check import user_check_from
-from node.wire import StreamProtocol, UpgradeProtocol, allow_long_lines
+from node.wire import NodeProtocol
 from shared import logs
 from shared.asgi import ASGIApp
 from shared.auth import TokenVerifier
@@ -224,10 +224,7 @@ async def serve(settings: NodeSettings, otel: OtelSettings) -> None:
                 node.app,
                 trusted_proxies=settings.trusted_proxies,
                 grace=CALLS,
-                http=StreamProtocol,
-                ws=UpgradeProtocol,
-                ws_ping_interval=None,
-                ws_per_message_deflate=False,
+                http=NodeProtocol,
             )
         )
         server.drain = node.drain
@@ -237,7 +234,6 @@ async def serve(settings: NodeSettings, otel: OtelSettings) -> None:
             server.stop()
 
         on_stop_signals(stop)
-        allow_long_lines()
         if settings.node_management_port is not None:
             await stack.enter_async_context(_management(node, settings.node_host, settings.node_management_port))
         calm_the_collector()

@@ -1,35 +1,44 @@
 """How a connection leaves uvicorn after its handshake.
 
-uvicorn parses the upgrade, or the request for an event stream; then whoever answers it takes the transport over: it
-becomes the transport of a :class:`~node.session.Session`, and uvicorn's protocol object, its queue, its parser and
-its task are garbage (31 KiB per connection become 5). uvicorn's minor version is pinned, and
-``tests/node/test_wire_contract.py`` fails when the names used here move.
+uvicorn parses the request for a WebSocket, or for an event stream; then whoever answers it takes the transport over: it
+becomes the transport of a :class:`~node.session.Session`, and uvicorn's protocol object, its parser and its task are
+garbage (31 KiB per connection become 5). uvicorn's own WebSocket protocol is left out: it writes the head out again,
+has another library parse it anew, and builds what a connection needs that goes on living in it, which together made up
+a third of a handshake's cost.
+
+uvicorn's minor version is pinned, and ``tests/node/test_wire_contract.py`` fails when the names used here move.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any, Final, TypeVar, cast
+from urllib.parse import unquote
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets import http11
-from websockets.http11 import Request
+from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.server import ServerState
 
+from node.opening import Fault, acceptance, fault_of, rejection
 from node.session import Session
-from shared.asgi import Scope
+from shared.asgi import ASGIApp, Event, Scope
+from shared.headers import by_name
 from shared.http_protocol import DeadlineProtocol
 
 EXTENSION: Final = "videosite.take_over"
-LINE_MAX: Final = 32 * 1024  # bytes of a request's first line, and of a header
+_SPACE: Final = b" \t"  # around a header's value, and not part of it
 S = TypeVar("S", bound=Session)
 MakeSession = Callable[[asyncio.Transport, int], S]
 TakeOver = Callable[[MakeSession[Session]], Session]
 
+logger = logging.getLogger(__name__)
+
 
 class _Detached:
-    """Stands where the transport was: what uvicorn still does to it reaches nobody."""
+    """Stands where the transport was: what is still done to it reaches nobody."""
 
     def write(self, data: bytes) -> None: ...
 
@@ -39,54 +48,113 @@ class _Detached:
         return True
 
 
-class UpgradeProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's WebSocket protocol up to the upgrade, given to uvicorn as its ``ws`` option."""
+class UpgradeProtocol(asyncio.Protocol):
+    """A request for a WebSocket, from its head to the application's answer.
 
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self.conn.handshake_exc is not None and not self.transport.is_closing():
-            # The library has its answer ready (414, 431) or none (a body), but uvicorn does not ask for it: the client
-            # would wait for ever, and its socket be kept and counted by nobody.
-            self.transport.write(b"".join(self.conn.data_to_send()) or _bad_request(self.conn.handshake_exc))
-            self.transport.close()
+    It speaks as much of ASGI as that takes: ``websocket.connect``, and ``accept`` or ``close``. Frames are the
+    session's business; until there is one, the client is not read.
+    """
 
-    def handle_connect(self, event: Request) -> None:
-        _to_origin_form(event)
-        super().handle_connect(event)
-        scope: Any = getattr(self, "scope", None)  # none: the upgrade was refused
-        if scope is not None:
-            scope["extensions"][EXTENSION] = self._take_over
+    def __init__(self, transport: asyncio.Transport, server: ServerState, key: bytes) -> None:
+        self._transport, self._server, self._key = transport, server, key
+        self._answered = False
+        transport.pause_reading()
+        transport.set_protocol(self)
+        server.connections.add(self)  # type: ignore[arg-type]  # uvicorn names its own classes; it calls shutdown()
+
+    async def run(self, app: ASGIApp, scope: Scope) -> None:
+        scope["extensions"] = {EXTENSION: self._take_over}
+        try:
+            await app(scope, self._receive, self._send)
+        except ClientDisconnected:
+            pass
+        except Exception:
+            logger.exception("a handshake failed")
+        finally:
+            self._end(HTTPStatus.INTERNAL_SERVER_ERROR)
+
+    def shutdown(self) -> None:
+        """End it; called by uvicorn when it stops."""
+        self._end(HTTPStatus.SERVICE_UNAVAILABLE)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._server.connections.discard(self)
+
+    async def _receive(self) -> Event:
+        return {"type": "websocket.connect"}
+
+    async def _send(self, event: Event) -> None:
+        if self._transport.is_closing():
+            raise ClientDisconnected
+        if event["type"] == "websocket.accept":
+            self._answer(acceptance(self._key, event.get("subprotocol"), self._server.default_headers))
+        else:
+            self._end(HTTPStatus.FORBIDDEN)
 
     def _take_over(self, make_session: MakeSession[S]) -> S:
-        transport = self.transport
-        transport.pause_reading()
-        session = _become(transport, make_session)
-        self.connections.discard(self)
-        self.transport = _Detached()  # type: ignore[assignment]
+        session = _become(self._transport, make_session)
+        self._server.connections.discard(self)
+        self._transport = _Detached()  # type: ignore[assignment]
         return session
 
+    def _answer(self, answer: bytes) -> None:
+        self._answered = True
+        self._transport.write(answer)
 
-def _bad_request(exc: Exception) -> bytes:
-    said = f"Failed to open a WebSocket connection: {exc.__cause__ or exc}.\n".encode()
-    return b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(said), said)
-
-
-def _to_origin_form(request: Request) -> None:
-    """Put ``http://host/path`` as the target, which every server has to take, into ``/path`` and ``Host``.
-
-    RFC 9112, section 3.2.2: the target's host counts, whatever ``Host`` says.
-    """
-    if request.path.startswith("/"):
-        return
-    authority, slash, path = request.path.partition("://")[2].partition("/")
-    if "host" in request.headers:
-        del request.headers["host"]
-    request.headers["host"] = authority  # in lower case, as ASGI has them
-    request.path = slash + path
+    def _end(self, status: HTTPStatus) -> None:
+        """Close the connection, unless it was taken over; if it has no answer yet, with this one."""
+        if not self._answered:
+            self._answer(rejection(Fault(status, ""), self._server.default_headers))
+        self._transport.close()
 
 
-class StreamProtocol(DeadlineProtocol):
-    """Our HTTP protocol, with a way out for answers that do not end; given to uvicorn as its ``http`` option."""
+def _websocket_scope(http: Mapping[str, Any], target: bytes) -> Scope:
+    """Return the ASGI scope of a request for a WebSocket, from that which uvicorn has begun for a request by HTTP."""
+    headers = [(name, value.strip(_SPACE)) for name, value in http["headers"]]
+    if not target.startswith(b"/"):
+        # `http://host/path`, which every server has to take: its host counts, whatever `Host` says (RFC 9112, 3.2.2).
+        authority, slash, path = target.partition(b"://")[2].partition(b"/")
+        headers = [field for field in headers if field[0] != b"host"] + [(b"host", authority)]
+        target = slash + path
+    path, _, query = target.partition(b"?")
+    root = http["root_path"]
+    return {
+        **http,
+        "type": "websocket",
+        "scheme": "wss" if http["scheme"] == "https" else "ws",
+        "path": root + unquote(path.decode("ascii")),
+        "raw_path": root.encode("ascii") + path,
+        "query_string": query,
+        "headers": headers,
+    }
+
+
+class NodeProtocol(DeadlineProtocol):
+    """Our HTTP protocol with two ways out, for WebSockets and for event streams; uvicorn's ``http`` option."""
+
+    def _should_upgrade_to_ws(self) -> bool:
+        return True
+
+    def handle_websocket_upgrade(self) -> None:
+        if self.cycle is not None and not self.cycle.response_complete:
+            # It came behind a call that is still running: both would answer at once. The client may ask again.
+            self.cycle.keep_alive = False
+            self.flow.pause_reading()
+            return
+        scope = _websocket_scope(self.scope, self.url)
+        said = by_name(scope["headers"])
+        fault = fault_of(scope["method"], scope["http_version"], self.url, scope["headers"], said)
+        if fault is not None:
+            self.transport.write(rejection(fault, self.server_state.default_headers))
+            self.transport.close()
+            return
+        protocols = said.get(b"sec-websocket-protocol", b"").decode("latin-1")
+        scope["subprotocols"] = [name.strip() for name in protocols.split(",")] if protocols else []
+        self._leave()
+        upgrade = UpgradeProtocol(self.transport, self.server_state, said[b"sec-websocket-key"])
+        task = self.loop.create_task(upgrade.run(self.app, scope))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
@@ -94,10 +162,14 @@ class StreamProtocol(DeadlineProtocol):
             scope: Any = self.scope
             scope["extensions"] = {EXTENSION: StreamExit(self, self.cycle)}
 
+    def _leave(self) -> None:
+        self.connections.discard(self)
+        del self.parser  # it knows this object: together they would wait for the garbage collector
+
     def hand_over(self, make_session: MakeSession[S]) -> S:
         transport = self.transport
         session = _become(transport, make_session)
-        self.connections.discard(self)
+        self._leave()
         self._stop_waiting()
         self.flow.resume_writing()  # of its buffer the transport tells the session from here on
         transport.resume_reading()  # or nobody would see the client go
@@ -110,7 +182,7 @@ class StreamExit:
 
     __slots__ = ("_cycle", "_protocol")
 
-    def __init__(self, protocol: StreamProtocol, cycle: RequestResponseCycle) -> None:
+    def __init__(self, protocol: NodeProtocol, cycle: RequestResponseCycle) -> None:
         self._protocol, self._cycle = protocol, cycle
 
     def take_over(self, make_session: MakeSession[S]) -> S:
@@ -130,15 +202,6 @@ def _become(transport: asyncio.Transport, make_session: MakeSession[S]) -> S:
     session = make_session(transport, _descriptor(transport))
     transport.set_protocol(cast(asyncio.BaseProtocol, session))  # it has the methods, at no base's cost
     return session
-
-
-def allow_long_lines() -> None:
-    """Let first lines be longer than the library's 8 KiB, so that a ``since`` of any sensible size is judged by us.
-
-    A browser cannot see a refusal before the upgrade, and would come back with the same line for ever. The library
-    reads its own setting, ``WEBSOCKETS_MAX_LINE_LENGTH``, when it is imported, which is before we could set it.
-    """
-    http11.MAX_LINE_LENGTH = LINE_MAX
 
 
 def _descriptor(transport: asyncio.Transport) -> int:

@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from node.event_stream import EventStream, end_when_unacknowledged
 from node.frames import text_frame
-from node.wire import StreamProtocol, stream_exit
+from node.wire import NodeProtocol, stream_exit
 from shared.asgi import ASGIApp, Receive, Scope, Send
 from shared.serving import Server, listen, server_config
 from tests.node.fakes import Host
@@ -24,7 +24,7 @@ from tests.shared.redis_server import until
 @contextlib.asynccontextmanager
 async def serving(app: ASGIApp) -> AsyncIterator[tuple[Server, str]]:
     sock = listen("127.0.0.1", 0)
-    server = Server(server_config(app, http=StreamProtocol))
+    server = Server(server_config(app, http=NodeProtocol))
     task = asyncio.create_task(server.serve(sockets=[sock]))
     await until(lambda: server.started)
     try:
@@ -136,7 +136,7 @@ async def test_a_whole_answer_ends_a_connection_that_was_taken_over() -> None:
 
 
 async def test_the_deadline_of_half_requests_is_over_for_a_stream(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(StreamProtocol, "request_timeout", 0.2)
+    monkeypatch.setattr(NodeProtocol, "request_timeout", 0.2)
     taker = Taker()
     async with serving(taker) as (_, url), reading(url) as (_, lines):
         await line(lines, "data: welcome")
