@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -96,14 +97,11 @@ def pytest(*paths: str, workers: int = 1, needs: tuple[Package, ...] = (), **env
 
 SUITES: dict[str, Suite] = {
     "unit": pytest("tests/shared", "tests/node", "tests/router", "tests/docs", "tests/test_architecture.py", workers=4),
-    "sdk": pytest("tests/sdk", workers=4),
-    "cli": pytest("tests/cli", workers=2),
+    "sdk and cli": pytest("tests/sdk", "tests/cli", workers=4),
     "integration": pytest("tests/integration", "tests/proxies", workers=4, needs=PROXIES),  # proxies wait for a minute
-    "chart": pytest("tests/chart", workers=2),
     "inbox": pytest("tests/inbox", workers=3, needs=(POSTGRES,)),
-    "monitoring": pytest("tests/monitoring", workers=2, needs=(PROMETHEUS,)),
-    "faults": pytest("tests/faults", workers=2),
-    "load": pytest("tests/load", workers=2),
+    "chart and monitoring": pytest("tests/chart", "tests/monitoring", workers=3, needs=(PROMETHEUS,)),
+    "faults and load": pytest("tests/faults", "tests/load", workers=3),  # faults are waited for, most of a minute
     "redis 7.0": pytest(
         "tests/shared",
         "tests/integration/test_redis_faults.py",
@@ -159,13 +157,20 @@ def run_suite(name: str, counts: Counts) -> None:
     suite = SUITES[name]
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch) / "report.xml"
-        started = time.monotonic()
+        started, cpu = time.monotonic(), cpu_seconds()
         status = suite.run(report)
+        took, worked = time.monotonic() - started, cpu_seconds() - cpu
         before = counts.failed
         counts.add(report)
         if status != 0 and counts.failed == before:
             counts.failed += 1  # an error outside any test
-    print(f"--- suite {name!r}: exit status {status} in {time.monotonic() - started:.0f} s", flush=True)
+    print(f"--- suite {name!r}: exit status {status} in {took:.0f} s, {worked:.0f} s of CPU", flush=True)
+
+
+def cpu_seconds() -> float:
+    """Return how long processes that have ended have worked for us."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def needs_node(name: str) -> bool:
