@@ -100,7 +100,7 @@ class Cluster:
 
     async def lapse(self, node: Node) -> None:
         """Let the time of a node's lease be over, as Redis sees it."""
-        await self.link.send("ZADD", self.keys.leases, "XX", self.link.server_ms() - 10, node.membership.node_id)
+        await self.link.send("ZADD", self.keys.leases, "XX", self.link.server_ms() - 1000, node.membership.node_id)
 
     async def leases(self) -> list[bytes]:
         found: list[bytes] = await self.link.send("ZRANGE", self.keys.leases, 0, -1)
@@ -238,7 +238,7 @@ async def test_a_redis_that_comes_back_empty_is_told_everything_again(
     own_server: RedisServer, scripts: Scripts, keys: Keys
 ) -> None:
     async with RedisLink(own_server.url, name="test", prepare=scripts.prepare) as link:
-        assert await link.wait_connected(5)
+        assert await link.wait_connected(20)
         cluster = Cluster(link, scripts, keys)
         node = await cluster.add("web-1").start()
         await node.connect("7")
@@ -264,7 +264,7 @@ async def test_over_a_connection_made_anew_everybody_is_written_down_again(clust
     await cluster.link.send("HSET", cluster.keys.held(bucket("left"), node.ids[0]), "left", 1)
     cluster.link.drop()
     await until(lambda: cluster.link.reconnects == 1)
-    assert await cluster.link.wait_connected(5)
+    assert await cluster.link.wait_connected(20)
     await cluster.until_places("7", {node.ids[0]: 2})
     await cluster.until_places("left", {})
     assert node.ids == [node.membership.node_id]

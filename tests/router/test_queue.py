@@ -302,7 +302,7 @@ async def test_redis_that_hangs_and_comes_back_loses_and_doubles_nothing(own_ser
         build(settings(own_server.url, keys, redis_timeout=0.5), OtelSettings()),
         RedisLink(own_server.url, name="test", timeout=30) as link,
     ):
-        await link.wait_connected(5)
+        await link.wait_connected(20)
         queue = Queue(link, keys)
         for number in range(300):
             await queue.append("messages", {"audience": {"users": [7]}, "message": {"type": "n", "n": number}})
