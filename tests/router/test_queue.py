@@ -289,8 +289,8 @@ async def test_a_privileged_entry_is_audited(
     router: httpx.AsyncClient, queue: Queue, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "audit")
-    await queue.append("notifications", {"type": "system_message", "message": "m", "target": "all"})
     await queue.append("notifications", {"type": "system_message", "message": "", "target": "all"})
+    await queue.append("notifications", {"type": "system_message", "message": "m", "target": "all"})
     await until(queue.is_empty)
     records = [record for record in caplog.records if record.name == "audit"]
     told = [(vars(record)["outcome"], vars(record)["caller"]) for record in records]
