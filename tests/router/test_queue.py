@@ -18,7 +18,7 @@ from shared.ids import user_stream
 from shared.keys import SHARED_TAG, Keys, bucket
 from shared.otel_settings import OtelSettings
 from shared.redis_link import RedisLink
-from tests.router.served import KEY, metric
+from tests.router.served import KEY, metric, until_connected
 from tests.shared.redis_server import RedisServer
 from tests.support.waiting import until, until_equal
 
@@ -78,6 +78,7 @@ async def router(redis_server: RedisServer, keys: Keys) -> AsyncIterator[httpx.A
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://router/api/v1", headers=headers
         ) as client:
+            await until_connected(client)
             yield client
 
 
