@@ -22,6 +22,7 @@ from tests.support.redis_server import RedisServer
 from tests.support.tokens import Tokens
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.timeout(600)  # whichever comes first waits until the image is made
 PAGE = ROOT / "admin-frontend" / "dist"
 IMAGE = stages()[""]
 
@@ -194,11 +195,11 @@ async def test_a_message_goes_through_services_that_nobody_runs_on_a_read_only_t
     router.launch()
     node.launch()
     try:
-        await until(lambda: up(pod.router_port), timeout=20)
-        await until(lambda: up(pod.node_port), timeout=20)
+        await until(lambda: up(pod.router_port), timeout=60)
+        await until(lambda: up(pod.node_port), timeout=60)
         check = pod.contained("selfcheck", "python", "-m", "node.selfcheck")
         check.launch()
-        assert await check.exit_status(30) == 0, check.log()
+        assert await check.exit_status(90) == 0, check.log()
         assert b"<!doctype html>" in (await answer(pod.node_port, "/")).lower()
         assert importlib.metadata.version("videosite-realtime-cluster").encode() in await answer(
             pod.router_port, "/openapi.json"

@@ -69,7 +69,7 @@ class RecordingView:
         return [frame.message["type"] for frame in self.frames]
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not condition():
                 self.changed.clear()
                 await self.changed.wait()

@@ -6,10 +6,11 @@ import http
 import pytest
 from videosite_realtime_cli import identity
 from videosite_realtime_cli.client import Backoff, Client
-from videosite_realtime_cli.cluster.ports import free_port
 from videosite_realtime_cli.errors import StoppedByNode
 from videosite_realtime_cli.identity import Signer
 from videosite_realtime_cli.listen import GivenToken, MintedToken, endpoint, listen
+
+from tests.support.ports import free_port
 
 QUICK = Backoff(first=0.01, cap=0.02)
 
@@ -37,7 +38,7 @@ def listening(view, credential):
             await asyncio.gather(self.task, return_exceptions=True)
 
         async def end(self):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await self.task
 
     return Listening
@@ -103,7 +104,7 @@ async def test_it_comes_back_with_the_last_id_of_each_stream_and_shows_nothing_t
 
 async def test_it_pings_every_heartbeat_interval(scripted_node, listening, view, connected, frame):
     async def script(socket):
-        await socket.send(connected(heartbeat_interval_ms=20))
+        await socket.send(connected(heartbeat_interval_ms=500))
         for _ in range(3):
             assert await socket.recv() == "ping"
             await socket.send("pong")

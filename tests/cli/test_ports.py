@@ -3,8 +3,10 @@ import socket
 
 import pytest
 from videosite_realtime_cli.cluster import ports
-from videosite_realtime_cli.cluster.ports import Claim, free_port
+from videosite_realtime_cli.cluster.ports import Claim
 from videosite_realtime_cli.errors import PortInUse
+
+from tests.support.ports import free_port
 
 
 @pytest.fixture

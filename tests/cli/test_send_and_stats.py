@@ -5,7 +5,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from videosite_realtime_cli.cluster.ports import free_port
+
+from tests.support.ports import free_port
 
 RECEIPT = {
     "id": "admin.1-4",

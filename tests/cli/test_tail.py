@@ -54,7 +54,7 @@ async def test_a_reader_that_leaves_is_no_error(scripted_node, tail, frame, show
         process = await tail(node.url, *shown)
         await process.stdout.readline()
         process._transport.get_pipe_transport(1).close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             assert await process.wait() == 0
         assert await process.stderr.read() == b""
 

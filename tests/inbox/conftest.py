@@ -55,14 +55,14 @@ async def database_url(request: pytest.FixtureRequest, postgres: PostgresServer,
     if request.param == "postgresql":
         return await postgres.new_database()
     url = f"sqlite:///{tmp_path}/inbox.db"
-    async with Database(url, name="tests") as database:
+    async with Database(url, name="tests", timeout=60) as database:
         await migrate(database)
     return url
 
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    async with Database(database_url, name="tests", pool_size=10, timeout=20) as database:
+    async with Database(database_url, name="tests", pool_size=10, timeout=60) as database:
         yield database
 
 
@@ -76,7 +76,7 @@ async def cluster(
     """Two nodes and a router with an inbox. None of them may have had anything to complain about."""
     directory = tmp_path_factory.mktemp("cluster")
     url = f"sqlite:///{directory}/inbox.db" if request.param == "sqlite" else await postgres.new_database()
-    cluster = Cluster(redis_server, directory, DATABASE_URL=url)
+    cluster = Cluster(redis_server, directory, DATABASE_URL=url, DATABASE_TIMEOUT="30")
     try:
         await cluster.start(nodes=2, routers=1)
         yield cluster

@@ -126,7 +126,7 @@ async def test_batches_that_are_larger_than_a_look_takes_are_written_whole(
         await press(*(Item(large, "all") for _ in range(20)))  # each entry is more than a look's 512 KiB
     await press(*(Item("{" + '"type":"x"', "bob") for _ in range(2000)))
     async with archiving(link, keys, database) as counts:
-        await until_equal(lambda: counts.archived, 160 + 2000, timeout=30)
+        await until_equal(lambda: counts.archived, 160 + 2000, timeout=60)
     assert len(await rows(database, "user:bob")) == 2000
 
 
@@ -199,8 +199,9 @@ async def test_events_that_are_given_up_while_others_are_read_are_counted_too(
 
 
 async def test_two_routers_share_the_work_and_when_one_leaves_the_other_goes_on_at_once(
-    database: Database, link: RedisLink, keys: Keys, press: Press
+    database: Database, link: RedisLink, keys: Keys, press: Press, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr(router.turn, "TURN_MS", 60_000)  # it does not run out; it is given back
     async with archiving(link, keys, database) as first:
         await press.event("all")
         await until_equal(lambda: first.archived, 1)
@@ -209,7 +210,7 @@ async def test_two_routers_share_the_work_and_when_one_leaves_the_other_goes_on_
             await until_equal(lambda: first.archived, 2)
     async with archiving(link, keys, database) as second:
         await press.event("all")
-        await until_equal(lambda: second.archived, 1, timeout=router.turn.TURN_MS / 1000 / 2)
+        await until_equal(lambda: second.archived, 1, timeout=30)
     assert len(await rows(database, "all")) == 3
 
 
@@ -234,7 +235,7 @@ async def test_routers_that_all_think_it_is_their_turn_write_everything_once(
     async with archiving(link, keys, database) as one, archiving(link, keys, database) as two:
         for n in range(300):
             await press.event("all" if n % 2 else "bob")
-        await until_equal(lambda: one.archived + two.archived, 300, timeout=20)
+        await until_equal(lambda: one.archived + two.archived, 300, timeout=60)
         await until_equal(lambda: waiting(link, keys), 0)
     assert len(await rows(database, "all")) + len(await rows(database, "user:bob")) == 300
     assert one.given_up + two.given_up == one.set_aside + two.set_aside == 0
@@ -294,7 +295,7 @@ async def test_a_redis_that_comes_back_older_repeats_and_loses_nothing(
 async def test_a_postgresql_that_crashes_and_comes_back_loses_nothing_and_delays_no_publish(
     own_postgres: PostgresServer, link: RedisLink, keys: Keys, press: Press, caplog: pytest.LogCaptureFixture
 ):
-    async with Database(await own_postgres.new_database(), name="tests", timeout=5) as database:
+    async with Database(await own_postgres.new_database(), name="tests", timeout=30) as database:
         async with archiving(link, keys, database) as counts:
             for _ in range(50):
                 await press.event("bob")
@@ -305,7 +306,7 @@ async def test_a_postgresql_that_crashes_and_comes_back_loses_nothing_and_delays
             await until(lambda: counts.failures > 1)
             assert counts.away
             await own_postgres.start()
-            await until_equal(lambda: counts.archived + counts.repeated, 250, timeout=20)
+            await until_equal(lambda: counts.archived + counts.repeated, 250, timeout=60)
             await until_equal(lambda: waiting(link, keys), 0)
             assert not counts.away
         assert len(await rows(database, "user:bob")) == 250
@@ -316,7 +317,7 @@ async def test_a_postgresql_that_crashes_and_comes_back_loses_nothing_and_delays
 async def test_a_database_that_does_not_let_us_write_is_given_up_and_asked_again(
     database_url: str, link: RedisLink, keys: Keys, press: Press
 ):
-    async with Database(database_url, name="tests", timeout=0.5) as database, archiving(link, keys, database) as counts:
+    async with Database(database_url, name="tests", timeout=2) as database, archiving(link, keys, database) as counts:
         await press.event("bob")
         await until_equal(lambda: counts.archived, 1)
         async with locked(database_url):
@@ -345,7 +346,7 @@ async def test_a_router_that_alone_cannot_reach_the_database_leaves_the_work_to_
 async def test_the_lag_grows_while_the_database_takes_nothing_and_is_gone_with_what_waited(
     database_url: str, link: RedisLink, keys: Keys, press: Press
 ):
-    async with Database(database_url, name="tests", timeout=0.2) as database, archiving(link, keys, database) as counts:
+    async with Database(database_url, name="tests", timeout=1) as database, archiving(link, keys, database) as counts:
         async with locked(database_url):
             await press.event("bob")
             await until(lambda: counts.lag > 0)

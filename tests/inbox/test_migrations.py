@@ -25,7 +25,7 @@ from tests.support.waiting import until
 
 
 def settings(url: str) -> RouterSettings:
-    return RouterSettings(database_url=url, router_api_keys="k" * 16, database_timeout=5)
+    return RouterSettings(database_url=url, router_api_keys="k" * 16, database_timeout=60)
 
 
 def tables(connection: Connection) -> set[str]:
@@ -43,7 +43,7 @@ def indexes(connection: Connection) -> set[str]:
 
 
 async def test_up_and_down_leaves_nothing(empty_url: str):
-    async with Database(empty_url, name="tests") as database:
+    async with Database(empty_url, name="tests", timeout=60) as database:
         await migrate(database)
         async with database.reading() as connection:
             assert await connection.run_sync(tables) == {*Base.metadata.tables, VERSION_TABLE}
@@ -82,7 +82,7 @@ async def test_the_revisions_that_the_code_knows_are_those_of_the_migrations(dat
 
 
 async def test_migrating_at_once_is_migrating_once(empty_url: str):
-    async with Database(empty_url, name="tests", timeout=20) as database:
+    async with Database(empty_url, name="tests", timeout=60) as database:
         await asyncio.gather(*(migrate(database) for _ in range(4)))
 
 
@@ -93,7 +93,7 @@ async def test_the_command_migrates_and_may_be_repeated(empty_url: str):
         )
         _, errors = await command.communicate()
         assert command.returncode == 0, errors.decode()
-    async with Database(empty_url, name="tests") as database, database.reading() as connection:
+    async with Database(empty_url, name="tests", timeout=60) as database, database.reading() as connection:
         assert (await connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}"))).scalar() == REVISIONS[-1]
 
 
@@ -101,7 +101,7 @@ async def test_sqlite_is_brought_up_to_date_by_whoever_starts_first(tmp_path: Pa
     for start in range(10):  # making a file at once ends in a refusal now and then, if nothing is done about it
         url = f"sqlite:///{tmp_path}/{start}/a/inbox.db"
         await asyncio.gather(*(prepare_schema(settings(url)) for _ in range(8)))
-    async with Database(url, name="tests") as database, database.reading() as connection:
+    async with Database(url, name="tests", timeout=60) as database, database.reading() as connection:
         assert "inbox_notification" in await connection.run_sync(tables)
 
 
@@ -112,7 +112,7 @@ async def test_a_postgresql_without_our_schema_is_refused_in_a_line_that_says_wh
 
 
 async def test_a_later_versions_schema_is_taken_and_left_as_it_is(database_url: str):
-    async with Database(database_url, name="tests") as database:
+    async with Database(database_url, name="tests", timeout=60) as database:
         async with database.writing() as connection:
             await connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
         await prepare_schema(settings(database_url))

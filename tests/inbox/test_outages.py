@@ -53,7 +53,7 @@ async def test_routers_killed_while_they_archive_neither_lose_nor_double(
     new_cluster: NewCluster, database_url: str, own_redis
 ):
     """Two routers, one of them killed and started anew, twice, while both publish and archive."""
-    cluster = await new_cluster(routers=2, redis=own_redis, DATABASE_URL=database_url)
+    cluster = await new_cluster(routers=2, redis=own_redis, DATABASE_URL=database_url, DATABASE_TIMEOUT="30")
     user = cluster.number()
     desk = Desk(cluster, cluster.tokens.user(user))
     enough = asyncio.Event()
@@ -61,12 +61,12 @@ async def test_routers_killed_while_they_archive_neither_lose_nor_double(
     publishing = asyncio.create_task(publish(cluster, user, numbers))
     for _ in range(2):
         before = await desk.unread(audience="user")
-        await until(partial(_grown, desk, before), timeout=30)
+        await until(partial(_grown, desk, before), timeout=60)
         await cluster.routers[1].kill()
         await cluster.routers[1].start()
     enough.set()
     ids = await publishing
-    await until(lambda: _there(desk, len(ids)), timeout=30)
+    await until(lambda: _there(desk, len(ids)), timeout=60)
     assert await everything(desk) == ids[::-1]
 
 
@@ -83,7 +83,7 @@ async def _there(desk: Desk, count: int) -> bool:
 async def test_a_database_that_is_away_stops_neither_publishes_nor_sockets_nor_nodes(
     new_cluster: NewCluster, own_postgres: PostgresServer
 ):
-    cluster = await new_cluster(DATABASE_URL=await own_postgres.new_database(), DATABASE_TIMEOUT="2")
+    cluster = await new_cluster(DATABASE_URL=await own_postgres.new_database(), DATABASE_TIMEOUT="10")
     user = cluster.number()
     desk = Desk(cluster, cluster.tokens.user(user))
     before = await publish(cluster, user, range(5))
@@ -111,7 +111,7 @@ async def test_a_database_that_is_away_stops_neither_publishes_nor_sockets_nor_n
 
 async def test_a_database_that_hangs_does_not_hold_up_the_nodes_loop(new_cluster: NewCluster, postgres: PostgresServer):
     url = await postgres.new_database()
-    cluster = await new_cluster(DATABASE_URL=url, DATABASE_TIMEOUT="3", DATABASE_POOL_SIZE="2")
+    cluster = await new_cluster(DATABASE_URL=url, DATABASE_TIMEOUT="10", DATABASE_POOL_SIZE="2")
     desk = Desk(cluster, cluster.tokens.user(7))
     await desk.settled(0)
     async with cluster.user(7) as client, locked(url):
@@ -132,11 +132,11 @@ async def test_services_whose_database_hangs_end_without_waiting_for_it(
     url = await postgres.new_database()
     async with TcpProxy(postgres.port) as proxy:
         here = url.replace(f":{postgres.port}/", f":{proxy.port}/")
-        cluster = await new_cluster(DATABASE_URL=here, DATABASE_TIMEOUT="30")
+        cluster = await new_cluster(DATABASE_URL=here, DATABASE_TIMEOUT="60")
         await publish(cluster, 7, range(1))
         await Desk(cluster, cluster.tokens.user(7)).settled(1)
         proxy.become(Weather.SWALLOW)
-        ends = await asyncio.gather(*(service.terminate(timeout=10) for service in cluster.services))
+        ends = await asyncio.gather(*(service.terminate(timeout=30) for service in cluster.services))
     assert ends == [0, 0]
 
 
@@ -145,7 +145,7 @@ async def test_a_router_without_its_database_starts_and_archives_once_it_is_ther
 ):
     url = await own_postgres.new_database()
     await own_postgres.terminate()
-    cluster = await new_cluster(DATABASE_URL=url, DATABASE_TIMEOUT="2")
+    cluster = await new_cluster(DATABASE_URL=url, DATABASE_TIMEOUT="10")
     ids = await publish(cluster, 7, range(3))
     await own_postgres.start()
     await Desk(cluster, cluster.tokens.user(7)).there(*ids)
@@ -167,7 +167,7 @@ async def test_a_schema_that_is_not_there_stops_the_start_with_a_line(
     add = cluster.add_node if service == "node" else cluster.add_router
     refused = add(DATABASE_URL=await postgres.new_database(empty=True))
     refused.launch()
-    assert await refused.exit_status(timeout=20) == 1
+    assert await refused.exit_status(timeout=60) == 1
     assert refused.log_tail(1) == (
         f"{service}: DATABASE_URL: the schema is not there; needed is 0001: run `python -m router.migrate` first"
     )

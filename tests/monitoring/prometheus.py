@@ -16,7 +16,7 @@ from tests.support.ports import LOOPBACK, free_port
 from tests.support.process import Process
 from tests.support.waiting import until
 
-EVERY = "500ms"  # between two scrapes, and two evaluations of the rules
+EVERY = "1s"  # between two scrapes, and two evaluations of the rules; what a scrape may take
 
 
 class Prometheus(Process):
@@ -36,11 +36,12 @@ class Prometheus(Process):
             "--enable-feature=exemplar-storage",
         ]
         super().__init__("prometheus", command, {}, directory / "prometheus.log")
-        self._http = httpx.AsyncClient(base_url=f"http://{LOOPBACK}:{port}", trust_env=False)
+        self._http = httpx.AsyncClient(base_url=f"http://{LOOPBACK}:{port}", trust_env=False, timeout=30)
+        self._began = time.time()
 
     async def start(self) -> None:
         self.launch()
-        await until(self._ready, timeout=30)
+        await until(self._ready, timeout=60)
 
     async def _ready(self) -> bool:
         assert self.running, self.log_tail()
@@ -61,17 +62,15 @@ class Prometheus(Process):
         found = await self._ask("query", query=expr)
         return [float(series["value"][1]) for series in found if not math.isnan(float(series["value"][1]))]
 
-    async def lately(self, expr: str) -> list[list[float]]:
-        """Return the lines that a panel would draw of the last minute, without what is no number."""
-        now = time.time()
-        found = await self._ask("query_range", query=expr, start=now - 60, end=now, step=1)
+    async def drawn(self, expr: str) -> list[list[float]]:
+        """Return the lines that a panel would draw of all that it has seen, without what is no number."""
+        found = await self._ask("query_range", query=expr, start=self._began, end=time.time(), step=1)
         lines = [[float(value) for _, value in series["values"]] for series in found]
         return [drawn for line in lines if (drawn := [value for value in line if not math.isnan(value)])]
 
     async def traces(self, expr: str) -> set[str]:
         """Return the ids of the traces that stand as examples for what a query reads."""
-        now = time.time()
-        found = await self._answer("query_exemplars", query=expr, start=now - 60, end=now + 60)
+        found = await self._answer("query_exemplars", query=expr, start=self._began, end=time.time() + 60)
         return {exemplar["labels"]["trace_id"] for series in found for exemplar in series["exemplars"]}
 
     async def _ask(self, how: str, **query: Any) -> list[dict[str, Any]]:

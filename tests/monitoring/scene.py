@@ -22,11 +22,13 @@ class Scene:
 
     Attributes:
         rounds: of everything, to the end.
+        between_rounds: nothing goes on while somebody holds it.
     """
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self.rounds = 0
+        self.between_rounds = asyncio.Lock()
 
     @asynccontextmanager
     async def played(self) -> AsyncIterator[Scene]:
@@ -52,11 +54,12 @@ class Scene:
 
     async def _play(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            await self._publish()
-            await self._publish_in_batches()
-            await self._come_and_go()
-            await self._lose_something()
-            self.rounds += 1
+            async with self.between_rounds:
+                await self._publish()
+                await self._publish_in_batches()
+                await self._come_and_go()
+                await self._lose_something()
+                self.rounds += 1
             await asyncio.sleep(0.2)
 
     async def _publish(self) -> None:

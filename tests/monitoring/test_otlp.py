@@ -80,9 +80,14 @@ async def test_it_gets_the_same_metrics_as_prometheus(cluster: Cluster, collecto
     for service, process in (("vsrt-node", cluster.node), ("vsrt-router", cluster.router)):
         text = (await process.health("/metrics")).text
         shown = set(re.findall(r"^# TYPE (\w+) ", text, re.MULTILINE)) - {"target_info"}
-        sent = await until(lambda name=service: collector.metrics_of(name))
         scraped = {name for name in shown if re.search(rf"^{name}(_count|_total)?[{{ ]", text, re.MULTILINE)}
-        assert {_prometheus_name(metric) for metric in sent.values()} >= scraped
+        await until(lambda name=service, names=scraped: _sent(collector, name, names))
+
+
+def _sent(collector: Collector, service: str, names: set[str]) -> bool:
+    missing = names - {_prometheus_name(metric) for metric in collector.metrics_of(service).values()}
+    assert not missing, missing
+    return True
 
 
 def _prometheus_name(metric: Any) -> str:
@@ -129,7 +134,7 @@ async def test_a_collector_that_hangs_holds_up_no_end(new_cluster: NewCluster) -
         cluster = await new_cluster(OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, **(QUICK | patience))
         await cluster.router.send("all", {"type": "traced"})
         # Spans and metrics have a second and a half each, and not the minute that an export may take.
-        ends = await asyncio.gather(*(service.terminate(timeout=10) for service in cluster.services))
+        ends = await asyncio.gather(*(service.terminate(timeout=30) for service in cluster.services))
         assert set(ends) == {0}
         assert told(cluster.router, "the last metrics were not sent in time") == [1]
 

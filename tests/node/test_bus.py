@@ -42,7 +42,7 @@ async def test_an_ear_elsewhere_goes_back_once_for_every_connection_to_the_share
         running(bus.run(), "bus"),
     ):
         await bus.use_node_channel(NODE)
-        assert await witness.wait_connected(5)
+        assert await witness.wait_connected(20)
         witness.tell("SUBSCRIBE", keys.node_channel(NODE))
         for connections in (2, 3):
             await until(lambda wanted=connections: where.connections == wanted and bus.link.connected)

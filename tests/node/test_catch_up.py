@@ -27,7 +27,7 @@ async def behind(history: MemoryHistory) -> tuple[Session, Transport]:
 async def brought_up(session: Session) -> None:
     catch_up = CatchUp()
     catch_up.start(session)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while catch_up.busy:
             await asyncio.sleep(0)
 

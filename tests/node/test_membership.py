@@ -94,13 +94,13 @@ class Cluster:
         return await user_places(self.link, self.keys, user)
 
     async def until_places(self, user: str, places: dict[str, int]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while await self.places(user) != places:
                 await asyncio.sleep(0.005)
 
     async def lapse(self, node: Node) -> None:
         """Let the time of a node's lease be over, as Redis sees it."""
-        await self.link.send("ZADD", self.keys.leases, "XX", self.link.server_ms() - 10, node.membership.node_id)
+        await self.link.send("ZADD", self.keys.leases, "XX", self.link.server_ms() - 1000, node.membership.node_id)
 
     async def leases(self) -> list[bytes]:
         found: list[bytes] = await self.link.send("ZRANGE", self.keys.leases, 0, -1)
@@ -152,6 +152,13 @@ async def test_a_registration_says_where_the_users_stream_stands(cluster: Cluste
     assert str((await node.connect("7")).top) == event.position
 
 
+@pytest.fixture
+def renews_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By itself a node finds within two seconds that its lease was lost; on a slow host that is before anybody else."""
+    monkeypatch.setattr("node.membership.RENEW_INTERVAL", 60.0)
+    monkeypatch.setattr("node.membership.LEASE_TTL_MS", 240_000)
+
+
 async def test_every_renewal_brings_the_tops_of_the_shared_streams(cluster: Cluster) -> None:
     node = await cluster.add("web-1").start()
     event = await Press(cluster.link, cluster.scripts, cluster.keys).event("all")
@@ -165,7 +172,7 @@ async def test_a_crowd_is_registered_in_a_few_calls(cluster: Cluster) -> None:
     registrations = await asyncio.gather(*(node.connect(f"user{number}") for number in range(500)))
     assert {registration.elsewhere for registration in registrations} == {0}
     totals = await cluster.link.send("HGET", cluster.keys.totals, "user")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while int(totals) != 500:
             totals = await cluster.link.send("HGET", cluster.keys.totals, "user")
 
@@ -193,6 +200,7 @@ async def test_a_killed_node_is_cleared_by_the_others_caretaker(cluster: Cluster
     assert [node["name"] for node in await list_nodes(cluster.link, cluster.keys)] == ["web-2"]
 
 
+@pytest.mark.usefixtures("renews_when_told")
 async def test_a_node_that_lost_its_lease_takes_a_new_id_and_registers_everybody_again(cluster: Cluster) -> None:
     node = await cluster.add("web-1").start()
     for user in ("7", "8", "9"):
@@ -211,6 +219,7 @@ async def test_a_node_that_lost_its_lease_takes_a_new_id_and_registers_everybody
         assert caretaker.stats.counters.users == 3
 
 
+@pytest.mark.usefixtures("renews_when_told")
 async def test_a_node_that_comes_back_is_told_what_was_published_while_it_was_not_in_the_registry(
     cluster: Cluster, link: RedisLink, scripts: Scripts, keys: Keys
 ) -> None:
@@ -225,6 +234,7 @@ async def test_a_node_that_comes_back_is_told_what_was_published_while_it_was_no
     await until(lambda: node.local_users.tops["7"] == Position.parse(missed.position))
 
 
+@pytest.mark.usefixtures("renews_when_told")
 async def test_who_registers_just_as_the_lease_is_lost_is_registered_under_the_new_id(cluster: Cluster) -> None:
     node = await cluster.add("web-1").start()
     await cluster.lapse(node)
@@ -238,7 +248,7 @@ async def test_a_redis_that_comes_back_empty_is_told_everything_again(
     own_server: RedisServer, scripts: Scripts, keys: Keys
 ) -> None:
     async with RedisLink(own_server.url, name="test", prepare=scripts.prepare) as link:
-        assert await link.wait_connected(5)
+        assert await link.wait_connected(20)
         cluster = Cluster(link, scripts, keys)
         node = await cluster.add("web-1").start()
         await node.connect("7")
@@ -264,7 +274,7 @@ async def test_over_a_connection_made_anew_everybody_is_written_down_again(clust
     await cluster.link.send("HSET", cluster.keys.held(bucket("left"), node.ids[0]), "left", 1)
     cluster.link.drop()
     await until(lambda: cluster.link.reconnects == 1)
-    assert await cluster.link.wait_connected(5)
+    assert await cluster.link.wait_connected(20)
     await cluster.until_places("7", {node.ids[0]: 2})
     await cluster.until_places("left", {})
     assert node.ids == [node.membership.node_id]
@@ -280,7 +290,7 @@ async def test_without_redis_a_registration_fails_at_once(scripts: Scripts, keys
 async def test_a_draining_node_says_so(cluster: Cluster) -> None:
     node = await cluster.add("web-1").start()
     node.membership.drain()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while (await list_nodes(cluster.link, cluster.keys))[0]["state"] != "draining":
             await asyncio.sleep(0.005)
 
@@ -301,7 +311,7 @@ async def test_a_node_that_leaves_while_it_still_writes_does_not_come_back_under
     await node.connect(user)
     node.disconnect(user)
     await node.membership.leave()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         for _ in range(50):  # what is under way gets its turn
             await asyncio.sleep(0)
             await cluster.link.send("PING")

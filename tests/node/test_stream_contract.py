@@ -136,12 +136,12 @@ async def test_a_whole_answer_ends_a_connection_that_was_taken_over() -> None:
 
 
 async def test_the_deadline_of_half_requests_is_over_for_a_stream(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(NodeProtocol, "request_timeout", 0.2)
+    monkeypatch.setattr(NodeProtocol, "request_timeout", 1)
     taker = Taker()
     async with serving(taker) as (_, url), reading(url) as (_, lines):
         await line(lines, "data: welcome")
         over = asyncio.Event()
-        asyncio.get_running_loop().call_later(0.4, over.set)
+        asyncio.get_running_loop().call_later(1.2, over.set)
         await over.wait()
         taker.sessions[0].write(text_frame(b"still"))
         await line(lines, "data: still")

@@ -96,8 +96,8 @@ async def test_a_crowd_waits_for_its_turn_and_is_let_in(
     check: HttpUserCheck, platform: HttpStub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(user_check, "_AT_ONCE", 3)
-    monkeypatch.setattr(user_check, "_TIMEOUT", 1.0)
-    platform.delay = 0.2  # the last turn comes after what a single answer may take
+    monkeypatch.setattr(user_check, "_TIMEOUT", 2.0)
+    platform.delay = 0.3  # the last turn comes after what a single answer may take
     patient = HttpUserCheck(f"{platform.url}/users", TTL, Verdict.UNCERTAIN)
     try:
         verdicts = await asyncio.gather(*(patient(str(user)) for user in range(100, 124)))

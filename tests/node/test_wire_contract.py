@@ -262,7 +262,7 @@ async def test_an_upgrade_behind_a_call_that_still_runs_does_not_mix_with_its_an
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" + UPGRADE)
         await asyncio.sleep(0)
         may_answer.set()
-        answer = await asyncio.wait_for(reader.read(), 5)
+        answer = await asyncio.wait_for(reader.read(), 20)
         writer.close()
     assert answer.count(b"HTTP/1.1 ") == 1
     assert answer.endswith(b"\r\n\r\nok")
@@ -290,7 +290,7 @@ async def test_a_request_that_is_too_large_is_answered_and_its_socket_given_up(
     taker = Taker()
     async with serving(taker) as (server, url):
         with pytest.raises(InvalidStatus) as caught:
-            await connect(url + path, proxy=None, additional_headers=headers, open_timeout=5)
+            await connect(url + path, proxy=None, additional_headers=headers, open_timeout=20)
         assert caught.value.response.status_code == status
         await until(lambda: not server.server_state.connections)
     assert taker.scopes == []

@@ -15,6 +15,7 @@ from shared.keys import Keys
 from shared.otel_settings import OtelSettings
 from tests.shared.redis_server import RedisServer
 from tests.shared.tokens import SECRET, claims, hmac_token
+from tests.support.waiting import until
 
 KEY = "service-key-number-one"
 PROGRESS = {"type": "transcode_progress", "video_id": 123, "status": "processing", "progress": 45}
@@ -57,7 +58,17 @@ async def router(redis_server: RedisServer, keys: Keys) -> AsyncIterator[httpx.A
         async with httpx.AsyncClient(
             transport=transport, base_url="http://router/api/v1", headers={"Authorization": f"Bearer {KEY}"}
         ) as client:
+            await until_connected(client)
             yield client
+
+
+async def until_connected(router: httpx.AsyncClient) -> None:
+    """Wait until it can publish: it starts without Redis, if that takes more than a second to answer."""
+
+    async def all_connected() -> bool:
+        return set((await metric(router, "vsrt_redis_connected")).values()) == {1}
+
+    await until(all_connected)
 
 
 def bearer(scope: str) -> dict[str, str]:

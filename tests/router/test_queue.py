@@ -18,7 +18,7 @@ from shared.ids import user_stream
 from shared.keys import SHARED_TAG, Keys, bucket
 from shared.otel_settings import OtelSettings
 from shared.redis_link import RedisLink
-from tests.router.served import KEY, metric
+from tests.router.served import KEY, metric, until_connected
 from tests.shared.redis_server import RedisServer
 from tests.support.waiting import until, until_equal
 
@@ -78,6 +78,7 @@ async def router(redis_server: RedisServer, keys: Keys) -> AsyncIterator[httpx.A
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://router/api/v1", headers=headers
         ) as client:
+            await until_connected(client)
             yield client
 
 
@@ -289,8 +290,8 @@ async def test_a_privileged_entry_is_audited(
     router: httpx.AsyncClient, queue: Queue, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "audit")
-    await queue.append("notifications", {"type": "system_message", "message": "m", "target": "all"})
     await queue.append("notifications", {"type": "system_message", "message": "", "target": "all"})
+    await queue.append("notifications", {"type": "system_message", "message": "m", "target": "all"})
     await until(queue.is_empty)
     records = [record for record in caplog.records if record.name == "audit"]
     told = [(vars(record)["outcome"], vars(record)["caller"]) for record in records]
@@ -302,7 +303,7 @@ async def test_redis_that_hangs_and_comes_back_loses_and_doubles_nothing(own_ser
         build(settings(own_server.url, keys, redis_timeout=0.5), OtelSettings()),
         RedisLink(own_server.url, name="test", timeout=30) as link,
     ):
-        await link.wait_connected(5)
+        await link.wait_connected(20)
         queue = Queue(link, keys)
         for number in range(300):
             await queue.append("messages", {"audience": {"users": [7]}, "message": {"type": "n", "n": number}})

@@ -23,7 +23,7 @@ KEY = "sdk:queue:{c}"
 SHORT = RetryPolicy(deadline=0.3)
 
 
-PATIENT = RetryPolicy(first_delay=0.05, longest_delay=0.2)
+PATIENT = RetryPolicy(deadline=90, first_delay=0.05, longest_delay=0.2)
 
 
 class Way:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from videosite_realtime import RetryPolicy
+
 KEY = "a-service-key-of-tests"
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 RECEIPT = {"id": "admin.17-1", "ids": {"admin": "admin.17-1"}, "nodes": 2, "online": True, "trace_id": TRACE_ID}
@@ -42,6 +44,8 @@ class Reply:
     hold: threading.Event | None = None
 
 
+# Gives up after an attempt that failed, instead of waiting; the attempt itself has its usual time.
+ONE_ATTEMPT = RetryPolicy(first_delay=100, longest_delay=100)
 KEY_REUSED = Reply(409, {"detail": "this idempotency key was used with another body"})
 
 
@@ -55,7 +59,7 @@ class Router(ThreadingHTTPServer):
 
     daemon_threads = False
     block_on_close = True
-    request_queue_size = 64
+    request_queue_size = 256  # whoever did not fit in would try again after a second
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler, bind_and_activate=False)

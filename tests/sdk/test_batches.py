@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from videosite_realtime import InvalidMessage, KeyReused, RetryPolicy, SyncNotificationService, Undelivered
+from videosite_realtime import InvalidMessage, KeyReused, SyncNotificationService, Undelivered
 
 from tests.sdk.router_stub import RECEIPT, Reply, Router
 
@@ -19,7 +19,7 @@ RECEIVED = {"status": 202, **RECEIPT}
 
 @pytest.fixture
 def service(router: Router) -> Iterator[SyncNotificationService]:
-    with SyncNotificationService(retry=RetryPolicy(deadline=0.5), sleep=lambda _: None) as service:
+    with SyncNotificationService(sleep=lambda _: None) as service:
         yield service
 
 

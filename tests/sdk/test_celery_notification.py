@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from celery import Celery
-from videosite_realtime import InvalidMessage, KeyReused, RetryPolicy, SyncNotificationService
+from videosite_realtime import InvalidMessage, KeyReused, SyncNotificationService
 from videosite_realtime import celery as module
 from videosite_realtime.celery import send_notification
 
-from tests.sdk.router_stub import KEY_REUSED, Reply, Router
+from tests.sdk.router_stub import KEY_REUSED, ONE_ATTEMPT, Reply, Router
 
 PROGRESS = {"video_id": 123, "status": "processing", "progress": 45, "user_id": 7}
 ORDER = {"audience": {"users": [7]}, "message": {"order": 10482}}
@@ -25,7 +25,7 @@ UNKNOWN = Reply(401, {"detail": "the service key is wrong"})
 @pytest.fixture(autouse=True)
 def app(router: Router, monkeypatch: pytest.MonkeyPatch) -> Iterator[Celery]:
     monkeypatch.delenv("NOTIFICATIONS_BY", raising=False)
-    with Celery(set_as_current=True) as app, SyncNotificationService(retry=RetryPolicy(deadline=0.1)) as service:
+    with Celery(set_as_current=True) as app, SyncNotificationService(retry=ONE_ATTEMPT) as service:
         monkeypatch.setattr(module, "_by_http", service)
         app.conf.update(task_always_eager=True, broker_url="memory://")
         yield app

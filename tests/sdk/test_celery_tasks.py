@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from videosite_realtime import NotificationService, RetryPolicy
+from videosite_realtime import NotificationService
 from videosite_realtime.examples import celery_tasks
 from videosite_realtime.examples.ffmpeg import FFmpeg, FFmpegFailed
 
-from tests.sdk.router_stub import KEY_REUSED, Reply, Router
+from tests.sdk.router_stub import KEY_REUSED, ONE_ATTEMPT, Reply, Router
 
 NO_REDIS = Reply(503, {"detail": "no Redis"}, {"Retry-After": "60"})
 
@@ -30,7 +30,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def job(cold_router: Router, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Runs a job as its worker would, under an id that stays the same however often it runs."""
     monkeypatch.setattr(celery_tasks, "notification_service", NotificationService())
-    monkeypatch.setattr(celery_tasks, "progress_service", NotificationService(retry=RetryPolicy(deadline=0.2)))
+    monkeypatch.setattr(celery_tasks, "progress_service", NotificationService(retry=ONE_ATTEMPT))
     monkeypatch.setitem(celery_tasks.app.conf, "task_always_eager", True)
 
     def run(source: Path = video, target: Path = tmp_path / "out") -> Any:

@@ -72,7 +72,7 @@ async def test_a_queue_that_moves_is_followed_and_what_comes_meanwhile_waits(tmp
         keys = [await queue.append(0)]
         await servers.begin_move("c", new)
         appending = asyncio.create_task(queue.append(1))
-        await asyncio.wait_for(queue.waits.wait(), 10)  # ASK
+        await asyncio.wait_for(queue.waits.wait(), 30)  # ASK
         await servers.end_move("c", new)
         keys.append(await appending)
         assert await keys_on(new) == keys
@@ -95,7 +95,7 @@ async def test_a_server_that_is_away_for_a_while_gets_every_message_once(servers
     keys = [await queue.append(0)]
     await second.stop()
     appending = asyncio.create_task(queue.append(1))
-    await asyncio.wait_for(queue.waits.wait(), 10)
+    await asyncio.wait_for(queue.waits.wait(), 30)
     await second.start()
     keys.append(await appending)
     assert await keys_on(second) == keys

@@ -14,8 +14,8 @@ from videosite_realtime import Undelivered
 
 from tests.sdk.queue_ways import SHORT, NewWay, Way, both, connections, keys_on
 from tests.support.ports import LOOPBACK
-from tests.support.sentinels import MASTER, Sentinel, Watched, command
-from tests.support.waiting import until
+from tests.support.sentinels import ENDLESS, MASTER, Sentinel, Watched, command
+from tests.support.waiting import until, until_equal
 
 
 @asynccontextmanager
@@ -39,13 +39,13 @@ async def test_a_master_that_dies_is_followed_by_another_and_every_message_arriv
         await old.kill()
         appending = [asyncio.create_task(each.append(1)) for each in ways]
         for each in ways:
-            await asyncio.wait_for(each.waits.wait(), 10)
+            await asyncio.wait_for(each.waits.wait(), 30)
         new = await servers.promoted(old)
         keys += await asyncio.gather(*appending)
         assert sorted(await keys_on(new)) == sorted(keys)
         for each in ways:
             await each.close()
-        assert await connections(new) == 0
+        await until_equal(lambda: connections(new), 0)
 
 
 @both
@@ -60,7 +60,7 @@ async def test_a_server_that_turned_read_only_loses_the_connection(tmp_path: Pat
         await command(second, "REPLICAOF", "NO", "ONE")
         await command(first, "REPLICAOF", LOOPBACK, str(second.port))
         appending = asyncio.create_task(queue.append(1))
-        await asyncio.wait_for(queue.waits.wait(), 10)
+        await asyncio.wait_for(queue.waits.wait(), 30)
         await servers.sentinels[0].ask("SENTINEL", "MONITOR", MASTER, LOOPBACK, str(second.port), "1")
         keys.append(await appending)
         assert await keys_on(second) == keys
@@ -69,7 +69,7 @@ async def test_a_server_that_turned_read_only_loses_the_connection(tmp_path: Pat
 
 async def test_no_sentinel_is_forgotten_however_many_tasks_ask_at_once(tmp_path: Path) -> None:
     async with watched(tmp_path, sentinels=1) as servers:
-        late = Sentinel(tmp_path / "late", servers.servers[0].port, 1)
+        late = Sentinel(tmp_path / "late", servers.servers[0].port, 1, patience=ENDLESS)
         hosts = [f"{LOOPBACK}:{late.port}", *sentinels_of(servers)["sentinels"]]
         queue = Way("async", sentinels=hosts, sentinel_master=MASTER)
         await asyncio.gather(*(queue.append(number) for number in range(10)))

@@ -48,7 +48,7 @@ async def ear(redis_server: RedisServer, link: RedisLink) -> AsyncIterator[Ear]:
             publishes.append((push[1].decode(), push[2]))
 
     async with RedisLink(redis_server.url, name="ear", on_push=take) as own:
-        assert await own.wait_connected(5)
+        assert await own.wait_connected(20)
         ear = Ear(own, link, publishes)
         await ear.listen("end")
         yield ear

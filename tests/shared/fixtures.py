@@ -47,7 +47,7 @@ def scripts(keys: Keys) -> Scripts:
 @pytest.fixture
 async def link(redis_server: RedisServer, scripts: Scripts) -> AsyncIterator[RedisLink]:
     async with RedisLink(redis_server.url, name="test", prepare=scripts.prepare) as link:
-        assert await link.wait_connected(5)
+        assert await link.wait_connected(20)
         yield link
 
 

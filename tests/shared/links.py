@@ -17,7 +17,7 @@ async def proxy(redis_server: RedisServer) -> AsyncIterator[RecordingProxy]:
 
 
 async def connected(link: RedisLink) -> RedisLink:
-    assert await link.wait_connected(5)
+    assert await link.wait_connected(20)
     return link
 
 

@@ -42,7 +42,7 @@ class RedisServer:
             ],
             stdout=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while not self._answers():
             assert self._process.poll() is None, "the server ended at once"
             assert time.monotonic() < deadline, "the server does not answer"
@@ -141,7 +141,7 @@ class RecordingProxy:
         sink.close()
 
 
-async def until(condition: Callable[[], object], within: float = 10.0) -> None:
+async def until(condition: Callable[[], object], within: float = 30.0) -> None:
     """Return once the condition holds; fail if it does not within some seconds."""
     async with asyncio.timeout(within):
         while not condition():

@@ -121,7 +121,7 @@ async def port_of(link: RedisLink) -> bytes:
 @pytest.mark.parametrize("seed", [0, 1])
 async def test_any_server_leads_to_the_master_of_a_tag(shards: Shards, keys: Keys, tag: str, seed: int) -> None:
     async with RedisLink(address(keys, tag, shards.servers[seed]), name="test") as link:
-        assert await link.wait_connected(5)
+        assert await link.wait_connected(20)
         assert await port_of(link) == b"%d" % (await shards.master(tag)).port
 
 
@@ -129,7 +129,7 @@ async def test_of_several_tags_the_first_one_leads_whose_master_is_there(shards:
     first, second = await shards.master("c"), await shards.master("0")
     where = address(keys, "c0", first, second)
     async with RedisLink(where, name="test") as link:
-        assert await link.wait_connected(5)
+        assert await link.wait_connected(20)
         assert (await port_of(link), where.elsewhere) == (b"%d" % first.port, False)
         first.pause()
         try:
@@ -138,15 +138,17 @@ async def test_of_several_tags_the_first_one_leads_whose_master_is_there(shards:
         finally:
             first.resume()
         assert (await port_of(link), where.elsewhere) == (b"%d" % second.port, True)
+        await shards.whole()  # the others may have taken it for dead
+        lost = link.reconnects
         link.drop()
-        await until(lambda: link.reconnects == 2 and link.connected)
+        await until(lambda: link.reconnects > lost and link.connected)
         assert (await port_of(link), where.elsewhere) == (b"%d" % first.port, False)
 
 
 async def test_a_server_that_is_not_the_one_to_ask_has_done_nothing_and_is_left(shards: Shards, keys: Keys) -> None:
     wrong = await shards.master("c")
     async with RedisLink(wrong.url, name="test") as link:
-        assert await link.wait_connected(5)
+        assert await link.wait_connected(20)
         with pytest.raises(RedisUnavailable, match=r"^MOVED 13907$"):  # where to is nobody's business but the log's
             await link.send("SET", keys.archive_done("0"), "x")
         await until(lambda: link.reconnects == 1)
@@ -161,8 +163,8 @@ async def test_while_a_slot_moves_what_cannot_be_done_is_refused_and_the_connect
     await command(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", await target.id())
     try:
         async with RedisLink(source.url, name="from") as old, RedisLink(target.url, name="to") as new:
-            assert await old.wait_connected(5)
-            assert await new.wait_connected(5)
+            assert await old.wait_connected(20)
+            assert await new.wait_connected(20)
             with pytest.raises(RedisUnavailable, match="ASK"):
                 await old.send("GET", names[0])
             _, refused = new.send("ASKING"), new.send("MGET", *names)
@@ -179,7 +181,7 @@ async def test_while_a_slot_moves_what_cannot_be_done_is_refused_and_the_connect
 async def test_a_link_that_nobody_uses_notices_that_its_tag_went_elsewhere(shards: Shards, keys: Keys) -> None:
     source, target = await shards.master("0"), await shards.master("c")
     async with RedisLink(address(keys, "0", source), name="test") as link:
-        assert await link.wait_connected(5)
+        assert await link.wait_connected(20)
         await shards.move_slot("0", target)
         await until(lambda: link.reconnects == 1 and link.connected)
         assert await port_of(link) == b"%d" % target.port
@@ -210,7 +212,7 @@ async def test_servers_may_have_ipv6_addresses(keys: Keys, tmp_path: Path) -> No
         await command(only, "CLUSTER", "ADDSLOTSRANGE", "0", "16383")
         where = ClusterAddress("redis://localhost", seeds=[("::1", only.port)], keys=[keys.seq("c")])
         async with RedisLink(where, name="test") as link:
-            assert await link.wait_connected(5)
+            assert await link.wait_connected(20)
             assert f" laddr=[::1]:{only.port} ".encode() in await link.send("CLIENT", "INFO")
     finally:
         await only.end()
@@ -230,9 +232,10 @@ async def test_a_seed_that_knows_nobody_any_more_makes_no_other_server_forgotten
         for server in shards.servers:
             server.pause()
         with pytest.raises(RedisUnavailable, match="knows nobody"):
-            await where.connect(name="test", timeout=0.3)
+            await where.connect(name="test", timeout=1)
         for server in shards.servers:
             server.resume()
+        await shards.whole()
         await (await where.connect(name="test", timeout=3)).disconnect()
     await reset.end()
 

@@ -32,7 +32,7 @@ def test_whatever_redis_calls_its_errors_the_labels_are_few() -> None:
 async def test_a_link_notes_what_its_commands_took(redis_server: RedisServer) -> None:
     times = CommandTimes({})
     async with RedisLink(redis_server.url, name="test", times=times) as link:
-        await link.wait_connected(5)
+        await link.wait_connected(20)
         await link.send("SET", "command-times", "text")
         with pytest.raises(RedisRefused):
             await link.send("INCR", "command-times")

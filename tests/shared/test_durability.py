@@ -20,7 +20,7 @@ PASSWORD = "a password of the test's"
 @pytest.fixture
 async def link(own_server: RedisServer) -> AsyncIterator[RedisLink]:
     async with RedisLink(own_server.url, name="test") as link:
-        assert await link.wait_connected(5)
+        assert await link.wait_connected(20)
         await link.send("CONFIG", "SET", "maxmemory-policy", "noeviction")
         yield link
 
@@ -32,7 +32,7 @@ async def humble(own_server: RedisServer, link: RedisLink) -> AsyncIterator[Redi
     await link.send("ACL", "SETUSER", USER, "on", f">{PASSWORD}", f"~{PREFIX}:*", f"&{PREFIX}:*", *rights)
     address = RedisAddress(own_server.url, options={"username": USER, "password": PASSWORD})
     async with RedisLink(address, name="humble") as humble:
-        assert await humble.wait_connected(5)
+        assert await humble.wait_connected(20)
         yield humble
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -35,8 +35,13 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 
 
 @pytest.fixture
-async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
-    monkeypatch.setattr(DeadlineProtocol, "request_timeout", 0.3)
+def deadline(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Set what connections from now on have for a request, in s."""
+    return lambda seconds: monkeypatch.setattr(DeadlineProtocol, "request_timeout", seconds)
+
+
+@pytest.fixture
+async def port() -> AsyncIterator[int]:
     sock = listen("127.0.0.1", 0)
     server = Server(server_config(echo, ws="websockets-sansio"))
     task = asyncio.create_task(server.serve(sockets=[sock]))
@@ -52,7 +57,7 @@ async def said(port: int, *parts: bytes, pause: float = 0.0) -> bytes:
         writer.write(part)
         await asyncio.sleep(pause)
     try:
-        return await asyncio.wait_for(reader.read(), 10)
+        return await asyncio.wait_for(reader.read(), 20)
     except ConnectionResetError:
         return b""
     finally:
@@ -62,7 +67,10 @@ async def said(port: int, *parts: bytes, pause: float = 0.0) -> bytes:
 @pytest.mark.parametrize(
     "parts", [(), (b"POST / HT",), (b"POST / HTTP/1.1\r\nHost: x\r\n",), (POST,), (POST, b"12")], ids=str
 )
-async def test_who_does_not_finish_is_not_waited_for(port: int, parts: tuple[bytes, ...]) -> None:
+async def test_who_does_not_finish_is_not_waited_for(
+    port: int, deadline: Callable[[float], None], parts: tuple[bytes, ...]
+) -> None:
+    deadline(0.3)
     assert await said(port, *parts) == b""
 
 
@@ -72,16 +80,17 @@ async def test_a_request_in_pieces_is_served_in_time(port: int) -> None:
     assert answer.endswith(b"1234")
 
 
-async def test_every_request_of_a_connection_has_its_own_deadline(port: int) -> None:
+async def test_every_request_of_a_connection_has_its_own_deadline(port: int, deadline: Callable[[float], None]) -> None:
+    deadline(2)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for _ in range(4):  # together longer than one may take
         writer.write(POST + b"12")
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.6)
         writer.write(b"34")
-        assert b"1234" in await asyncio.wait_for(reader.readuntil(b"1234"), 5)
+        assert b"1234" in await asyncio.wait_for(reader.readuntil(b"1234"), 20)
     writer.write(POST)
     with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
-        await asyncio.wait_for(reader.readuntil(b"1234"), 5)
+        await asyncio.wait_for(reader.readuntil(b"1234"), 20)
     writer.close()
 
 
@@ -100,18 +109,18 @@ CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     ids=["an address", "a header", "the header of a second request", "a chunk's extension", "a trailer"],
 )
 async def test_what_has_no_end_is_ended(
-    port: int, monkeypatch: pytest.MonkeyPatch, begun: bytes, answer: bytes
+    port: int, deadline: Callable[[float], None], begun: bytes, answer: bytes
 ) -> None:
-    monkeypatch.setattr(DeadlineProtocol, "request_timeout", 60)
+    deadline(60)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(begun)
     if begun.endswith(b"X: ") and begun.count(b"HTTP/1.1") == 2:
         await reader.readuntil(b"\r\n\r\n")  # the answer to the first request
     writer.write(b"a" * (3 * HEAD_MAX_BYTES))
     if answer:
-        assert (await asyncio.wait_for(reader.readline(), 10)).startswith(b"HTTP/1.1 " + answer)
+        assert (await asyncio.wait_for(reader.readline(), 20)).startswith(b"HTTP/1.1 " + answer)
     with contextlib.suppress(ConnectionResetError):
-        assert answer or await asyncio.wait_for(reader.read(), 10) == b""
+        assert answer or await asyncio.wait_for(reader.read(), 20) == b""
     writer.close()
 
 
@@ -129,9 +138,10 @@ async def test_what_stands_in_a_trailer_is_no_header(port: int) -> None:
     assert b"late" not in answer
 
 
-async def test_a_websocket_has_no_deadline(port: int) -> None:
+async def test_a_websocket_has_no_deadline(port: int, deadline: Callable[[float], None]) -> None:
+    deadline(1)
     async with websockets.connect(f"ws://127.0.0.1:{port}/") as client:
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1.2)
         await client.send("still there")
         assert await client.recv() == "still there"
 
@@ -150,7 +160,7 @@ async def test_a_request_that_offers_another_protocol_is_served_whole(port: int,
     for part in parts:
         writer.write(part)
         await asyncio.sleep(0.02)
-    answer = await asyncio.wait_for(reader.readuntil(b"1234"), 5)
+    answer = await asyncio.wait_for(reader.readuntil(b"1234"), 20)
     assert answer.startswith(b"HTTP/1.1 200")
     writer.close()
 
@@ -168,7 +178,8 @@ async def test_such_a_request_in_chunks_is_served_whole(port: int) -> None:
     assert (await said(port, head + b"2\r\n12\r\n2\r\n34\r\n0\r\n\r\n")).endswith(b"1234")
 
 
-async def test_half_of_such_a_request_is_not_waited_for(port: int) -> None:
+async def test_half_of_such_a_request_is_not_waited_for(port: int, deadline: Callable[[float], None]) -> None:
+    deadline(0.3)
     assert await said(port, POST.replace(b"Host", OFFER + b"Host") + b"12") == b""
 
 

@@ -142,7 +142,7 @@ def test_what_differs_from_the_defaults_is_told_without_texts() -> None:
 # --- floods
 
 
-def handler(burst: int = 3, seconds: float = 0.05) -> tuple[logging.Logger, GuardedHandler, StringIO]:
+def handler(burst: int = 3, seconds: float = 1.0) -> tuple[logging.Logger, GuardedHandler, StringIO]:
     stream = StringIO()
     made = GuardedHandler(stream, FloodGuard(burst, seconds))
     made.setFormatter(JsonFormatter(Source("node", "node-1", "1"), Redactor()))

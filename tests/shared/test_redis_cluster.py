@@ -42,7 +42,7 @@ async def cluster(redis_server: RedisServer, own_server: RedisServer, scripts: S
         for tag in TAGS
     }
     async with RedisCluster(links) as cluster:
-        assert await cluster.wait_connected(5)
+        assert await cluster.wait_connected(20)
         yield cluster
 
 
@@ -60,7 +60,7 @@ async def test_a_command_goes_to_the_server_of_its_keys_tag(
     await cluster.send("SET", keys.archive_done(APART), "apart")
     await cluster.send(b"EVAL", "return redis.call('SET', KEYS[1], ARGV[1])", 1, keys.archive_done("2"), "{3}")
     async with RedisLink(own_server.url, name="own") as own:
-        assert await own.wait_connected(5)
+        assert await own.wait_connected(20)
         assert await own.send("GET", keys.archive_done(APART)) == b"apart"
         assert await own.send("GET", keys.archive_done("2")) is None
     assert await link.send("GET", keys.archive_done(APART)) is None
@@ -80,7 +80,7 @@ async def test_a_tag_whose_server_is_away_stops_no_other(
         await cluster.send("GET", keys.archive_done(APART))
     assert await cluster.send("GET", keys.archive_done("0")) is None
     own_server.start()
-    assert await cluster.wait_connected(10)
+    assert await cluster.wait_connected(20)
     assert (cluster.reconnects, cluster.down_for) == (1, 0)
     assert 0 < cluster.up_for < cluster.of(SHARED_TAG).up_for
 
@@ -125,7 +125,7 @@ async def test_who_lacks_a_bucket_leaves_the_sums_to_somebody_who_reaches_all(
     nowhere = f"redis://{LOOPBACK}:{free_port()}"
     links = {tag: RedisLink(nowhere if tag == APART else redis_server.url, name=tag, tags=(tag,)) for tag in TAGS}
     async with RedisCluster(links) as lacking:
-        assert await lacking.of(SHARED_TAG).wait_connected(5)
+        assert await lacking.of(SHARED_TAG).wait_connected(20)
         async with running(Caretaker(lacking, scripts, keys).run(), "lacking"):
             await until_equal(lambda: cluster.send("EXISTS", keys.caretaker), 1)
             async with running(Caretaker(cluster, scripts, keys).run(), "whole"):
@@ -167,7 +167,7 @@ async def test_a_bucket_that_forgot_that_a_node_was_cleared_is_looked_through(
             await cluster.send("HSET", keys.held(APART, "dead"), user, 1)
         cluster.of(APART).drop()
         await until(lambda: cluster.reconnects == 1)
-        assert await cluster.wait_connected(5)
+        assert await cluster.wait_connected(20)
         await until_equal(lambda: cluster.send("HGETALL", keys.users(APART)), {b"both": b"1 lives=1"})
         await until_equal(lambda: cluster.send("EXISTS", keys.held(APART, "dead")), 0)
 

@@ -152,7 +152,7 @@ async def test_a_cleared_node_id_can_register_nobody(registry: Registry, keys: K
 
 async def test_a_blocked_user_is_told_so_until_the_block_ends(registry: Registry, link: RedisLink, keys: Keys) -> None:
     now = link.server_ms()
-    await link.send("ZADD", keys.blocked("3"), now + 60_000, ALICE, now - 1, BOB)
+    await link.send("ZADD", keys.blocked("3"), now + 60_000, ALICE, now - 1000, BOB)
     alice, bob = await registry("n1", 1, **{ALICE: 1, BOB: 1})
     assert (alice.blocked, bob.blocked) == (1, 0)
 

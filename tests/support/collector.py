@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import socket
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, MutableMapping
@@ -65,11 +66,10 @@ class Collector:
     @contextlib.contextmanager
     def running(self) -> Iterator[Collector]:
         """Serve from a thread: the loops of the tests come and go."""
-        config = uvicorn.Config(
-            self._serve, host=LOOPBACK, port=self.port, log_config=None, lifespan="off", interface="asgi3"
-        )
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run)
+        server = uvicorn.Server(uvicorn.Config(self._serve, log_config=None, lifespan="off", interface="asgi3"))
+        # It listens before the thread has begun: who comes sooner than that waits, and is not refused.
+        listening = socket.create_server((LOOPBACK, self.port), backlog=256)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:
             yield self
@@ -87,11 +87,11 @@ class Collector:
         async def heard() -> Any:
             event = await receive()
             body.extend(event.get("body", b""))
+            if body and event["type"] == "http.request" and not event.get("more_body"):
+                self.bodies.append(bytes(body))  # before its spans are there: who waits for those finds it
             return event
 
         await create_app(self.store)(scope, heard, send)
-        if body:
-            self.bodies.append(bytes(body))
 
     async def _take_metrics(self, request: Request) -> None:
         body = await request.body()

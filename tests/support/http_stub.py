@@ -56,13 +56,10 @@ class HttpStub:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                with stub.counted():
-                    self.answer()
-
-            def answer(self) -> None:
-                stub.asked.append(self.path)
-                stub.open.wait()
-                time.sleep(stub.delay)
+                with stub.counted():  # until it answers: who has the answer may ask the next question
+                    stub.asked.append(self.path)
+                    stub.open.wait()
+                    time.sleep(stub.delay)
                 answer = stub.answers.get(self.path, stub.otherwise)
                 status, content = answer if isinstance(answer, tuple) else (answer, {})
                 body = json.dumps(content).encode()
