@@ -208,8 +208,11 @@ class RedisLink:
         loop = asyncio.get_running_loop()
         probed = loop.time()
         while not wire.closed.done():
+            due = loop.time() + _WATCH_INTERVAL
             await asyncio.wait((wire.closed,), timeout=_WATCH_INTERVAL)
-            if wire.overdue(self.timeout):
+            # What this process slept through itself is no hang: answers that came meanwhile have not been read yet.
+            slept = max(loop.time() - due, 0.0)
+            if wire.overdue(self.timeout + slept):
                 logger.warning("redis hangs; the connection is replaced", extra={"link": self._name})
                 return
             if loop.time() - probed >= _PROBE:

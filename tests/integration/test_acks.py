@@ -77,11 +77,10 @@ async def test_one_of_several_clients_is_asked(cluster: Cluster) -> None:
         await send(cluster, user)
         heard = []
         for socket in (one, other):
+            assert json.loads(await socket.recv())["type"] == "hello"
             await socket.send("ping")
-            frames = [await socket.recv()]
-            while frames[-1] != "pong":
-                frames.append(await socket.recv())
-            heard += [frame.split()[0] for frame in frames if frame.startswith("ack")]
+            while (frame := await socket.recv()) != "pong":
+                heard.append(frame.split()[0])
         assert heard == ["ack"]
 
 
@@ -103,8 +102,8 @@ async def test_of_a_message_that_is_not_sampled_nobody_is_asked(cluster: Cluster
     user = cluster.number()
     async with acknowledging(cluster, user) as browser:
         await send(cluster, user, headers={"traceparent": f"00-{'5' * 32}-{'6' * 16}-00"})
-        await browser.send("ping")
         assert json.loads(await browser.recv())["type"] == "hello"
+        await browser.send("ping")
         assert await browser.recv() == "pong"
 
 

@@ -157,7 +157,7 @@ async def test_an_order_ends_a_stream_and_a_block_keeps_it_out(cluster: Cluster)
 
 
 async def test_a_stream_ends_with_its_token(cluster: Cluster) -> None:
-    token = cluster.tokens.user(cluster.number(), exp=in_seconds(3))
+    token = cluster.tokens.user(cluster.number(), exp=in_seconds(6))
     async with EventStream.welcomed(cluster.node, token) as stream:
         assert await stream.ended() == {"code": 4401, "reason": "token expired"}
 

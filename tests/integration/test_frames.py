@@ -132,7 +132,7 @@ async def test_a_client_that_answers_the_close_is_let_go_at_once(cluster: Cluste
         await client.send(frame(BINARY, b"ping"))
         await client.receive_close()
         await client.send(frame(CLOSE, struct.pack("!H", 1003)))
-        await client.end_of_stream(timeout=1)
+        await client.end_of_stream(timeout=4)  # after five a node waits for no close any longer
 
 
 async def test_a_library_sees_the_codes_too(cluster: Cluster) -> None:
@@ -159,7 +159,7 @@ async def test_a_client_that_hangs_up_without_a_word_is_forgotten(cluster: Clust
     async with await cluster.raw(user) as client:
         await until_equal(connections, 1)
         client.writer.transport.abort()
-        await until_equal(connections, 0, timeout=2)
+        await until_equal(connections, 0)
 
 
 async def test_a_thousand_commands_a_second_are_too_many(cluster: Cluster) -> None:
@@ -179,13 +179,13 @@ async def test_twenty_commands_a_second_are_not_too_many(cluster: Cluster) -> No
 async def test_a_client_that_stops_answering_is_a_zombie_and_is_cleaned_up(new_cluster) -> None:
     cluster = await new_cluster(HEARTBEAT_TIMEOUT="1", HEARTBEAT_INTERVAL="0.5")
     async with await cluster.raw("zombie") as zombie:
-        assert await zombie.receive_close(timeout=4) == (4408, "no heartbeat")
-        await until_equal(lambda: _connections(cluster, "zombie"), 0, timeout=2)
+        assert await zombie.receive_close() == (4408, "no heartbeat")
+        await until_equal(lambda: _connections(cluster, "zombie"), 0)
         await zombie.end_of_stream()  # although it never answers the close
 
 
 async def test_a_heartbeat_keeps_a_client_alive(new_cluster) -> None:
-    cluster = await new_cluster(routers=0, HEARTBEAT_TIMEOUT="1.5", HEARTBEAT_INTERVAL="0.5")
+    cluster = await new_cluster(routers=0, HEARTBEAT_TIMEOUT="5", HEARTBEAT_INTERVAL="0.5")
     async with cluster.user("lively") as lively, await cluster.raw("silent") as silent:
         assert lively.connected["heartbeat_interval_ms"] == 500
         closing = asyncio.create_task(silent.receive_close())

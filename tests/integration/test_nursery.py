@@ -39,7 +39,7 @@ async def test_a_run_of_tests_that_is_killed_leaves_no_service_behind(tmp_path: 
 
     tests = subprocess.Popen([sys.executable, "-c", TESTS, *arguments], cwd=ROOT)
     try:
-        await until(answers)
+        await until(answers, timeout=60)
     finally:
         tests.kill()
         tests.wait()

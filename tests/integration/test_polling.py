@@ -224,7 +224,7 @@ async def test_a_user_hears_neither_admins_nor_others(cluster: Cluster) -> None:
 
 
 async def test_too_many_polls_are_refused_and_harm_no_socket_of_the_user(cluster: Cluster) -> None:
-    node = await cluster.start_node(COMMANDS_PER_SECOND="3")
+    node = await cluster.start_node(COMMANDS_PER_SECOND="1")
     user = cluster.number()
     client = poller(cluster, user)
     client.node = node

@@ -12,6 +12,7 @@ from tests.conftest import NewCluster
 from tests.shared.issuer import SigningKey
 from tests.support.certificates import Authority
 from tests.support.http_stub import HttpStub
+from tests.support.waiting import until
 
 KEY = SigningKey("one")
 
@@ -52,12 +53,12 @@ async def test_nobody_else_is_believed(new_cluster: NewCluster, platform: HttpSt
     assert (await cluster.node.get("/api/v1/events", bearer=token("7"))).status_code == 503
     assert (await cluster.router.post("messages", {}, bearer=token("7"))).status_code == 503
     for service in cluster.services:
-        assert "CERTIFICATE_VERIFY_FAILED" in service.log()
+        await until(lambda service=service: "CERTIFICATE_VERIFY_FAILED" in service.log())
     assert platform.asked == []
 
 
 async def test_the_user_check_believes_nobody_else_either(new_cluster: NewCluster, platform: HttpStub) -> None:
     cluster = await new_cluster(routers=0, USER_CHECK_URL=f"{platform.url}/users")
     assert (await cluster.refusal(cluster.tokens.user("7")))[0] != 4403
-    assert "CERTIFICATE_VERIFY_FAILED" in cluster.node.log()
+    await until(lambda: "CERTIFICATE_VERIFY_FAILED" in cluster.node.log())
     assert platform.asked == []

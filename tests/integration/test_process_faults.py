@@ -50,13 +50,13 @@ async def test_a_terminated_node_says_when_to_come_back_and_closes_with_1012(new
         async def names() -> list[str]:
             return [node["name"] for node in (await cluster.router.read("nodes"))["nodes"]]
 
-        await until_equal(names, ["node-2"], timeout=1)
+        await until_equal(names, ["node-2"], timeout=5)  # and not when its lease lapses, after eight
         assert (await cluster.router.read("users/u1/connections"))["connections"] == 0
         assert (await cluster.router.read("users/u0/connections"))["connections"] == 1
 
 
 async def test_a_draining_node_is_not_ready_and_says_so_to_the_cluster(new_cluster) -> None:
-    cluster: Cluster = await new_cluster(DRAIN_SECONDS="3")
+    cluster: Cluster = await new_cluster(DRAIN_SECONDS="60")
     async with AsyncExitStack() as stack:
         for i in range(60):
             await stack.enter_async_context(cluster.user(f"u{i}"))
@@ -69,8 +69,9 @@ async def test_a_draining_node_is_not_ready_and_says_so_to_the_cluster(new_clust
             assert (await cluster.router.read("nodes"))["nodes"][0]["state"] == "draining"
             return True
 
-        await until(draining, timeout=2)
-        assert await ending == 0
+        await until(draining)
+        assert await cluster.node.terminate() == 0  # told twice, it is quick
+        await ending
 
 
 async def test_messages_reach_a_draining_nodes_clients_until_they_are_sent_away(new_cluster) -> None:
@@ -115,25 +116,25 @@ async def test_two_nodes_share_one_port_and_either_may_leave(new_cluster) -> Non
         users = [f"user-{i}" for i in range(40)]
         browsers = {user: await stack.enter_async_context(cluster.user(user)) for user in users}
 
-        async def held() -> bool:
+        async def held() -> Counter[str]:
             nodes = (await cluster.router.read("nodes"))["nodes"]
             counts = Counter({node["name"]: node["user_connections"] for node in nodes})
             assert counts.total() == 40
             assert min(counts["node-1"], counts["node-2"]) > 0
-            return True
+            return counts
 
-        await until(held, timeout=4)
+        counts = await until(held)
         await cluster.router.send({"users": users}, {"type": "hello"})
         for browser in browsers.values():
             await browser.receive("hello")
         assert await cluster.nodes[0].terminate() == 0
+        await until_equal(lambda: sum(browser.is_open for browser in browsers.values()), counts["node-2"])
         for user, browser in browsers.items():
             if browser.is_open:
                 await browser.settled()
             else:
                 async with cluster.user(user) as again:
                     await again.settled()
-        assert any(browser.is_open for browser in browsers.values())
 
 
 async def test_a_killed_nodes_clients_catch_up_elsewhere(new_cluster) -> None:

@@ -21,7 +21,8 @@ from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
-COUNT = 3000
+PORTION = 2000
+HISTORY = str(20 * PORTION)
 
 
 @pytest.fixture
@@ -65,10 +66,14 @@ async def test_an_invalid_entry_is_set_aside_with_its_reason_and_holds_up_no_oth
         bad = await queue.append("messages", {"audience": {"users": []}, "message": {"type": "x"}})
         await queue.append("messages", {"audience": {"users": [user]}, "message": {"type": "good"}})
         await client.receive("good")
-        (dead,) = [dead for dead in await queue.dead() if dead["entry"] == bad]
+        (dead,) = await until(lambda: set_aside(queue, bad))
         assert dead["reason"] == "invalid"
         assert json.loads(dead["detail"])[0]["loc"] == ["body", "audience", "users"]
     assert any("queue entry set aside" in router.log() for router in cluster.routers)
+
+
+async def set_aside(queue: Queue, entry: str) -> list[dict[str, str]]:
+    return [dead for dead in await queue.dead() if dead["entry"] == entry]
 
 
 async def test_every_call_of_the_sdks_queue_reaches_its_audience(cluster: Cluster) -> None:
@@ -181,32 +186,42 @@ async def reader_of(queue: Queue) -> Router:
     return await until(queue.reader)
 
 
+async def under_way(queue: Queue, cluster: Cluster, *users: str, begin: int = 0) -> int:
+    """Append events to users, and return once routers have read some of them, and not all; return the next number.
+
+    Routers may have read all of a portion before anybody has looked: then another one follows.
+    """
+    while True:
+        with paused(*cluster.routers):
+            for user in users:
+                await queue.append_numbered(user, range(begin, begin + PORTION))
+            count = await queue.waiting()
+        begin += PORTION
+        if await queue.is_begun(count):
+            return begin
+
+
 async def test_routers_that_are_killed_in_the_middle_lose_double_and_swap_nothing(new_cluster: NewCluster) -> None:
-    cluster = await new_cluster(nodes=2, routers=2, HISTORY_LENGTH=str(10 * COUNT))
+    cluster = await new_cluster(nodes=2, routers=2, HISTORY_LENGTH=HISTORY)
     async with Queue.of(cluster) as queue, cluster.user("a") as here, cluster.user("b", node=cluster.nodes[1]) as there:
-        for begin in range(0, COUNT, COUNT // 3):
-            with paused(*cluster.routers):
-                await queue.append_numbered("a", range(begin, begin + COUNT // 3))
-                await queue.append_numbered("b", range(begin, begin + COUNT // 3))
-                count = await queue.waiting()
-            await queue.is_begun(count)
+        end = 0
+        for _ in range(3):
+            end = await under_way(queue, cluster, "a", "b", begin=end)
             reader = await reader_of(queue)
             await reader.kill()
             await reader.start()
-        await assert_all_arrive(here, COUNT)
-        await assert_all_arrive(there, COUNT)
+        await assert_all_arrive(here, end)
+        await assert_all_arrive(there, end)
         assert await queue.dead() == []
 
 
 async def test_a_router_that_was_paused_with_entries_in_its_hands_doubles_and_swaps_nothing(
     new_cluster: NewCluster,
 ) -> None:
-    cluster = await new_cluster(routers=2, HISTORY_LENGTH=str(10 * COUNT))
+    cluster = await new_cluster(routers=2, HISTORY_LENGTH=HISTORY)
     async with Queue.of(cluster) as queue, cluster.user("a") as client:
         await reader_of(queue)
-        with paused(*cluster.routers):
-            await queue.append_numbered("a", range(COUNT))
-        await queue.is_begun(COUNT)
+        end = await under_way(queue, cluster, "a")
         first = await reader_of(queue)
         with paused(first):
 
@@ -214,11 +229,11 @@ async def test_a_router_that_was_paused_with_entries_in_its_hands_doubles_and_sw
                 return await queue.reader() not in (first, None)
 
             await until(another_reads)
-            await queue.append_numbered("a", range(COUNT, COUNT + 100))
+            await queue.append_numbered("a", range(end, end + 100))
             await until(queue.is_empty, timeout=30)
         await first.ready()
-        await queue.append_numbered("a", range(COUNT + 100, COUNT + 200))
-        await assert_all_arrive(client, COUNT + 200)
+        await queue.append_numbered("a", range(end + 100, end + 200))
+        await assert_all_arrive(client, end + 200)
 
 
 async def test_a_terminated_router_hands_the_queue_over_at_once(new_cluster: NewCluster) -> None:
@@ -235,18 +250,16 @@ async def test_a_terminated_router_hands_the_queue_over_at_once(new_cluster: New
 async def test_a_restart_of_redis_in_the_middle_loses_doubles_and_swaps_nothing(
     new_cluster: NewCluster, own_redis: RedisServer, how: str
 ) -> None:
-    cluster = await new_cluster(routers=2, redis=own_redis, HISTORY_LENGTH=str(10 * COUNT))
+    cluster = await new_cluster(routers=2, redis=own_redis, HISTORY_LENGTH=HISTORY)
     async with cluster.user("a") as client:
         async with Queue.of(cluster) as queue:
             await reader_of(queue)
-            with paused(*cluster.routers):
-                await queue.append_numbered("a", range(COUNT))
-            await queue.is_begun(COUNT)
+            end = await under_way(queue, cluster, "a")
         await (own_redis.stop() if how == "stopped" else own_redis.kill())
         await own_redis.start()
         async with Queue.of(cluster) as queue:
-            await queue.append_numbered("a", range(COUNT, COUNT + 100))
-        await assert_all_arrive(client, COUNT + 100)
+            await queue.append_numbered("a", range(end, end + 100))
+        await assert_all_arrive(client, end + 100)
 
 
 async def test_routers_without_the_rights_to_publish_set_nothing_aside(
@@ -274,9 +287,8 @@ async def _failures(cluster: Cluster, wanted: int) -> bool:
 
 async def test_a_full_queue_refuses_and_a_resent_message_arrives_once(new_cluster: NewCluster) -> None:
     cluster = await new_cluster(QUEUE_ENABLED="false")
-    impatient = RetryPolicy(deadline=0.5)
     async with (
-        NotificationQueue(cluster.redis.url, cluster.prefix, max_length=3, retry=impatient) as queue,
+        NotificationQueue(cluster.redis.url, cluster.prefix, max_length=3, retry=RetryPolicy(deadline=3)) as queue,
         cluster.user("a") as client,
     ):
         for number in range(3):

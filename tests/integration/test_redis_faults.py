@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.client import welcomed
 from tests.support.cluster import Cluster
 from tests.support.events import published
 from tests.support.producer import Producer, assert_all_arrived, assert_refusals_help
@@ -93,7 +94,8 @@ async def test_without_redis_everything_says_so_and_comes_back_by_itself(new_clu
 
         await until(lambda: published(router, "alice", "back"))
         await alice.receive("back", timeout=15)
-        async with cluster.user("bob") as bob:
+        bobs = node.socket_url(token=cluster.tokens.user("bob"))
+        async with await until(lambda: welcomed(bobs)) as bob:  # a node hears again before or after it lets in again
             await router.send("all", {"type": "hello"})
             await bob.receive("hello")
         await alice.receive("hello")

@@ -87,7 +87,8 @@ async def test_a_wrong_way_to_tls_is_said_in_the_log(
     if "REDIS_URL" in change:
         change = {"REDIS_URL": guarded.settings["REDIS_URL"].replace(LOOPBACK, change["REDIS_URL"])}
     cluster: Cluster = await new_cluster(nodes=0, routers=0, redis=guarded.server, **guarded.settings)
-    node = cluster.add_node(**change)
+    # Time enough for a busy machine to get as far; and later attempts are told to those who look closely.
+    node = cluster.add_node(**change, REDIS_TIMEOUT="9", LOG_LEVEL="DEBUG")
     node.launch()
-    await until(lambda: said in node.log())
+    await until(lambda: said in node.log(), timeout=40)
     assert "redis is there" not in node.log()

@@ -228,16 +228,16 @@ async def test_more_states_than_a_page_are_shown_whole_and_in_the_order_of_chang
 
 
 async def test_a_transcode_without_news_is_active_no_longer(new_cluster) -> None:
-    cluster = await new_cluster(STATE_TTL="1")
+    cluster = await new_cluster(STATE_TTL="5")
     await progress(cluster, 5, 45)
     assert await active_for_a_new_admin(cluster, 5) == [45]
 
     async def forgotten() -> bool:
         return (await cluster.router.get("transcodes/5")).status_code == 404
 
-    await until(forgotten, timeout=4)
+    await until(forgotten)
 
     async def active_no_longer() -> bool:
         return await active_for_a_new_admin(cluster, 5) == []
 
-    await until(active_no_longer, timeout=2)
+    await until(active_no_longer)

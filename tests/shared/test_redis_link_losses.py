@@ -105,6 +105,21 @@ async def test_a_server_that_hangs_is_noticed_and_its_connection_replaced(own_se
         assert await own_id(await connected(link)) != number
 
 
+async def test_a_pause_of_the_process_itself_is_no_hang_of_the_server(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+    monkeypatch.setattr(Wire, "overdue", lambda _, timeout: asked.append(timeout))
+    async with RedisLink(redis_server.url, name="test", timeout=0.3) as link:
+        await connected(link)
+        await until(lambda: asked)
+        asked.clear()
+        asyncio.get_running_loop().call_soon(time.sleep, 1)  # nothing in it runs meanwhile
+        await until(lambda: asked)
+        assert asked[0] > 0.3 + 0.5, "whoever waits for an answer would be told that there is none, and it is unread"
+        await until(lambda: min(asked) < 0.3 + 0.5)  # a server that hangs now is noticed
+
+
 async def test_an_idle_connection_to_a_server_that_hangs_is_noticed_too(own_server: RedisServer) -> None:
     async with RedisLink(own_server.url, name="test", timeout=0.5) as link:
         await connected(link)

@@ -10,7 +10,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Origin, Subprotocol
 
+from tests.support.waiting import Patience
+
 Message = dict[str, Any]
+
+SOON = 8.0  # s; shorter than the ten after which a node finds by itself what did not reach it
 
 
 def dial(url: str, **more: Any) -> connect:
@@ -94,7 +98,7 @@ class Client:
     async def refresh(self, token: str) -> Message:
         """Hand in a fresh token and return the answer."""
         await self.send_json(type="refresh", token=token)
-        return await self._receive_any(("refreshed", "error"), 5)
+        return await self._receive_any(("refreshed", "error"), SOON)
 
     async def stats(self) -> Message:
         await self.send("get_stats")
@@ -102,7 +106,7 @@ class Client:
 
     # --- what it hears
 
-    async def receive(self, kind: str, *, timeout: float = 5) -> Message:
+    async def receive(self, kind: str, *, timeout: float = SOON) -> Message:
         """Take the oldest unread message of a type, waiting for it if need be."""
         return await self._receive_any((kind,), timeout)
 
@@ -110,15 +114,15 @@ class Client:
         return [await self.receive(kind, timeout=timeout) for _ in range(count)]
 
     async def _receive_any(self, kinds: tuple[str, ...], timeout: float) -> Message:
+        patience = Patience(timeout)
         try:
-            async with asyncio.timeout(timeout):
-                while True:
-                    for index, message in enumerate(self.unread):
-                        if message.get("type") in kinds:
-                            return self.unread.pop(index)
-                    assert not self._over.is_set(), f"closed with {self.close} before {kinds} came; {self._heard()}"
-                    self._changed.clear()
-                    await self._changed.wait()
+            while True:
+                for index, message in enumerate(self.unread):
+                    if message.get("type") in kinds:
+                        return self.unread.pop(index)
+                assert not self._over.is_set(), f"closed with {self.close} before {kinds} came; {self._heard()}"
+                self._changed.clear()
+                await patience.wait(self._changed)
         except TimeoutError:
             raise AssertionError(f"no {' or '.join(kinds)} within {timeout} s; {self._heard()}") from None
 
@@ -159,9 +163,7 @@ class Client:
     async def closed(self, *, timeout: float = 10) -> tuple[int, str]:
         """Wait for the end and return the code and the reason that the node gave."""
         try:
-            async with asyncio.timeout(timeout):
-                await self._over.wait()
-                await self.connection.wait_closed()
+            await Patience(timeout).wait(self._over)
         except TimeoutError:
             raise AssertionError(f"still open after {timeout} s; {self._heard()}") from None
         code, reason = self.close

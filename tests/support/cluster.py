@@ -69,7 +69,7 @@ class Service(Process):
 
     async def health(self, path: str) -> httpx.Response:
         """Ask the port that the cluster's probes ask."""
-        async with self.http(f"http://{LOOPBACK}:{self.health_port}", timeout=2) as http:
+        async with self.http(f"http://{LOOPBACK}:{self.health_port}") as http:
             return await http.get(path)
 
     def http(self, base_url: str | None = None, *, timeout: float = 15) -> httpx.AsyncClient:

@@ -10,6 +10,9 @@ from typing import Any, Protocol, Self
 
 import httpx
 
+from tests.support.client import SOON
+from tests.support.waiting import Patience
+
 Message = dict[str, Any]
 
 
@@ -112,22 +115,21 @@ class EventStream:
             self.texts.append(data)
             self.unread.append(json.loads(data))
 
-    async def receive(self, kind: str, *, timeout: float = 5) -> Message:
+    async def receive(self, kind: str, *, timeout: float = SOON) -> Message:
         """Take the oldest unread message of a type, waiting for it if need be."""
+        patience = Patience(timeout)
         try:
-            async with asyncio.timeout(timeout):
-                while True:
-                    for index, message in enumerate(self.unread):
-                        if message["type"] == kind:
-                            return self.unread.pop(index)
-                    assert not self._over.is_set(), f"ended with {self.close} before {kind} came; {self.unread}"
-                    self._changed.clear()
-                    await self._changed.wait()
+            while True:
+                for index, message in enumerate(self.unread):
+                    if message["type"] == kind:
+                        return self.unread.pop(index)
+                assert not self._over.is_set(), f"ended with {self.close} before {kind} came; {self.unread}"
+                self._changed.clear()
+                await patience.wait(self._changed)
         except TimeoutError:
             raise AssertionError(f"no {kind} within {timeout} s; unread: {self.unread}") from None
 
     async def ended(self, *, timeout: float = 10) -> Message | None:
         """Wait for the end and return what the node said of it."""
-        async with asyncio.timeout(timeout):
-            await self._over.wait()
+        await Patience(timeout).wait(self._over)
         return self.close

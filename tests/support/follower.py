@@ -51,7 +51,7 @@ class Follower:
     async def start(self) -> None:
         """Connect and stay connected from here on."""
         self._running = asyncio.create_task(self._run())
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await self._welcomed.wait()
 
     async def stop(self) -> None:

@@ -103,7 +103,7 @@ class PostgresServer(Process):
         self.signal(signal.SIGQUIT)
         await self.exit_status()
 
-    async def terminate(self, timeout: float = 10) -> int:
+    async def terminate(self, timeout: float = 30) -> int:
         self.signal(signal.SIGINT)  # "fast": it does not wait for its clients to leave
         return await self.exit_status(timeout)
 

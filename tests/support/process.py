@@ -14,6 +14,7 @@ from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
 _LEASH = ROOT / "cli/src/videosite_realtime_cli/cluster/leash.py"
+_ENDING = 30.0  # s, on a busy machine; half of the longest drain that a test makes
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")  # nothing that is a setting of ours
 
 
@@ -63,7 +64,7 @@ class Process:
         assert self._child is not None, f"{self.name} was never started"
         return self._child
 
-    async def exit_status(self, timeout: float = 10) -> int:
+    async def exit_status(self, timeout: float = _ENDING) -> int:
         """Wait for its end; a negative number is the signal that ended it."""
         await until(lambda: not self.running, timeout=timeout)
         status = self._started.poll()
@@ -85,12 +86,12 @@ class Process:
         self.signal(signal.SIGKILL)
         await self.exit_status()
 
-    async def terminate(self, timeout: float = 10) -> int:
+    async def terminate(self, timeout: float = _ENDING) -> int:
         """Ask it to end and return its exit status."""
         self.signal(signal.SIGTERM)
         return await self.exit_status(timeout)
 
-    async def end(self, timeout: float = 8) -> None:
+    async def end(self, timeout: float = _ENDING) -> None:
         """End it one way or the other."""
         if not self.running:
             return

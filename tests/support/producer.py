@@ -38,7 +38,7 @@ class Producer:
         try:
             yield self
             self._stop.set()
-            await asyncio.wait_for(task, 20)
+            await asyncio.wait_for(task, 60)
         finally:
             task.cancel()
 
@@ -56,11 +56,11 @@ class Producer:
 
     async def published(self, more: int) -> None:
         wanted = len(self.accepted) + more
-        await until(lambda: len(self.accepted) >= wanted, timeout=20)
+        await until(lambda: len(self.accepted) >= wanted, timeout=40)
 
     async def was_refused(self) -> None:
         seen = len(self.refusals)
-        await until(lambda: len(self.refusals) > seen, timeout=15)
+        await until(lambda: len(self.refusals) > seen, timeout=30)
 
 
 @asynccontextmanager

@@ -38,7 +38,7 @@ class Proxy(Process):
 
     async def start(self) -> None:
         self.launch()
-        await until(self._listens)
+        await until(self._listens, timeout=40)
 
     async def _listens(self) -> bool:
         assert self.running, f"{self.name} ended:\n{self.written()}"

@@ -40,11 +40,11 @@ class Queue:
         count: int = await self._client.xlen(self._keys.queue)
         return count
 
-    async def is_begun(self, count: int) -> None:
-        """Return once a queue of so many entries has fewer, and is not empty yet."""
+    async def is_begun(self, count: int) -> bool:
+        """Wait until a queue of so many entries has fewer; return whether there are any left."""
         while (left := await self.waiting()) >= count:
             pass
-        assert left > 0, "it was read before anybody could look: more entries are needed"
+        return left > 0
 
     async def is_empty(self) -> bool:
         return await self.waiting() == 0

@@ -37,7 +37,7 @@ class RawClient:
         self.reader, self.writer = reader, writer
 
     @classmethod
-    async def open(cls, port: int, target: str, *, timeout: float = 5) -> Self:
+    async def open(cls, port: int, target: str, *, timeout: float = 15) -> Self:
         reader, writer = await asyncio.open_connection(LOOPBACK, port)
         try:
             await cls._upgrade(reader, writer, port, target, timeout)
@@ -73,7 +73,7 @@ class RawClient:
         self.write(data)
         await self.writer.drain()
 
-    async def receive(self, timeout: float = 5) -> tuple[int, bytes]:
+    async def receive(self, timeout: float = 15) -> tuple[int, bytes]:
         """Return the next frame: opcode and payload."""
         async with asyncio.timeout(timeout):
             head, size = await self.reader.readexactly(2)
@@ -90,14 +90,14 @@ class RawClient:
         assert opcode == TEXT, (opcode, payload)
         return payload.decode()
 
-    async def receive_close(self, timeout: float = 10) -> tuple[int, str]:
+    async def receive_close(self, timeout: float = 15) -> tuple[int, str]:
         """Skip to the close frame and return its code and reason."""
         while True:
             opcode, payload = await self.receive(timeout)
             if opcode == CLOSE:
                 return struct.unpack("!H", payload[:2])[0], payload[2:].decode()
 
-    async def end_of_stream(self, timeout: float = 10) -> None:
+    async def end_of_stream(self, timeout: float = 15) -> None:
         """Wait until the node has given the socket up."""
         with suppress(ConnectionError):
             await asyncio.wait_for(self.reader.read(-1), timeout)

@@ -74,7 +74,7 @@ class RedisServer(Process):
     async def start(self) -> None:
         """Start it and wait until it serves: it answers before, but only that it is loading its data."""
         self.launch()
-        await until(self._serves)
+        await until(self._serves, timeout=40)
 
     async def stop(self) -> None:
         await self.terminate()

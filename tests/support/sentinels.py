@@ -100,7 +100,8 @@ class Watched:
             old_is_one = other_than.running and await role(other_than) == "master"
             return master if master is not other_than and await role(master) == "master" and not old_is_one else None
 
-        return await until(there, timeout=30)  # type: ignore[return-value]
+        # Sentinels whose machine has paused trust their clocks no more and wait for half a minute.
+        return await until(there, timeout=90)  # type: ignore[return-value]
 
     async def cut_off(self, master: RedisServer) -> None:
         """Let the master's replica hear nothing more of it; what is on its way is still heard."""

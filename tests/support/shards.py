@@ -110,7 +110,7 @@ class Shards:
         here, *others = self.servers
         for other in others:
             await command(here, "CLUSTER", "MEET", LOOPBACK, str(other.port), str(other.bus_port))
-        await until(self._all_met, timeout=30)
+        await until(self._all_met, timeout=60)
         for replica, master in zip(self.servers[len(self._ranges) :], self._replicas_of, strict=True):
             await command(replica, "CLUSTER", "REPLICATE", await self.servers[master].id())
         await self.whole()
@@ -126,7 +126,7 @@ class Shards:
             masters = [await role(server) for server in self.servers].count("master")
             return masters == len(self._ranges) and all([await _in_place(server) for server in self.servers])
 
-        await until(all_in_place, timeout=30)
+        await until(all_in_place, timeout=60)
 
     async def heal(self) -> None:
         """Start those who were killed, and wait as above."""
@@ -174,7 +174,7 @@ class Shards:
                     return False
             return True
 
-        await until(there, timeout=30)
+        await until(there, timeout=60)
 
     async def hand_over(self, replica: Shard) -> None:
         """Make a replica the master while its master works."""

@@ -44,7 +44,7 @@ class Traffic:
         try:
             yield self
             self._stopping = True
-            await asyncio.wait_for(asyncio.gather(*tasks), 30)
+            await asyncio.wait_for(asyncio.gather(*tasks), 60)
         finally:
             for task in tasks:
                 task.cancel()
@@ -107,7 +107,7 @@ async def assert_nothing_lost_or_doubled(traffic: Traffic, clients: Sequence[Fol
         )
 
     try:
-        await until(all_arrived, timeout=15)
+        await until(all_arrived, timeout=30)
     finally:
         faults = {client.user: client.faults(sent) for client in clients}
         assert {user: found for user, found in faults.items() if found} == {}
