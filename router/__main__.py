@@ -14,10 +14,10 @@ from router.callers import Callers, fingerprint
 from router.cluster_api import ClusterApi
 from router.erasure import Erasure
 from router.metrics import RouterMetrics
+from router.placement import Placement
 from router.publish_api import PublishApi
 from router.publish_counts import PublishCounts
 from router.publisher import Publisher
-from router.publishing import Publishing
 from router.queue import reading_queue
 from router.queue_calls import QueueCalls
 from router.queue_counts import QueueCounts
@@ -82,14 +82,14 @@ async def build(settings: RouterSettings, otel: OtelSettings, tracing: Tracing |
 
             erase_rows = await stack.enter_async_context(inbox(settings, link, scripts, keys, archive))
         counts, requests, loop_lag = PublishCounts(), HttpTimes(), LoopLag()
-        publishing = Publishing(publisher, link, keys, counts, message_max_bytes=settings.message_max_bytes)
+        placement = Placement(publisher, link, keys, counts, message_max_bytes=settings.message_max_bytes)
         call_log = CallLog()
-        publish = PublishApi(callers, publishing, counts, call_log)
+        publish = PublishApi(callers, placement, counts, call_log)
         cluster = ClusterApi(callers, link, keys, caretaker, Erasure(link, scripts, keys, erase_rows))
         links, queue = command_links(link), None
         if settings.queue_enabled:
             queue, most = QueueCounts(), settings.http_body_max_bytes
-            calls = QueueCalls(publishing, call_log, tracing, link.server_us, body_max_bytes=most)
+            calls = QueueCalls(placement, call_log, tracing, link.server_us, body_max_bytes=most)
             links["queue"] = await stack.enter_async_context(
                 reading_queue(settings, redis, link, scripts, keys, calls, queue)
             )

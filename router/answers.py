@@ -10,9 +10,9 @@ from pydantic import ValidationError
 from router.callers import NotAllowed
 from router.lean_route import BodyTooLarge
 from router.operations import KeyReused
+from router.placement import VolumeTooLarge
 from router.planning import MessageTooLarge, explain
 from router.publish_api import PublishUnavailable
-from router.publishing import VolumeTooLarge
 from shared.errors import DatabaseError, InvalidMessage, KeysUnavailable, RedisError
 
 _RETRY_AFTER: Final = {"Retry-After": "2"}

@@ -14,9 +14,9 @@ from router.callers import Caller, Callers
 from router.lean_route import Call
 from router.operations import KeyReused, Operation, Origin
 from router.order import Order, Outcome
+from router.placement import Draft, Placement, item_operation, operation_of
 from router.planning import MessageTooLarge, Plan, Planner, explain
 from router.publish_counts import PublishCounts
-from router.publishing import Draft, Publishing, item_operation, operation_of
 from router.sending import Sending
 from shared.errors import InvalidMessage, RealtimeError, RedisError, RedisRefused
 from shared.trace_context import continued
@@ -53,8 +53,8 @@ class _Batch(NamedTuple):
 
 
 class PublishApi:
-    def __init__(self, callers: Callers, publishing: Publishing, counts: PublishCounts, log: CallLog) -> None:
-        self._callers, self._publishing, self._counts, self._log = callers, publishing, counts, log
+    def __init__(self, callers: Callers, placement: Placement, counts: PublishCounts, log: CallLog) -> None:
+        self._callers, self._placement, self._counts, self._log = callers, placement, counts, log
 
     async def notification(self, call: Call) -> tuple[int, bytes]:
         """Publish one typed message.
@@ -62,19 +62,19 @@ class PublishApi:
         Transcode messages go to the admin pool, and to the video's owner if `user_id` names one;
         a `system_message` goes to its `target`.
         """
-        return await self._single(call, self._publishing.notifications)
+        return await self._single(call, self._placement.notifications)
 
     async def message(self, call: Call) -> tuple[int, bytes]:
         """Publish a custom or typed message to any audience."""
-        return await self._single(call, self._publishing.messages)
+        return await self._single(call, self._placement.messages)
 
     async def notification_batch(self, call: Call) -> tuple[int, bytes]:
         """Publish up to 1,000 typed messages; a bad item is reported at its place and harms no other."""
-        return await self._batch(call, self._publishing.notifications)
+        return await self._batch(call, self._placement.notifications)
 
     async def message_batch(self, call: Call) -> tuple[int, bytes]:
         """Publish up to 1,000 custom or typed messages; a bad item is reported at its place and harms no other."""
-        return await self._batch(call, self._publishing.messages)
+        return await self._batch(call, self._placement.messages)
 
     # --- one message
 
@@ -83,9 +83,9 @@ class PublishApi:
         plan = planner.read_one(call.body)
         operation = operation_of(caller, call, plan.key)
         sending = None if call.trace is None else Sending(call.trace)
-        draft = self._publishing.draft(plan, planner, operation, _traceparent(call, sending))
+        draft = self._placement.draft(plan, planner, operation, _traceparent(call, sending))
         try:
-            (outcome,) = await self._publishing.place([draft])
+            (outcome,) = await self._placement.place([draft])
         except RedisError as exc:
             raise self._unavailable(operation, exc) from exc
         if isinstance(outcome, KeyReused):
@@ -108,12 +108,12 @@ class PublishApi:
         whole = operation_of(caller, call)
         try:
             sending = None if call.trace is None else Sending(call.trace)
-            base = Origin(_traceparent(call, sending), self._publishing.rising_us(len(plans)))
+            base = Origin(_traceparent(call, sending), self._placement.rising_us(len(plans)))
             if whole.explicit:
-                base = await self._publishing.first_origin(whole, base)
+                base = await self._placement.first_origin(whole, base)
             drafts, results = _draft_items(_Batch(caller, call.path, whole, base), planner, items, plans)
             del items, plans  # freed now, while they are in the CPU's cache, and not when Redis has answered
-            outcomes = await self._publishing.place(list(drafts.values()))
+            outcomes = await self._placement.place(list(drafts.values()))
         except RedisError as exc:
             raise self._unavailable(whole, exc) from exc
         if sending is not None:

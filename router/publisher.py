@@ -12,7 +12,7 @@ from typing import Final
 
 from router.operations import KeyReused
 from router.order import Order, Outcome, Target
-from router.publish_call import PublishCall, Retention, results
+from router.script_call import Retention, ScriptCall, results
 from shared.errors import OutcomeUnknown
 from shared.ids import ADMIN, ALL, user_stream
 from shared.keys import SHARED_TAG, Keys, bucket
@@ -73,7 +73,7 @@ class Publisher:
             OutcomeUnknown: it may have been done in part; the same operations again complete it.
             RedisRefused: Redis is out of memory or read-only, for example.
         """
-        calls: list[PublishCall] = []
+        calls: list[ScriptCall] = []
         replies: list[bytes] = []
         for wave in self._waves(orders):
             calls += wave
@@ -84,14 +84,14 @@ class Publisher:
             raise OutcomeUnknown("Redis was too slow")
         return _outcomes(orders, calls, replies)
 
-    def _waves(self, orders: Sequence[Order]) -> Iterator[list[PublishCall]]:
+    def _waves(self, orders: Sequence[Order]) -> Iterator[list[ScriptCall]]:
         """Yield script calls in groups that are sent together.
 
         There is one call per tag, or several where one would block Redis for too long. The size of a group is bounded,
         because all of it has one deadline, is in memory once per user, and delays whatever comes after it.
         """
-        wave: list[PublishCall] = []
-        growing: dict[str, PublishCall] = {}  # by tag
+        wave: list[ScriptCall] = []
+        growing: dict[str, ScriptCall] = {}  # by tag
         recorded: set[tuple[str, int]] = set()
         for index, order in enumerate(orders):
             for target in order.targets:
@@ -100,7 +100,7 @@ class Publisher:
                     if len(wave) == _CALLS_PER_WAVE:
                         yield wave
                         wave, growing = [], {}
-                    call = growing[target.tag] = PublishCall(
+                    call = growing[target.tag] = ScriptCall(
                         target.tag, self._keys, self._retention, self._deadline(target.tag)
                     )
                     wave.append(call)
@@ -114,7 +114,7 @@ class Publisher:
         return link.server_ms() + int(link.timeout * 1000)
 
 
-def _outcomes(orders: Sequence[Order], calls: list[PublishCall], replies: list[bytes]) -> list[Outcome | KeyReused]:
+def _outcomes(orders: Sequence[Order], calls: list[ScriptCall], replies: list[bytes]) -> list[Outcome | KeyReused]:
     outcomes: list[Outcome | KeyReused | None] = [None] * len(orders)
     nodes: dict[int, set[str]] = {}  # of orders to several users: the distinct nodes seen
     for call, reply in zip(calls, replies, strict=True):

@@ -25,8 +25,8 @@ from router.answers import status_of
 from router.call_log import CallLog
 from router.lean_route import BodyTooLarge, Call
 from router.order import Outcome
+from router.placement import VOLUME_MAX, Draft, Placement, VolumeTooLarge
 from router.planning import explain
-from router.publishing import VOLUME_MAX, Draft, Publishing, VolumeTooLarge
 from router.queue_counts import Reason
 from router.queue_entry import QUEUE, Entry, call_of, operation_for
 from router.queue_trace import QueueTrace
@@ -82,14 +82,14 @@ class QueueCalls:
 
     def __init__(
         self,
-        publishing: Publishing,
+        placement: Placement,
         log: CallLog,
         tracing: Tracing | None,
         now_us: Callable[[], int],
         *,
         body_max_bytes: int,
     ) -> None:
-        self._publishing, self._log, self._tracing, self._now_us = publishing, log, tracing, now_us
+        self._placement, self._log, self._tracing, self._now_us = placement, log, tracing, now_us
         self._body_max = body_max_bytes
 
     async def accept(self, entries: Sequence[Entry]) -> AsyncIterator[Verdict]:
@@ -143,10 +143,10 @@ class QueueCalls:
 
     def _draft(self, entry: Entry, call: Call, trace: QueueTrace) -> Draft:
         kind = call.path.rpartition("/")[2]
-        planner = self._publishing.notifications if kind == "notifications" else self._publishing.messages
+        planner = self._placement.notifications if kind == "notifications" else self._placement.messages
         # However long the entry has waited: a state is as old as its entry.
         plan = planner.read_one(call.body, sent_at=entry.appended_us)
-        draft = self._publishing.draft(plan, planner, operation_for(entry, call, plan.key), trace.traceparent)
+        draft = self._placement.draft(plan, planner, operation_for(entry, call, plan.key), trace.traceparent)
         if draft.volume > VOLUME_MAX:
             raise VolumeTooLarge(draft.volume)
         return draft
@@ -173,7 +173,7 @@ class QueueCalls:
 
     async def _place(self, ready: Sequence[_Ready]) -> Verdict:
         try:
-            outcomes = await self._publishing.place([each.draft for each in ready])
+            outcomes = await self._placement.place([each.draft for each in ready])
         except RedisRefused as exc:
             if not _is_its_own(exc):
                 raise

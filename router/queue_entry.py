@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from router.callers import ALL_SCOPES, Caller
 from router.lean_route import Call
 from router.operations import KEY_MAX_LENGTH, Operation, digest_of
-from router.publishing import operation_of
+from router.placement import operation_of
 from shared.errors import InvalidMessage
 
 QUEUE: Final = Caller("queue", ALL_SCOPES, "queue")  # whoever may write to Redis may publish

@@ -67,7 +67,7 @@ class Draft(Order):
             self.origin, self.message = origin, self.remake(origin.now_us)
 
 
-class Publishing:
+class Placement:
     """Drafts and places messages, whichever way they came.
 
     Attributes:

@@ -24,7 +24,7 @@ class Retention(NamedTuple):
     archive_max_bytes: int
 
 
-class PublishCall:
+class ScriptCall:
     """Keys and arguments for messages of one tag.
 
     Args:
