@@ -144,7 +144,8 @@ class NodeProtocol(DeadlineProtocol):
             return
         scope = _websocket_scope(self.scope, self.url)
         said = by_name(scope["headers"])
-        fault = fault_of(scope["method"], scope["http_version"], self.url, scope["headers"], said)
+        method, version = scope["method"], scope["http_version"]
+        fault = fault_of(method, version, self.url, scope["headers"], said, followed=self._followed)
         if fault is not None:
             self.transport.write(rejection(fault, self.server_state.default_headers))
             self.transport.close()

@@ -97,6 +97,24 @@ def test_a_client_that_leaves_before_it_is_let_in_is_no_failure(
     assert caplog.records == []
 
 
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        (UPGRADE.replace(b": websocket", b": WebSocket \t"), b"101"),  # what is around a value is not part of it
+        (UPGRADE + b"\x81\x84\0\0\0\0ping", b"400"),
+        (UPGRADE + CALL, b"400"),
+    ],
+    ids=["spaces", "a frame behind it", "a call behind it"],
+)
+async def test_a_request_is_answered_as_a_whole(said: bytes, status: bytes) -> None:
+    taker = Taker()
+    async with serving(taker) as (_, url):
+        reader, writer = await saying(url, said)
+        assert (await asyncio.wait_for(reader.readline(), 5)).split()[1] == status
+        writer.close()
+    assert bool(taker.sessions) is (status == b"101")
+
+
 async def test_an_upgrade_behind_a_call_that_still_runs_does_not_mix_with_its_answer() -> None:
     may_answer = asyncio.Event()
 
