@@ -16,6 +16,7 @@ in all of its tags a router writes together: a transaction costs as much as a hu
 | the database is away | events wait in Redis, publishing is not affected; retried with growing pauses |
 | it is away for this router alone | the turn is given back after every failure, and another router takes it |
 | it takes too long over the events of one tag | those of the others are written without them, one tag at a time |
+| Redis is full | what waits is written all the same, which gives it room (``router/turn.py``) |
 | more than ``ARCHIVE_MAX_BYTES`` wait | the script drops the oldest; noticed by the gap in the ids, counted, logged |
 | the database refuses an event, or it cannot be read | set aside with its reason, in a stream of its own |
 | this process dies after the commit | the next one writes the same again, which changes nothing |

@@ -17,12 +17,13 @@ from shared.database import Database
 from shared.errors import DatabaseUnavailable, RedisUnavailable
 from shared.keys import SHARED_TAG, TAGS, Keys
 from shared.redis_link import RedisLink
-from shared.scripts import TAKE_OFF
+from shared.scripts import TAKE_OFF, Scripts
 from tests.inbox.archive import EVERYBODY, Counting, archiving, waiting
 from tests.inbox.shelf import locked, rows
 from tests.shared.press import Item, Press
 from tests.support.ports import LOOPBACK, free_port
 from tests.support.postgres import PostgresServer
+from tests.support.redis_server import RedisServer
 from tests.support.waiting import until, until_equal
 
 
@@ -140,6 +141,21 @@ async def test_what_cannot_be_taken_off_is_not_written_again_at_full_speed(
     async with archiving(cast(RedisLink, CutOff(link, TAKE_OFF.sha.decode())), keys, database, store):
         await until(lambda: len(store.times) > 2)
     assert store.times[2] - store.times[0] > router.archiver._INTERVAL
+
+
+async def test_a_redis_that_is_full_is_emptied(
+    database: Database, own_redis: RedisServer, scripts: Scripts, keys: Keys
+):
+    async with RedisLink(own_redis.url, name="test", prepare=scripts.prepare) as link:
+        await link.wait_connected()
+        press = Press(link, scripts, keys, archive_max_bytes=10_000_000)
+        for name in EVERYBODY:
+            await press.event(name)
+        await link.send("CONFIG", "SET", "maxmemory", 1)
+        async with archiving(link, keys, database) as counts:
+            await until_equal(lambda: counts.archived, len(EVERYBODY))
+            await until_equal(lambda: waiting(link, keys), 0)
+    assert counts.given_up == 0
 
 
 class Far(CutOff):
