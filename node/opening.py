@@ -18,7 +18,7 @@ FIELDS_MAX: Final = 128
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _MORE: Final = {
     HTTPStatus.METHOD_NOT_ALLOWED: b"allow: GET\r\n",
-    HTTPStatus.UPGRADE_REQUIRED: b"upgrade: websocket\r\nsec-websocket-version: 13\r\n",
+    HTTPStatus.UPGRADE_REQUIRED: b"connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n",
 }
 
 
@@ -29,12 +29,15 @@ class Fault(NamedTuple):
     reason: str
 
 
-def fault_of(method: str, http_version: str, target: bytes, fields: Fields, said: dict[bytes, bytes]) -> Fault | None:
+def fault_of(
+    method: str, http_version: str, target: bytes, fields: Fields, said: dict[bytes, bytes], *, followed: bool
+) -> Fault | None:
     """Return what is wrong with a request whose ``Connection`` and ``Upgrade`` ask for a WebSocket.
 
     Args:
         fields: the head's lines, names in lower case.
         said: what these say together, by name.
+        followed: whether bytes came together with the head, right behind it.
     """
     if method != "GET":
         return Fault(HTTPStatus.METHOD_NOT_ALLOWED, f"the method is GET, not {method}")
@@ -47,6 +50,8 @@ def fault_of(method: str, http_version: str, target: bytes, fields: Fields, said
         return Fault(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, reason)
     if b"transfer-encoding" in said or said.get(b"content-length", b"0") != b"0":
         return Fault(HTTPStatus.BAD_REQUEST, "a body is not supported")
+    if followed:
+        return Fault(HTTPStatus.BAD_REQUEST, "nothing may follow the request before it is answered")
     if said.get(b"sec-websocket-version") != b"13":
         return Fault(HTTPStatus.UPGRADE_REQUIRED, "Sec-WebSocket-Version is to be 13")
     if not _is_key(said.get(b"sec-websocket-key", b"")):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import weakref
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final, TypeVar, cast
@@ -103,7 +104,7 @@ class UpgradeProtocol(asyncio.Protocol):
 
     def _end(self, status: HTTPStatus) -> None:
         """Close the connection, unless it was taken over; if it has no answer yet, with this one."""
-        if not self._answered:
+        if not self._answered and not self._transport.is_closing():  # uvloop fails at a write to what is gone
             self._answer(rejection(Fault(status, ""), self._server.default_headers))
         self._transport.close()
 
@@ -143,7 +144,8 @@ class NodeProtocol(DeadlineProtocol):
             return
         scope = _websocket_scope(self.scope, self.url)
         said = by_name(scope["headers"])
-        fault = fault_of(scope["method"], scope["http_version"], self.url, scope["headers"], said)
+        method, version = scope["method"], scope["http_version"]
+        fault = fault_of(method, version, self.url, scope["headers"], said, followed=self._followed)
         if fault is not None:
             self.transport.write(rejection(fault, self.server_state.default_headers))
             self.transport.close()
@@ -158,9 +160,11 @@ class NodeProtocol(DeadlineProtocol):
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
-        if self.cycle is not None:
+        if self.cycle is not None and self.cycle.scope is self.scope:  # not one that asks for another protocol
             scope: Any = self.scope
-            scope["extensions"] = {EXTENSION: StreamExit(self, self.cycle)}
+            # Both hold the scope, and live as long as the application runs: held from there as well, every connection
+            # and every request would wait for the garbage collector.
+            scope["extensions"] = {EXTENSION: StreamExit(weakref.proxy(self), weakref.proxy(self.cycle))}
 
     def _leave(self) -> None:
         self.connections.discard(self)

@@ -18,7 +18,7 @@ class ArchiveCounts:
         failures: batches that the database did not take.
         lags: by tag, for how many seconds the oldest event of the last batch has waited; of tags that have any, and
             that this router archives.
-        refused_for: tags of this router whose events the database did not take when it was last asked.
+        refused: whether the database did not take events when it was last asked.
     """
 
     archived: int = 0
@@ -28,7 +28,7 @@ class ArchiveCounts:
     removed: int = 0
     failures: int = 0
     lags: dict[str, float] = field(default_factory=dict)
-    refused_for: set[str] = field(default_factory=set)
+    refused: bool = False
 
     @property
     def lag(self) -> float:
@@ -37,9 +37,8 @@ class ArchiveCounts:
     @property
     def away(self) -> bool:
         """Whether the database does not accept the events that wait for it."""
-        return bool(self.refused_for)
+        return self.refused and bool(self.lags)
 
     def nothing_waits(self, tag: str) -> None:
         """Note that nothing of a tag waits for this router: there is nothing, or another router archives it."""
         self.lags.pop(tag, None)
-        self.refused_for.discard(tag)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from router.turn import Turn
 from shared.keys import Keys
 from shared.link import Link
 from shared.scripts import TAKE_OFF, Scripts
+from shared.tasks import all_of
 
 logger = logging.getLogger(__name__)
 
@@ -48,12 +49,12 @@ class ArchiveStream:
         self._link, self._scripts, self._counts = link, scripts, counts
         self._key, self._done, self._dead = keys.archive(tag), keys.archive_done(tag), keys.archive_dead(tag)
 
-    async def take_turn(self) -> ArchiveStream | None:
-        """Take the turn or keep it, and return this; None if another router has it. Raises ``RedisError``."""
-        if await self.turn.take():
-            return self
-        self._counts.nothing_waits(self.tag)
-        return None
+    async def take_turn(self) -> bool:
+        """Take the turn, or keep it; False if another router has it. Raises ``RedisError``."""
+        mine = await self.turn.take()
+        if not mine:
+            self._counts.nothing_waits(self.tag)
+        return mine
 
     async def read(self) -> Waiting | None:
         """Return the first entries: at least one if there is any, within a limit in bytes. Raises ``RedisError``."""
@@ -82,18 +83,21 @@ class ArchiveStream:
         more = len(events) >= _EVENTS or len(raw) >= _ENTRIES or last.size - first.size > _BYTES // 2
         return Waiting(self, events, last, more)
 
-    async def settle(self, last: EntryId, refused: Iterable[tuple[Event, str]]) -> None:
+    async def settle(self, last: EntryId, refused: Sequence[tuple[Event, str]]) -> None:
         """Take entries off, up to the last one, once those that the database refused are set aside.
 
         Raises:
             RedisError: some may stay, to be read again.
         """
+        await all_of(*(self._set_aside(event, reason) for event, reason in refused))  # at once: there may be hundreds
         for event, reason in refused:
-            fields = ("e", event.text, "entry", str(event.entry), "reason", reason[:1000])
-            await self._link.send("XADD", self._dead, "MAXLEN", "~", _DEAD_MAX, "*", *fields)
             self._counts.set_aside += 1
             logger.error("event set aside", extra={"tag": self.tag, "entry": str(event.entry), "reason": reason[:200]})
         await self._take_off(last)
+
+    def _set_aside(self, event: Event, reason: str) -> asyncio.Future[Any]:
+        fields = ("e", event.text, "entry", str(event.entry), "reason", reason[:1000])
+        return self._link.send("XADD", self._dead, "MAXLEN", "~", _DEAD_MAX, "*", *fields)
 
     async def _note_gap(self, done: EntryId, first: EntryId, text: bytes, events: int) -> None:
         """Count dropped events: those between the last archived entry and the first one that is left."""

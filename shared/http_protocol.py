@@ -37,6 +37,7 @@ class DeadlineProtocol(HttpToolsProtocol):
     _incomplete = False
     _refused = False
     _offers_upgrade = False  # to what we do not speak
+    _followed = False  # whether bytes came behind the head of an upgrade that we take; the parser gives them up
     _fruitless = 0  # bytes since the parser last had a whole head, a piece of body or the end of a request
     _deadline: asyncio.TimerHandle | None = None
 
@@ -67,6 +68,7 @@ class DeadlineProtocol(HttpToolsProtocol):
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's
                 return head + data[upgrade.args[0] :]
             if self._should_upgrade():
+                self._followed = upgrade.args[0] < len(data)
                 self.handle_websocket_upgrade()
         except httptools.HttpParserError:
             self.logger.warning(_INVALID)
@@ -85,7 +87,7 @@ class DeadlineProtocol(HttpToolsProtocol):
     def _get_upgrade(self) -> bytes | None:
         """Return what the parser takes for an offer: every line of a header counts, and not the last alone."""
         offers = said(self.headers, b"upgrade") if self.parser.should_upgrade() else []
-        return b", ".join(offers).lower() if offers else None
+        return b", ".join(offers).strip().lower() if offers else None
 
     def on_headers_complete(self) -> None:
         self._fruitless = 0

@@ -10,13 +10,25 @@ import pytest
 import pytest_asyncio
 
 from shared.database import Database
+from shared.keys import Keys
+from shared.redis_link import RedisLink
 from shared.schema import migrate
+from shared.scripts import Scripts
 from tests.shared.fixtures import keys, link, scripts
+from tests.shared.press import Press
 from tests.support.cluster import Cluster
 from tests.support.postgres import PostgresServer
 from tests.support.redis_server import RedisServer
 
 __all__ = ["keys", "link", "scripts"]
+
+
+ENOUGH = 10_000_000  # bytes of an archive
+
+
+@pytest.fixture
+def press(link: RedisLink, scripts: Scripts, keys: Keys) -> Press:
+    return Press(link, scripts, keys, archive_max_bytes=ENOUGH)
 
 
 @asynccontextmanager

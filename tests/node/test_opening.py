@@ -35,9 +35,10 @@ def fault(
     http_version: str = "1.1",
     target: bytes = b"/",
     without: bytes = b"",
+    followed: bool = False,
 ) -> Fault | None:
     every = [field for field in FIELDS if field[0] != without] + list(fields)
-    return fault_of(method, http_version, target, every, by_name(every))
+    return fault_of(method, http_version, target, every, by_name(every), followed=followed)
 
 
 def read(answer: bytes) -> Response:
@@ -56,7 +57,8 @@ def read(answer: bytes) -> Response:
 def test_what_opens_is_accepted_by_another_implementation(subprotocol: str | None) -> None:
     other = client()
     request = other.connect()
-    assert fault_of("GET", "1.1", b"/", fields_of(request), by_name(fields_of(request))) is None
+    fields = fields_of(request)
+    assert fault_of("GET", "1.1", b"/", fields, by_name(fields), followed=False) is None
     response = read(acceptance(request.headers["Sec-WebSocket-Key"].encode(), subprotocol, DATE))
     assert (response.status_code, response.headers["date"]) == (101, DATE[0][1].decode())
     other.process_response(response)
@@ -100,6 +102,9 @@ def test_another_version_is_told_ours(version: bytes) -> None:
     assert found is not None
     response = read(rejection(found, DATE))
     assert (response.status_code, response.headers["sec-websocket-version"]) == (426, "13")
+    # Whoever sends `Upgrade` says in `Connection` that it is for the next hop alone (RFC 9110, section 7.8).
+    assert response.headers["upgrade"] == "websocket"
+    assert response.headers.get_all("connection") == ["close", "Upgrade"]
 
 
 @pytest.mark.parametrize(
@@ -117,6 +122,11 @@ def test_another_version_is_told_ours(version: bytes) -> None:
 )
 def test_a_body_is_not_taken_and_no_extension_is(field: tuple[bytes, bytes], well: bool) -> None:
     assert (fault(field) is None) is well
+
+
+def test_who_speaks_before_it_is_answered_is_told() -> None:
+    """Taken for nothing, it would be missed; a part of a frame, and what comes after it would be misread."""
+    assert fault(followed=True) == (400, "nothing may follow the request before it is answered")
 
 
 def test_neither_address_nor_head_is_read_without_end() -> None:

@@ -15,24 +15,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from node.event_stream import EventStream, end_when_unacknowledged
 from node.frames import text_frame
 from node.wire import NodeProtocol, stream_exit
-from shared.asgi import ASGIApp, Receive, Scope, Send
-from shared.serving import Server, listen, server_config
+from shared.asgi import Receive, Scope, Send
 from tests.node.fakes import Host
+from tests.node.upgrades import serving
 from tests.shared.redis_server import until
-
-
-@contextlib.asynccontextmanager
-async def serving(app: ASGIApp) -> AsyncIterator[tuple[Server, str]]:
-    sock = listen("127.0.0.1", 0)
-    server = Server(server_config(app, http=NodeProtocol))
-    task = asyncio.create_task(server.serve(sockets=[sock]))
-    await until(lambda: server.started)
-    try:
-        yield server, f"http://127.0.0.1:{sock.getsockname()[1]}/"
-    finally:
-        server.stop()
-        await task
-        sock.close()
 
 
 class Taker:
@@ -92,7 +78,7 @@ def test_the_attributes_of_a_request_are_where_they_were(name: str) -> None:
 
 async def test_a_stream_lives_on_after_its_endpoint_returned() -> None:
     taker = Taker()
-    async with serving(taker) as (server, url), reading(url) as (response, lines):
+    async with serving(taker, "http") as (server, url), reading(url) as (response, lines):
         assert response.headers["x-own"] == "1"
         await line(lines, "data: welcome")
         await until(lambda: not server.server_state.tasks)
@@ -109,7 +95,7 @@ async def test_a_stream_lives_on_after_its_endpoint_returned() -> None:
 
 async def test_uvicorns_shutdown_does_not_touch_a_stream() -> None:
     taker = Taker()
-    async with serving(taker) as (server, url), reading(url) as (_, lines):
+    async with serving(taker, "http") as (server, url), reading(url) as (_, lines):
         await line(lines, "data: welcome")
         server.should_exit = True
         await until(lambda: not server.servers or not any(s.is_serving() for s in server.servers))
@@ -120,7 +106,7 @@ async def test_uvicorns_shutdown_does_not_touch_a_stream() -> None:
 
 async def test_a_client_that_is_gone_is_noticed_by_its_session() -> None:
     taker = Taker()
-    async with serving(taker) as (_, url):
+    async with serving(taker, "http") as (_, url):
         async with reading(url) as (_, lines):
             await line(lines, "data: welcome")
         await until(lambda: taker.host.closed_calls)
@@ -129,7 +115,7 @@ async def test_a_client_that_is_gone_is_noticed_by_its_session() -> None:
 
 async def test_a_whole_answer_ends_a_connection_that_was_taken_over() -> None:
     taker = Taker(refuses=True)
-    async with serving(taker) as (_, url), reading(url) as (response, lines):
+    async with serving(taker, "http") as (_, url), reading(url) as (response, lines):
         assert response.status_code == 403
         assert [each async for each in lines] == ["no"]
         await until(lambda: taker.host.closed_calls)
@@ -138,7 +124,7 @@ async def test_a_whole_answer_ends_a_connection_that_was_taken_over() -> None:
 async def test_the_deadline_of_half_requests_is_over_for_a_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(NodeProtocol, "request_timeout", 1)
     taker = Taker()
-    async with serving(taker) as (_, url), reading(url) as (_, lines):
+    async with serving(taker, "http") as (_, url), reading(url) as (_, lines):
         await line(lines, "data: welcome")
         over = asyncio.Event()
         asyncio.get_running_loop().call_later(1.2, over.set)
@@ -152,6 +138,6 @@ async def test_any_other_request_is_answered_as_ever() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
         await send({"type": "http.response.body", "body": b"ok"})
 
-    async with serving(answer) as (_, url), httpx.AsyncClient(trust_env=False) as client:
+    async with serving(answer, "http") as (_, url), httpx.AsyncClient(trust_env=False) as client:
         for _ in range(2):
             assert (await client.get(url)).text == "ok"
