@@ -14,7 +14,8 @@ async def catch_up_states(feed: Feed, link: Link, keys: Keys, upto: Position = B
     """Read what has changed since the feed's table was last read; newer values from the bus win.
 
     Args:
-        upto: a revision that Redis is known to have reached.
+        upto: a revision that Redis had reached some time ago: what changed after it is left to the bus, or to the next
+            time. Without it, everything is read.
 
     Raises:
         RedisError: nothing was read, or not all of it; doing it again does no harm.
@@ -27,6 +28,8 @@ async def catch_up_states(feed: Feed, link: Link, keys: Keys, upto: Position = B
     async for page in changed_since(link, names, since):
         now = link.of(feed.tag).server_ms()
         for state in page:
+            if upto > BEGINNING and state.revision > upto:
+                continue
             if state.final or state.expires_ms <= now:
                 feed.end_state(state.video_id, state.revision, state.expires_ms / 1000)
             else:

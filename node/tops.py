@@ -4,6 +4,9 @@ A lost event in the middle is noticed by the number of the next one; the loss of
 seconds, and after every new subscription, the newest positions and the states' revisions are read from Redis, and
 feeds that are behind read what they miss. A publish that could not be read makes the next comparison come sooner:
 during a rolling update, routers may write a version that this node does not know.
+
+An answer of Redis may overtake publishes that were made before it, for it comes on another connection. So feeds are
+compared a moment after the answer: what was only under way has arrived by then, and is no loss.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from node.connection_manager import ConnectionManager
 from node.feed import Feed, Spawn
@@ -28,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 INTERVAL: Final = 10.0  # s; 5,000 users cost the server 1.5 ms
 SOONEST: Final = 1.0  # s between two comparisons at least, however many are asked for
+_UNDER_WAY: Final = 0.5  # s for which a publish may be on its way when Redis already tells of it
 
 
 class Tops:
@@ -52,12 +56,12 @@ class Tops:
             if feed.top is None:
                 feed.open(top)
             else:
-                feed.compare(top)
+                self._a_moment_later(feed.compare, top)
         if self._connections.admin.states is not None:
-            self._compare_states(self._connections.admin, states)
+            self._a_moment_later(self._compare_states, self._connections.admin, states)
 
     async def compare(self) -> None:
-        """Compare every feed now; those whose Redis is away are left to the next time."""
+        """Read the tops of all feeds, to compare them; those whose Redis is away are left to the next time."""
         by_tag: dict[str, list[Feed]] = defaultdict(list)
         for feed in self._connections.feeds:
             if feed.top is not None:
@@ -69,9 +73,12 @@ class Tops:
                 logger.debug("tops cannot be compared", extra={"error": str(exc)})
                 continue
             for feed, (top, states) in zip(feeds, tops, strict=True):
-                feed.compare(top)
+                self._a_moment_later(feed.compare, top)
                 if feed is not self._connections.admin and feed.sessions:
-                    self._compare_states(feed, states)
+                    self._a_moment_later(self._compare_states, feed, states)
+
+    def _a_moment_later(self, compare: Callable[..., None], *with_what: Any) -> None:
+        asyncio.get_running_loop().call_later(_UNDER_WAY, compare, *with_what)
 
     def soon(self) -> bool:
         """Ask for a comparison before its time; return whether nobody had asked since the last one."""

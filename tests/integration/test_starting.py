@@ -25,7 +25,7 @@ async def unstarted(redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[
 
 async def refuses_to_start(service: Service, status: int) -> str:
     service.launch()
-    assert await service.exit_status(timeout=10) == status
+    assert await service.exit_status() == status
     (line,) = service.log().splitlines()
     return line
 

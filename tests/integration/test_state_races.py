@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.client import Client
 from tests.support.cluster import Cluster, Router, socket_path
 from tests.support.raw_client import RawClient
 from tests.support.waiting import until
@@ -68,14 +69,23 @@ async def test_an_end_that_races_with_progress_ends_it_for_everybody(cluster: Cl
 
     async with cluster.admin() as page:
         await asyncio.gather(*(produce(video) for video in videos))
+        await until(lambda: all(is_told_of_the_end(page, video) for video in videos))
         await cluster.router.send("all", {"type": "fence"})
         await page.receive("fence")
         for video in videos:
-            said = [m for m in page.unread if m.get("video_id") == video]
+            said = about(page, [video])
             assert said[-1]["type"] == "transcode_failed", "no progress after the end"
     async with cluster.admin(node=cluster.nodes[1]) as newcomer:
         await newcomer.settled()
-        assert not [m for m in newcomer.unread if m.get("video_id") in videos]
+        assert not about(newcomer, videos)
+
+
+def about(client: Client, videos: list[int]) -> list[dict[str, Any]]:
+    return [message for message in client.unread if message.get("video_id") in videos]
+
+
+def is_told_of_the_end(client: Client, video: int) -> bool:
+    return any(message["type"] == "transcode_failed" for message in about(client, [video]))
 
 
 @pytest.mark.parametrize("who", ["an admin", "the owner"])
@@ -133,7 +143,8 @@ async def test_an_admin_is_shown_at_once_where_hundreds_of_active_transcodes_sta
     )
     for node in cluster.nodes:
         async with cluster.admin(node=node) as page:
+            await until(lambda page=page: len(about(page, videos)) >= len(videos) - len(ended))
             await page.settled()
-            at_once = [m for m in page.unread if m.get("video_id") in videos]
+            at_once = about(page, videos)
             assert sorted(m["video_id"] for m in at_once) == [v for v in videos if v not in ended]
             assert {m["progress"] for m in at_once} == {20}

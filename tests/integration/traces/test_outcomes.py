@@ -10,7 +10,7 @@ from tests.support.cluster import Cluster
 from tests.support.collector import Collector, is_child, is_linked
 from tests.support.redis_proxy import Fate, RedisProxy, everything_passes
 from tests.support.redis_server import RedisServer
-from tests.support.waiting import until
+from tests.support.waiting import until, until_equal
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")  # the proxy's loop has to run while the tests do
 
@@ -31,7 +31,7 @@ async def test_a_repeated_call_says_so_and_leads_to_the_first(cluster: Cluster, 
         await client.receive("fence")
         await collector.complete(fence["trace_id"], [POST, "send users", "process users"])
         trace = await collector.complete(first.json()["trace_id"], [POST, "send users", "process users"])
-    second = next(s for s in collector.trace(PARENT[3:35]) if s.name == "send users")
+    (second,) = await until(lambda: collector.trace(PARENT[3:35]).named("send users"))
     assert ours(second, "replays") == 1
     assert is_linked(second, trace.one("send users"))
     assert ours(trace.one("send users"), "replays") is None
@@ -112,8 +112,9 @@ async def test_without_redis_call_and_publish_have_failed(
         answer = await cluster.router.post("messages", body, headers={"traceparent": PARENT.replace("4bf9", "7bf9")})
         return answer.status_code == 503
 
+    def failed() -> set[tuple[str, object]]:
+        spans = collector.trace(PARENT[3:35].replace("4bf9", "7bf9"))
+        return {(span.name, span.attributes["error.type"]) for span in spans if span.status == "error"}
+
     await until(refused)
-    spans = await until(lambda: collector.trace(PARENT[3:35].replace("4bf9", "7bf9")))
-    await until(lambda: collector.trace(PARENT[3:35].replace("4bf9", "7bf9")).named(POST))
-    failed = [span for span in spans if span.status == "error"]
-    assert {(span.name, span.attributes["error.type"]) for span in failed} == {(POST, "503"), ("send", "503")}
+    await until_equal(failed, {(POST, "503"), ("send", "503")})
