@@ -1,6 +1,9 @@
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vitest/config';
 
+// On a busy machine; what never comes is still an error.
+const patience = { testTimeout: 60_000, hookTimeout: 60_000 };
+
 export default defineConfig({
   plugins: [react()],
   test: {
@@ -8,7 +11,7 @@ export default defineConfig({
       {
         extends: true,
         // Without a browser around it: the core may use nothing that was not handed in.
-        test: { name: 'core', environment: 'node', include: ['src/realtime/**/*.test.ts'], testTimeout: 60_000 },
+        test: { name: 'core', environment: 'node', include: ['src/realtime/**/*.test.ts'], ...patience },
       },
       {
         extends: true,
@@ -18,7 +21,7 @@ export default defineConfig({
           include: ['src/**/*.test.{ts,tsx}'],
           exclude: ['src/realtime/**'],
           setupFiles: ['src/test/setup.ts'],
-          testTimeout: 60_000,
+          ...patience,
         },
       },
     ],

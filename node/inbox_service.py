@@ -65,15 +65,17 @@ class InboxService:
         asked = list(dict.fromkeys(ids))
         left, strangers = _places(view, asked)
         changed: Sets = {}
+        on_their_way = True
         async for last in self._looks():
             waiting = await self._is_anything_waiting(view)
             marked = await inbox_marks.mark_read(self._database, view, left)
             left = {kind: positions for kind, positions in marked.unknown.items() if positions}
             for kind, positions in marked.changed.items():
                 changed.setdefault(kind, set()).update(positions)
-            on_their_way = waiting and await self._are_on_their_way(view, left)
+            on_their_way = on_their_way and waiting and bool(left)
             if last or not on_their_way:
                 break
+            on_their_way = await self._are_on_their_way(view, left)
         read = _names(view, changed)
         tally = await self._tell(view, {"read": read} if any(changed.values()) else {})
         if on_their_way:
@@ -100,14 +102,16 @@ class InboxService:
             NotYet: it was published a moment ago.
         """
         kind, position = view.find(name)
+        on_its_way = True
         async for last in self._looks():
             waiting = await self._is_anything_waiting(view)
             if await inbox_marks.remove(self._database, view, kind, position):
                 return Outcome(await self._tell(view, {"deleted": {kind: [name]}}), [name], [])
-            if not waiting or not await self._are_on_their_way(view, {kind: {position}}):
+            if not on_its_way or not waiting:
                 break
             if last:
                 raise NotYet
+            on_its_way = await self._are_on_their_way(view, {kind: {position}})
         raise UnknownNotification(name)
 
     async def _looks(self) -> AsyncIterator[bool]:
@@ -123,9 +127,10 @@ class InboxService:
         return any(await all_of(*(self._link.send("XLEN", self._keys.archive(tag)) for tag in tags)))
 
     async def _are_on_their_way(self, view: View, places: Sets) -> bool:
-        """Whether any of these is published and not written yet; one before the newest row never will be."""
-        if not places:
-            return False
+        """Whether any of these is published and not written yet.
+
+        One before the newest row never will be, but may have been written since it was looked for: look once more.
+        """
         tally, tops = await self.count(view), await self._tops(view)
         return any(tally.as_of[kind] < place <= tops[kind] for kind, those in places.items() for place in those)
 
