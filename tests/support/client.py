@@ -26,7 +26,7 @@ def dial(url: str, **more: Any) -> connect:
         max_size=None,
         max_queue=None,
         proxy=None,
-        open_timeout=10,
+        open_timeout=30,
         close_timeout=5,
         **more,
     )

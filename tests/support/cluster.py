@@ -72,7 +72,7 @@ class Service(Process):
         async with self.http(f"http://{LOOPBACK}:{self.health_port}") as http:
             return await http.get(path)
 
-    def http(self, base_url: str | None = None, *, timeout: float = 15) -> httpx.AsyncClient:
+    def http(self, base_url: str | None = None, *, timeout: float = 60) -> httpx.AsyncClient:
         return httpx.AsyncClient(base_url=base_url or self.url, verify=_TLS, trust_env=False, timeout=timeout)
 
     async def call(self, method: str, path: str, *, bearer: str | None = None, **request: Any) -> httpx.Response:

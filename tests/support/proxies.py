@@ -33,7 +33,7 @@ class Proxy(Process):
     def socket_url(self, *, admin: bool = False, **query: str) -> str:
         return f"ws://{LOOPBACK}:{self.port}{socket_path(admin=admin, **query)}"
 
-    def http(self, *, timeout: float = 15) -> httpx.AsyncClient:
+    def http(self, *, timeout: float = 60) -> httpx.AsyncClient:
         return httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=timeout)
 
     async def start(self) -> None:
