@@ -9,8 +9,8 @@ export default defineConfig({
   forbidOnly: process.env['CI'] !== undefined,
   reporter: 'list',
   // How long to wait for what does not come; on a busy machine, what comes may take a while.
-  timeout: 90_000,
-  globalTimeout: 900_000, // of the whole suite, which takes three minutes: what hangs must end
+  timeout: 180_000,
+  globalTimeout: 1_800_000, // of the whole suite, which takes three minutes: what hangs must end
   expect: { timeout: 20_000 },
   use: {
     actionTimeout: 20_000,

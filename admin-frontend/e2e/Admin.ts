@@ -43,6 +43,12 @@ export class Admin {
     await this.says('Live');
   }
 
+  /** Wait until it is live again, by its own next attempt or by a person who does not wait for that. */
+  async comesBack(): Promise<void> {
+    await Promise.race([this.isLive(), this.header.getByRole('button', { name: 'Reconnect now' }).click()]);
+    await this.isLive();
+  }
+
   async hasUnread(count: number): Promise<void> {
     const name = `Notifications, ${count === 0 ? 'none' : count} unread`;
     await this.header.getByRole('button', { name, exact: true }).waitFor();

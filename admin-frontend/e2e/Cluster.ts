@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const TRIES = 50;
+const TRIES = 300;
 const BETWEEN_TRIES = 100; // ms
 
 export type NodeName = 'node-1' | 'node-2';

@@ -24,8 +24,12 @@ test('what is unread is so after a reload, and on a device that was never there'
   await cluster.announce('count me: two');
   await failure(cluster, 'count me: three');
   await admin.hasUnread(3);
+  const taken = admin.page.waitForResponse(
+    (response) => new URL(response.url()).pathname.endsWith('/read') && response.ok(),
+  );
   await choose(admin, 'count me: two');
   await admin.hasUnread(2);
+  await taken;
 
   await admin.page.reload();
   await admin.hasUnread(2);

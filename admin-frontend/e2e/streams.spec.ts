@@ -32,6 +32,7 @@ test('where no socket gets through, the page is live by an event stream, and mis
   await admin.says(/Reconnecting|Offline|Connecting/);
   for (let n = 2; n <= 4; n += 1) await cluster.announce(`note ${n}`);
   await Promise.all([cluster.start('node-1'), cluster.start('node-2')]);
+  await admin.comesBack();
   await admin.row('note 4').waitFor();
   await admin.holds(['note 4', 'note 3', 'note 2', 'note 1']);
   await context.close();

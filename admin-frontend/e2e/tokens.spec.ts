@@ -9,7 +9,7 @@ import type * as Core from '../src/realtime';
 import { expect, test } from './test';
 
 // s; renewed when a fifth of it is left. A page has to be open by then, on a machine that others use, too.
-const SHORT = 15;
+const SHORT = 25;
 
 test.use({ tokenMayEnd: true });
 
