@@ -130,6 +130,14 @@ class Socket:
         return texts
 
     def send(self, text: str) -> None:
+        """Send a text.
+
+        Raises:
+            Closed: the connection is over: its end came together with the last texts.
+            OSError: it broke.
+        """
+        if self._closed is not None:
+            raise self._closed
         self._protocol.send_text(text.encode())
         self._flush()
 
