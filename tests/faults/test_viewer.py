@@ -33,7 +33,7 @@ async def proxies(cluster: Cluster) -> AsyncIterator[list[TcpProxy]]:
 async def watching(cluster: Cluster, proxies: list[TcpProxy], *, token: str = "") -> AsyncIterator[Viewer]:
     token = token or cluster.tokens.user(USER)
     ports = [proxy.port for proxy in proxies]
-    viewer = Viewer("viewer", token, ports, admin=False, dice=random.Random(1), ping_every=0.3)
+    viewer = Viewer("viewer", token, ports, admin=False, dice=random.Random(1), ping_every=1.0)
     task = asyncio.create_task(viewer.watch())
     try:
         yield viewer

@@ -119,9 +119,12 @@ async def test_a_node_that_leaves_ends_its_streams_in_order(
         async with EventStream.welcomed(proxy, token) as first, EventStream.welcomed(proxy, token) as second:
             leaving.signal(signal.SIGTERM)
             done, _ = await asyncio.wait(
-                [asyncio.create_task(stream.ended(), name=str(n)) for n, stream in enumerate((first, second))],
+                [
+                    asyncio.create_task(stream.ended(timeout=60), name=str(n))
+                    for n, stream in enumerate((first, second))
+                ],
                 return_when=asyncio.FIRST_COMPLETED,
-                timeout=20,
+                timeout=60,
             )
             gone = (first, second)[int(done.pop().get_name())]
             assert (gone.close, gone.broken) == ({"code": 1012, "reason": "this node leaves"}, False)
