@@ -28,7 +28,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final, TypeVar
 
 from router.archive_batch import Event
@@ -76,7 +77,7 @@ class Archiver:
     async def _round(self) -> float:
         """Archive what waits, or the beginning of it; return after how many seconds to look again."""
         await self._keep_turns()
-        found = await self._answers({stream: stream.read() for stream in self._mine})
+        found = await self._answers({stream: stream.read for stream in self._mine})
         waiting = [each for each in found.values() if each is not None]
         more = False
         try:
@@ -100,7 +101,7 @@ class Archiver:
     async def _keep_turns(self) -> None:
         if time.monotonic() >= self._turns_due:
             self._turns_due = time.monotonic() + _TURNS
-            taken = await self._answers({stream: stream.take_turn() for stream in self._streams})
+            taken = await self._answers({stream: stream.take_turn for stream in self._streams})
             self._mine = [stream for stream, is_mine in taken.items() if is_mine]
 
     async def _give_back(self) -> None:
@@ -117,12 +118,12 @@ class Archiver:
         for event, reason in written.refused:
             refused[event.tag].append((event, reason))
         settled = await self._answers(
-            {found.stream: found.stream.settle(found.last, refused[found.stream.tag]) for found in batch}
+            {found.stream: partial(found.stream.settle, found.last, refused[found.stream.tag]) for found in batch}
         )
         # What could not be taken off would be read again at once.
         return any(found.more for found in batch if found.stream in settled)
 
-    async def _answers(self, calls: Mapping[ArchiveStream, Awaitable[_T]]) -> dict[ArchiveStream, _T]:
+    async def _answers(self, calls: Mapping[ArchiveStream, Callable[[], Awaitable[_T]]]) -> dict[ArchiveStream, _T]:
         """Return the results of those whose server answers.
 
         A tag whose server is away keeps no other one waiting. One whose server hangs does, but for less time than it
@@ -148,10 +149,10 @@ class Archiver:
             logger.warning("the inbox's database is back")
 
 
-async def _in_time(call: Awaitable[_T], patience: float) -> _T:
+async def _in_time(call: Callable[[], Awaitable[_T]], patience: float) -> _T:
     try:
         async with asyncio.timeout(patience):
-            return await call
+            return await call()
     except TimeoutError:
         raise OutcomeUnknown("no answer in time") from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Sequence
 from typing import Any, cast
@@ -12,7 +13,9 @@ import pytest
 import router.archiver
 import router.turn
 from router.archive_batch import Event
+from router.archive_counts import ArchiveCounts
 from router.archive_store import ArchiveStore, Written
+from router.archiver import Archiver
 from shared.database import Database
 from shared.errors import DatabaseUnavailable, RedisUnavailable
 from shared.keys import SHARED_TAG, TAGS, Keys
@@ -196,6 +199,18 @@ async def test_two_routers_share_the_work_and_when_one_leaves_the_other_goes_on_
         await press.event("all")
         await until_equal(lambda: second.archived, 1, timeout=30)
     assert len(await rows(database, "all")) == 3
+
+
+async def test_a_router_may_leave_at_any_moment(database: Database, link: RedisLink, keys: Keys):
+    for steps in range(40):
+        archiver = Archiver(link, Scripts(keys), keys, ArchiveStore(database), ArchiveCounts())
+        work = asyncio.create_task(archiver.run())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        work.cancel()
+        await asyncio.wait((work,))
+        assert work.cancelled()
+    gc.collect()  # what was begun and not awaited fails the test
 
 
 async def test_a_router_that_leaves_while_it_takes_its_turns_gives_them_back(
