@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -177,9 +178,16 @@ class Shards:
         await until(there, timeout=60)
 
     async def hand_over(self, replica: Shard) -> None:
-        """Make a replica the master while its master works."""
-        await command(replica, "CLUSTER", "FAILOVER")
-        await self.promoted(replica)
+        """Make a replica the master while its master works.
+
+        It gives up after five seconds, for example when others are elected at the same time; then it is asked again.
+        """
+        promoted = asyncio.create_task(self.promoted(replica))
+        while not promoted.done():
+            with contextlib.suppress(redis.ResponseError):  # it is a master already, and not everybody knows yet
+                await command(replica, "CLUSTER", "FAILOVER")
+            await asyncio.wait((promoted,), timeout=6)
+        await promoted
 
     async def move_slot(self, tag: str, to: Shard) -> None:
         """Move the slot of a hash tag to another master, key by key, while it is in use."""
