@@ -147,7 +147,7 @@ async def test_keys_are_found_in_a_jwks_and_a_new_one_is_learnt(new_cluster) -> 
                 await browser.receive("connected")
                 return True
 
-        await until(newer_is_welcome, timeout=15)
+        await until(newer_is_welcome, timeout=30)
 
 
 async def test_while_no_keys_could_ever_be_fetched_clients_are_asked_to_come_back(new_cluster) -> None:
