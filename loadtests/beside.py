@@ -8,7 +8,8 @@ of 100 messages to single users, now the one first, now the other; each message 
 router, Redis and node, from /proc/<pid>/schedstat in ns. Printed are medians, and the median of the rounds' ratios: it
 was the same within 1 % on a machine where one version by itself varied by a third.
 
-The other version needs no such script: this one drives it, with its own `loadtests/stage.py` and `tests/support`.
+The other version needs no such script: this one drives it, with its own `loadtests/stage.py` and `tests/support`, and
+with its own `.venv` if it has one, else with ours.
 """
 
 from __future__ import annotations
@@ -121,7 +122,8 @@ class Version:
     """One of the two, in a process of its own."""
 
     def __init__(self, tree: Path) -> None:
-        command = [sys.executable, str(Path(__file__).resolve()), "--take-turns"]
+        own = tree / ".venv/bin/python"  # so that interpreters can be compared as well
+        command = [str(own) if own.exists() else sys.executable, str(Path(__file__).resolve()), "--take-turns"]
         env = {**os.environ, "PYTHONPATH": str(tree)}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         self._process: subprocess.Popen[str] = subprocess.Popen(command, cwd=tree, env=env, **pipes)  # type: ignore[call-overload]

@@ -118,7 +118,7 @@ class Feed:
         top = self.top
         if top is None or self._settled is not None:
             self._dirty = True
-        elif position.epoch == top.epoch and position.n == top.n + 1:
+        elif position == (top.epoch, top.n + 1):
             return self._advance(position, payload, expires_at)
         elif position <= top and position.n <= top.n:
             self._counters.repeated += 1

@@ -30,7 +30,7 @@ from node.session_log import SessionLog
 from shared import envelope, trace_context
 from shared.auth import TokenVerifier
 from shared.close_codes import CloseCode
-from shared.errors import InvalidToken, InvalidUserId, KeysUnavailable
+from shared.errors import InvalidToken, KeysUnavailable
 from shared.ids import Position, user_id
 from shared.server_clock import ServerClock
 from shared.stats import Counters
@@ -141,7 +141,7 @@ class Hub:
                     self._hear(message)
                 else:
                     deliveries.hear(self.connections, message, self._hear)
-        except (ValueError, LookupError, InvalidUserId) as exc:
+        except (ValueError, LookupError) as exc:
             self.counters.unreadable += 1
             if self._missed():  # a router of another version may send thousands of them
                 logger.error("unreadable on the bus", extra={"error": str(exc)})

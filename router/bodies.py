@@ -7,7 +7,6 @@ from typing import Annotated, Any, Final, Literal, NotRequired
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 from typing_extensions import TypedDict
 
-from shared.errors import InvalidUserId
 from shared.ids import user_id
 from shared.messages import SystemMessage, TranscodeComplete, TranscodeFailed, TranscodeProgress
 
@@ -17,16 +16,9 @@ BLOCK_MAX = 10 * 365 * 24 * 3600  # s
 _MICROSECONDS_MAX = 2**53 - 1
 
 
-def _canonical_user(value: Any) -> str:
-    try:
-        return user_id(value)
-    except InvalidUserId as exc:
-        raise ValueError(str(exc)) from exc
-
-
 UserId = Annotated[
     str,
-    BeforeValidator(_canonical_user),
+    BeforeValidator(user_id),
     WithJsonSchema(
         {"anyOf": [{"type": "string", "pattern": "^[A-Za-z0-9_:@-]{1,128}$"}, {"type": "integer"}], "examples": [7]}
     ),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from router.operations import Operation, Origin
 from shared.messages import Message
 
 
-class Target(NamedTuple):
+@dataclass(slots=True, eq=False)  # not a named tuple: its fields are asked for by name, a dozen times per message
+class Target:
     """One audience's stream.
 
     Attributes:

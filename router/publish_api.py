@@ -129,19 +129,21 @@ def _draft_items(
 ) -> tuple[dict[int, Draft], list[dict[str, Any]]]:
     """Return the drafts by their items' index, and a result for each item: so far, what is wrong with it."""
     caller, path, operation, origin = batch
+    traceparent, first_us = origin
     drafts: dict[int, Draft] = {}
     results: list[dict[str, Any]] = [{}] * len(plans)
     for index, plan in enumerate(plans):
         try:
             if isinstance(plan, Exception):
                 raise plan
-            message, name = planner.make(plan, origin.now_us + index), str(index)
-            if plan.key is None:
-                drafts[index] = Draft(message, plan.targets, operation, origin, plan.owner, name)
+            message = planner.make(plan, first_us + index)
+            _, targets, owner, key = plan
+            if key is None:
+                drafts[index] = Draft(message, targets, operation, origin, owner, str(index))
             else:
-                own = item_operation(caller, path, plan.key, items[index])
-                began, remake = Origin(origin.traceparent, origin.now_us + index), partial(planner.make, plan)
-                drafts[index] = Draft(message, plan.targets, own, began, plan.owner, remake=remake)
+                own = item_operation(caller, path, key, items[index])
+                began, remake = Origin(traceparent, first_us + index), partial(planner.make, plan)
+                drafts[index] = Draft(message, targets, own, began, owner, remake=remake)
         except (ValidationError, InvalidMessage) as exc:
             results[index] = {"status": 422, "detail": explain(exc)}
         except MessageTooLarge as exc:

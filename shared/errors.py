@@ -26,7 +26,7 @@ class SettingsError(RealtimeError):
     """A setting is missing or wrong. ``str()`` is the one line an operator needs."""
 
 
-class InvalidUserId(RealtimeError):
+class InvalidUserId(RealtimeError, ValueError):  # for pydantic, which calls shared.ids.user_id as a validator
     def __init__(self, value: object) -> None:
         self.value = value
         super().__init__(value)
