@@ -8,11 +8,12 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from starlette.requests import ClientDisconnect
 
 from node.handshake import ADMIN_PATH, USER_PATH, Handshake
 from node.rest_api import RestApi
 from shared import trace_context
-from shared.asgi import NO_TELEMETRY, PROBES, ASGIApp, Receive, Scope, Send
+from shared.asgi import GONE, NO_TELEMETRY, PROBES, ASGIApp, Receive, Scope, Send
 from shared.errors import RedisError
 from shared.exposition import Exposition
 from shared.headers import header
@@ -64,6 +65,10 @@ def create_app(
     @app.exception_handler(RedisError)
     async def away(_: Request, exc: RedisError) -> JSONResponse:
         return JSONResponse({"detail": str(exc)}, 503, {"Retry-After": "2"})
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(_: Request, exc: ClientDisconnect) -> Response:
+        return Response(status_code=GONE)  # it hung up in its body: no fault of ours, and no news
 
     # Around FastAPI, not among its middleware: otherwise browsers would see its own 413 and 500 as CORS errors.
     http = times.measured(
