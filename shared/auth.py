@@ -8,6 +8,7 @@ token without ``aud`` pass); the token's length bounded; ``kid`` looked up by us
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
 import time
@@ -32,6 +33,7 @@ TOKEN_MAX_BYTES: Final = 3 * 1024
 _FOREVER: Final = 253402300800  # the year 10000: what lies beyond is no time
 _KEY_TYPES: Final = {"RS": "RSA", "ES": "EC"}
 _JWKS_RETRY: Final = 10.0  # s between fetches; an unknown kid may not be used to hammer the issuer
+_JWKS_PATIENCE: Final = 10.0  # s for a fetch: a handshake may wait for it, and bytes may come one by one
 _JWKS_REFRESH: Final = 2700.0  # s after which keys are fetched again, while the known ones serve
 _JWKS_TTL: Final = 3600.0  # s after which keys that nobody has tried to fetch again are not trusted unseen
 
@@ -115,7 +117,7 @@ class JwksKeys:
         try:
             keys = (await _fetch_json(url, self._trusted))["keys"]
             self._keys = {key["kid"]: jwk.construct(key, self._algorithm) for key in keys if self._usable(key)}
-        except (httpx.HTTPError, JOSEError, ValueError, KeyError, TypeError, AttributeError) as exc:
+        except (httpx.HTTPError, TimeoutError, JOSEError, ValueError, KeyError, TypeError, AttributeError) as exc:
             logger.warning("jwks cannot be read; known keys hold", extra={"url": url, "error": repr(exc)})
             return
         self._fetched = time.monotonic()
@@ -130,7 +132,7 @@ class JwksKeys:
 
 
 async def _fetch_json(url: str, trusted: ssl.SSLContext | bool) -> dict[str, Any]:
-    async with httpx.AsyncClient(timeout=5, verify=trusted) as client:
+    async with asyncio.timeout(_JWKS_PATIENCE), httpx.AsyncClient(timeout=5, verify=trusted) as client:
         response = await client.get(url)
         response.raise_for_status()
         body: dict[str, Any] = response.json()

@@ -17,6 +17,7 @@ from tests.shared.issuer import Issuer, SigningKey
 from tests.shared.tokens import SECRET, b64, claims, hmac_token
 from tests.shared.verifiers import EC, RSA, refused
 from tests.support.clock import clock_of
+from tests.support.endless import endless_answer
 from tests.support.waiting import at_once, until
 
 # --- keys from a JWKS
@@ -131,6 +132,16 @@ async def test_an_issuer_that_stays_away_is_waited_for_once(issuer: Issuer, late
     for fetched in (3, 4, 5):
         later(11)
         await until(lambda n=fetched: at_once(verifier.verify(RSA.sign(claims()))) and issuer.fetched == n)
+
+
+async def test_an_issuer_whose_answer_does_not_end_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(auth, "_JWKS_PATIENCE", 0.2)
+    async with endless_answer(b" ", pause=0.02) as url, asyncio.timeout(30):
+        verifier = TokenVerifier(auth.JwksKeys(url, "RS256"), "RS256")
+        with pytest.raises(KeysUnavailable):
+            await verifier.verify(RSA.sign(claims()))
+        await verifier.aclose()
 
 
 async def test_a_verifier_that_is_closed_asks_nobody(issuer: Issuer, later: Callable[[float], None]) -> None:
