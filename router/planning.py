@@ -173,7 +173,8 @@ def explain(exc: ValidationError | InvalidMessage) -> list[dict[str, Any]]:
 
 
 def _explain(error: ErrorDetails) -> dict[str, Any]:
-    kind, message = error["type"], error["msg"].removeprefix("Value error, ")
+    kind = error["type"]
+    message = _OF_OBJECTS.get(kind) or error["msg"].removeprefix("Value error, ")
     # The last part of the path to a forbidden extra field is the caller's own name for it, whatever it is.
     own = error["loc"][-1:] if kind == "extra_forbidden" else ()
     loc = ["body", *_path(error["loc"][: len(error["loc"]) - len(own)]), *own]
@@ -199,4 +200,6 @@ _WITHOUT_TYPE: Final = {
     "union_tag_not_found": ("missing", "Field required"),
     "union_tag_invalid": ("literal_error", f"Input should be one of {', '.join(map(repr, TYPED))}"),
 }
+# pydantic speaks of dictionaries, models and attributes, none of which a caller has.
+_OF_OBJECTS: Final = dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "Input should be an object")
 _BATCH: Final = TypeAdapter(bodies.Batch)
