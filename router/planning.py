@@ -13,6 +13,7 @@ from router.loose_json import items_apart
 from router.order import Target
 from router.publisher import Publisher
 from shared.errors import InvalidMessage, RealtimeError
+from shared.invalid_input import told
 from shared.messages import TYPED, Message, expiry_ms, prepare, stamp
 
 
@@ -173,8 +174,7 @@ def explain(exc: ValidationError | InvalidMessage) -> list[dict[str, Any]]:
 
 
 def _explain(error: ErrorDetails) -> dict[str, Any]:
-    kind = error["type"]
-    message = _OF_OBJECTS.get(kind) or error["msg"].removeprefix("Value error, ")
+    kind, message = error["type"], told(error["type"], error["msg"])
     # The last part of the path to a forbidden extra field is the caller's own name for it, whatever it is.
     own = error["loc"][-1:] if kind == "extra_forbidden" else ()
     loc = ["body", *_path(error["loc"][: len(error["loc"]) - len(own)]), *own]
@@ -200,6 +200,4 @@ _WITHOUT_TYPE: Final = {
     "union_tag_not_found": ("missing", "Field required"),
     "union_tag_invalid": ("literal_error", f"Input should be one of {', '.join(map(repr, TYPED))}"),
 }
-# pydantic speaks of dictionaries, models and attributes, none of which a caller has.
-_OF_OBJECTS: Final = dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "Input should be an object")
 _BATCH: Final = TypeAdapter(bodies.Batch)
