@@ -18,6 +18,8 @@ from functools import lru_cache
 from typing import Any, Final, Protocol
 
 import httpx
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jose import jwk, jwt
 from jose.exceptions import ExpiredSignatureError, JOSEError, JWTClaimsError
 
@@ -33,6 +35,7 @@ Key = Any  # jose.backends.base.Key; python-jose has no types
 TOKEN_MAX_BYTES: Final = 3 * 1024
 _FOREVER: Final = 253402300800  # the year 10000: what lies beyond is no time
 _KEY_TYPES: Final = {"RS": "RSA", "ES": "EC"}
+_CURVES: Final = {"ES256": "secp256r1", "ES384": "secp384r1", "ES512": "secp521r1"}
 _JWKS_RETRY: Final = 10.0  # s between fetches; an unknown kid may not be used to hammer the issuer
 _JWKS_PATIENCE: Final = 10.0  # s for a fetch: a handshake may wait for it, and bytes may come one by one
 _JWKS_REFRESH: Final = 2700.0  # s after which keys are fetched again, while the known ones serve
@@ -67,6 +70,13 @@ class FixedKey:
 
     def __init__(self, key: str, algorithm: str) -> None:
         self._key: Key = jwk.construct(key, algorithm)
+
+    def must_verify(self, algorithm: str) -> None:
+        """Raise ``ValueError`` if it is no public key for an algorithm; python-jose would refuse every token by it."""
+        key = self._key.prepared_key
+        curve = key.curve.name if isinstance(key, EllipticCurvePublicKey) else None
+        if not (isinstance(key, RSAPublicKey) if algorithm.startswith("RS") else curve == _CURVES[algorithm]):
+            raise ValueError
 
     async def key_for(self, token: str) -> Key:
         return self._key
@@ -168,6 +178,7 @@ class TokenVerifier:
         else:
             try:
                 keys = FixedKey(settings.public_key_pem, settings.algorithm)
+                keys.must_verify(settings.algorithm)
             except (JOSEError, ValueError) as exc:
                 raise SettingsError(f"JWT_PUBLIC_KEY is no public key for {settings.algorithm}") from exc
         return cls(keys, settings.algorithm, settings.jwt_issuer, settings.jwt_audience)

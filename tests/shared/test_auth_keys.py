@@ -204,6 +204,22 @@ async def test_each_kind_of_key_can_be_configured(issuer: Issuer) -> None:
         assert (await TokenVerifier.from_settings(settings).verify(token)).user_id == "7"
 
 
+@pytest.mark.parametrize(
+    ("pem", "algorithm"),
+    [
+        (EC.public_pem, "RS256"),  # as it is by default
+        (EC.public_pem, "ES384"),
+        (RSA.public_pem, "ES256"),
+        (RSA.private_pem, "RS256"),
+        (EC.private_pem, "ES256"),
+    ],
+    ids=["another family", "another curve", "the other family", "a private key", "a private key on a curve"],
+)
+async def test_a_key_by_which_no_token_could_be_verified_is_refused_at_start(pem: str, algorithm: str) -> None:
+    with pytest.raises(SettingsError, match=f"JWT_PUBLIC_KEY is no public key for {algorithm}"):
+        TokenVerifier.from_settings(CommonSettings(jwt_public_key=pem, jwt_algorithm=algorithm))
+
+
 async def test_a_key_in_pem_that_is_no_key_is_refused_at_start_by_its_name() -> None:
     broken = "-----BEGIN PUBLIC KEY-----\nMFkwEwYH\n-----END PUBLIC KEY-----"
     with pytest.raises((SettingsError, ValidationError), match="JWT_PUBLIC_KEY"):
