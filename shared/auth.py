@@ -126,12 +126,20 @@ class JwksKeys:
             return
         self._tried = now
         try:
-            keys = (await _fetch_json(url, self._trusted))["keys"]
-            self._keys = {key["kid"]: jwk.construct(key, self._algorithm) for key in keys if self._usable(key)}
-        except (httpx.HTTPError, TimeoutError, JOSEError, ValueError, KeyError, TypeError, AttributeError) as exc:
+            keys = [key for key in (await _fetch_json(url, self._trusted))["keys"] if self._usable(key)]
+        except (httpx.HTTPError, TimeoutError, ValueError, KeyError, TypeError, AttributeError) as exc:
             logger.warning("jwks cannot be read; known keys hold", extra={"url": url, "error": repr(exc)})
             return
+        self._keys = {key["kid"]: made for key in keys if (made := self._made(key)) is not None}
         self._fetched = time.monotonic()
+
+    def _made(self, key: dict[str, Any]) -> Key | None:
+        """Return the key, or what was known under its name if it is broken: it is to harm no other."""
+        try:
+            return jwk.construct(key, self._algorithm)
+        except (JOSEError, ValueError, KeyError, TypeError) as exc:
+            logger.warning("a key of the jwks is broken", extra={"kid": key["kid"], "error": repr(exc)})
+            return self._keys.get(key["kid"])
 
     def _usable(self, key: dict[str, Any]) -> bool:
         return (

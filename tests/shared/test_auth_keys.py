@@ -185,6 +185,21 @@ async def test_a_key_for_another_use_is_none(issuer: Issuer, unusable: dict[str,
     assert await refused(RSA.sign(claims()), by_jwks(issuer)) == "signed by an unknown key"
 
 
+@pytest.mark.parametrize("broken", [{"n": None}, {"n": "="}, {"n": 5}, {"e": "é"}])
+async def test_a_broken_key_harms_no_other(
+    issuer: Issuer, later: Callable[[float], None], broken: dict[str, Any]
+) -> None:
+    other = SigningKey("rsa-2")
+    issuer.publish(RSA.as_jwk(**broken), other.as_jwk())
+    verifier = by_jwks(issuer)
+    assert (await verifier.verify(other.sign(claims()))).user_id == "7"
+    assert await refused(RSA.sign(claims()), verifier) == "signed by an unknown key"
+    issuer.publish(RSA.as_jwk(), other.as_jwk(**broken))
+    later(11)
+    for key in (RSA, other):
+        assert (await verifier.verify(key.sign(claims()))).user_id == "7"
+
+
 async def test_a_public_key_from_a_jwks_is_no_hmac_secret(issuer: Issuer) -> None:
     issuer.publish(RSA.as_jwk())
     forged = hmac_token(claims(is_admin=True), key=RSA.public_pem.encode(), kid="rsa-1")
