@@ -54,7 +54,8 @@ _SETTINGS_INTRO: Final = f"""\
 <!-- Written by docs/generate.py from the settings' models (make docs). Do not edit. -->
 
 Nodes and routers read their settings from the environment, once, when they start. An empty variable counts as unset. A
-setting that is missing or wrong stops the start with one line that names it. Lists are comma-separated or JSON.
+setting that is missing or wrong stops the start with one line that names it. Lists are comma-separated or JSON,
+except for `ROUTER_API_KEYS`, where commas alone count.
 
 At least:
 

@@ -8,11 +8,13 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from starlette.requests import ClientDisconnect
 
 from node.handshake import ADMIN_PATH, USER_PATH, Handshake
 from node.rest_api import RestApi
 from shared import trace_context
-from shared.asgi import NO_TELEMETRY, PROBES, ASGIApp, Receive, Scope, Send
+from shared.api_page import add_api_page
+from shared.asgi import GONE, NO_TELEMETRY, PROBES, ASGIApp, Receive, Scope, Send
 from shared.errors import RedisError
 from shared.exposition import Exposition
 from shared.headers import header
@@ -44,6 +46,8 @@ def create_app(
         description="Browsers connect to `/api/v1/ws?token=…` and `/api/v1/ws/admin?token=…` over WebSocket.",
         telemetry=NO_TELEMETRY,
         max_body_size=body_max_bytes,
+        docs_url=None,  # see add_api_page
+        redoc_url=None,
         redirect_slashes=False,  # it would be to http, behind a proxy that ends TLS
         exception_handlers={RequestValidationError: invalid_input},
     )
@@ -51,6 +55,7 @@ def create_app(
     app.include_router(events)
     app.include_router(inbox)
     app.include_router(health)
+    add_api_page(app)
     for path in (USER_PATH, ADMIN_PATH):
         app.get(path, include_in_schema=False)(_not_upgraded)
     not_found = app.router.default
@@ -64,6 +69,10 @@ def create_app(
     @app.exception_handler(RedisError)
     async def away(_: Request, exc: RedisError) -> JSONResponse:
         return JSONResponse({"detail": str(exc)}, 503, {"Retry-After": "2"})
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(_: Request, exc: ClientDisconnect) -> Response:
+        return Response(status_code=GONE)  # it hung up in its body: no fault of ours, and no news
 
     # Around FastAPI, not among its middleware: otherwise browsers would see its own 413 and 500 as CORS errors.
     http = times.measured(

@@ -85,7 +85,7 @@ class Handshake:
         if not known or not self._origin_is_ours(headers):
             reason, origin = ("origin not allowed" if known else "no such path"), headers.get(b"origin", b"")
             self._hub.log.turned_away(reason, origin.decode("latin-1"))
-            await send({"type": "websocket.close"})
+            await send({"type": "websocket.close", "reason": reason})
             return Admission("forbidden", 403, reason)
         request = _Request.of(scope)
         await send({"type": "websocket.accept", "subprotocol": request.subprotocol})

@@ -20,7 +20,7 @@ from node.inbox_view import KINDS, Kind, View
 from shared.database import Database
 from shared.ids import BEGINNING, Position
 from shared.inbox_sql import after, place
-from shared.inbox_tables import UNREAD, Mark, Notification
+from shared.inbox_tables import UNREAD, Mark, Notification, kept_type
 
 _N: Final = Notification
 
@@ -151,7 +151,7 @@ class _Query:
         if wanted.below is not None:
             query = query.where(place(_N) < wanted.below[kind])
         if wanted.type is not None:
-            query = query.where(_N.type == wanted.type)
+            query = query.where(_N.type == kept_type(wanted.type))
         if kind != "user":
             query = query.where(mark.is_(None) if wanted.unread else mark.is_not(True))
         return query.order_by(_N.epoch.desc(), _N.n.desc())

@@ -42,8 +42,11 @@ class Overlay:
             self._users.popleft()
         _, users_then, admins_then = self._counts[0]
         sums = stats.counters
+        users = max(sums.users + sum(change for _, change in self._users), here.users)
+        connections = max(sums.user_connections + here.user_connections - users_then, here.user_connections)
+        # The two are summed up from different keys, and either may be ahead; but nobody is there without a connection.
         return Counters(
-            max(sums.users + sum(change for _, change in self._users), here.users),
-            max(sums.user_connections + here.user_connections - users_then, here.user_connections),
+            min(users, connections),
+            connections,
             max(sums.admin_connections + here.admin_connections - admins_then, here.admin_connections),
         )

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from shared.http_address import HttpAddress
 from shared.settings import CommonSettings, Origins
 
+_DAY = 86_400  # s; TCP_USER_TIMEOUT takes 24 of them at most
 _FILES_KEPT_BACK = 512  # open files for everything that is not a client
 
 
@@ -47,7 +48,9 @@ class NodeSettings(CommonSettings):
         description="Origins that browsers may come from, comma-separated or JSON; `*` allows all.",
     )
 
-    heartbeat_timeout: float = Field(75, gt=0, description="Seconds without a frame after which a client is a zombie.")
+    heartbeat_timeout: float = Field(
+        75, gt=0, le=_DAY, description="Seconds without a frame after which a client is a zombie."
+    )
     heartbeat_interval: float = Field(
         30, gt=0, description="Seconds between heartbeats, as clients are told; shorter than the timeout."
     )
@@ -59,7 +62,7 @@ class NodeSettings(CommonSettings):
     )
     frame_max_bytes: int = Field(4096, ge=128, description="Largest frame a client may send.")
     slow_client_timeout: float = Field(
-        30, gt=0, description="Seconds for which a client may read nothing before it is cut off."
+        30, gt=0, le=_DAY, description="Seconds for which a client may read nothing before it is cut off."
     )
     connection_max_age: float | None = Field(
         None,
@@ -86,6 +89,12 @@ class NodeSettings(CommonSettings):
     def _tokens_can_be_judged(self) -> Self:
         if not self.has_jwt:
             raise ValueError("JWT_SECRET, JWT_PUBLIC_KEY or JWT_JWKS_URL must be set: no token could be judged")
+        return self
+
+    @model_validator(mode="after")
+    def _management_has_a_port_of_its_own(self) -> Self:
+        if self.node_port != 0 and self.node_port == self.node_management_port:
+            raise ValueError(f"NODE_MANAGEMENT_PORT and NODE_PORT are both {self.node_port}: choose another for one")
         return self
 
     @model_validator(mode="after")

@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 _REMEMBERED: Final = 100_000  # answers kept; the oldest go first
 _AT_ONCE: Final = 50  # questions under way; more wait for their turn
 _TIMEOUT: Final = 3.0  # s for a connection, or for the next bytes of an answer
+_BODY_MAX: Final = 64 * 1024  # bytes of an answer that are read; nothing in it counts
 _PATIENCE: Final = 10.0  # s for a question, its turn included: a handshake waits for it
 
 
@@ -91,16 +92,29 @@ class HttpUserCheck:
     async def _ask(self, user_id: str) -> Verdict | None:
         try:
             async with asyncio.timeout(_PATIENCE), self._turns:
-                response = await self._client.get(f"{self._url}/{quote(user_id, safe='')}")
-            verdict = self._ANSWERS[response.status_code]
-        except (httpx.HTTPError, KeyError, TimeoutError) as exc:
+                status = await self._status(f"{self._url}/{quote(user_id, safe='')}")
+        except (httpx.HTTPError, TimeoutError) as exc:
             logger.warning("user check failed", extra={"error": repr(exc)})
+            return None
+        verdict = self._ANSWERS.get(status)
+        if verdict is None:
+            logger.warning("user check failed", extra={"error": f"it answered {status}"})
             return None
         _, before = self._known.get(user_id, (0, None))
         self._remember(user_id, verdict)
         if before is Verdict.WELCOME and verdict is not Verdict.WELCOME:
             self._dismiss(user_id, verdict)
         return verdict
+
+    async def _status(self, url: str) -> int:
+        """Return the status of the answer. Its body is read if it is small, so that the connection can go on."""
+        async with self._client.stream("GET", url) as response:
+            size = 0
+            async for part in response.aiter_raw():
+                size += len(part)
+                if size > _BODY_MAX:
+                    break
+            return response.status_code
 
     def _remember(self, user_id: str, verdict: Verdict) -> None:
         self._known.pop(user_id, None)  # re-inserted, so that the dict's order is the answers' age

@@ -90,7 +90,7 @@ class UpgradeProtocol(asyncio.Protocol):
         if event["type"] == "websocket.accept":
             self._answer(acceptance(self._key, event.get("subprotocol"), self._server.default_headers))
         else:
-            self._end(HTTPStatus.FORBIDDEN)
+            self._end(HTTPStatus.FORBIDDEN, event.get("reason", ""))
 
     def _take_over(self, make_session: MakeSession[S]) -> S:
         session = _become(self._transport, make_session)
@@ -102,10 +102,10 @@ class UpgradeProtocol(asyncio.Protocol):
         self._answered = True
         self._transport.write(answer)
 
-    def _end(self, status: HTTPStatus) -> None:
+    def _end(self, status: HTTPStatus, reason: str = "") -> None:
         """Close the connection, unless it was taken over; if it has no answer yet, with this one."""
         if not self._answered and not self._transport.is_closing():  # uvloop fails at a write to what is gone
-            self._answer(rejection(Fault(status, ""), self._server.default_headers))
+            self._answer(rejection(Fault(status, reason), self._server.default_headers))
         self._transport.close()
 
 

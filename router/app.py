@@ -15,6 +15,7 @@ from router.cluster_api import ClusterApi
 from router.lean_route import Handler, LeanRoute
 from router.publish_api import PublishApi
 from router.refusals import Refusals
+from shared.api_page import add_api_page
 from shared.asgi import BEARER, NO_TELEMETRY, PROBES, ASGIApp, Receive, Scope, Send
 from shared.exposition import Exposition
 from shared.http_times import HttpTimes
@@ -76,13 +77,15 @@ def create_app(
         version=VERSION,
         description=_DESCRIPTION,
         telemetry=NO_TELEMETRY,
-        swagger_ui_oauth2_redirect_url=None,
+        docs_url=None,  # see add_api_page
+        redoc_url=None,
         redirect_slashes=False,  # it would be to http, behind a proxy that ends TLS
         exception_handlers={RequestValidationError: invalid_input},
     )
     lean = _add_publishing(app, publish, refusals, body_max_bytes)
     app.include_router(cluster.routes())
     _add_health(app, exposition)
+    add_api_page(app)
     _add_error_answers(app)
     others = times.measured(refusals.watched(app))
 

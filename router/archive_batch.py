@@ -10,7 +10,7 @@ from pydantic_core import from_json
 from shared import envelope
 from shared.envelope import NONE, Envelope, UnreadableEnvelope
 from shared.ids import Position, event_id
-from shared.inbox_tables import TYPE_LENGTH, audience_of
+from shared.inbox_tables import audience_of, kept_type
 
 ENTRY_BYTES: Final = 64  # what the script counts for an entry beside its text
 _LARGEST: Final = 2**63 - 1
@@ -84,8 +84,7 @@ def _row(message: Envelope) -> dict[str, Any]:
     return {
         "audience": audience_of(stream),
         **numbers,
-        # PostgreSQL keeps no NUL in text; in the content it is written as \u0000.
-        "type": kind[:TYPE_LENGTH].replace("\0", "\N{REPLACEMENT CHARACTER}"),
+        "type": kept_type(kind),
         "content": content.decode(),
         "expires_at": expires_at,
     }

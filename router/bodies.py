@@ -197,6 +197,12 @@ class Ending(BaseModel):
     block_seconds: int | None = Field(None, ge=1, le=BLOCK_MAX)
 
 
+class Nothing(BaseModel):
+    """The parameters of a call that has none: of `?dry_run=1` nobody thinks that it erases."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
 class Ended(BaseModel):
     user_id: int | str
     connections: int = Field(description="User connections that were known when the order to end them went out.")

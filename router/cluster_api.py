@@ -109,7 +109,9 @@ class ClusterApi:
         if span is not None:
             span.end()
 
-    async def lift_block(self, request: Request, user: UserPath) -> dict[str, Any]:
+    async def lift_block(
+        self, request: Request, user: UserPath, _asked: Annotated[bodies.Nothing, Query()]
+    ) -> dict[str, Any]:
         """Let a blocked user connect again."""
         tag = bucket(_checked(user))
         now, blocked = self._link.of(tag).server_ms(), self._keys.blocked(tag)
@@ -122,7 +124,7 @@ class ClusterApi:
         _note(request, was_blocked=was_blocked)
         return {"user_id": json_user_id(user), "was_blocked": was_blocked}
 
-    async def erase(self, user: UserPath) -> dict[str, Any]:
+    async def erase(self, user: UserPath, _asked: Annotated[bodies.Nothing, Query()]) -> dict[str, Any]:
         """Erase what is kept of a user: inbox, history, states. Its connections and its block are other calls' work."""
         return {"user_id": json_user_id(_checked(user)), **await self._erasure.erase(user)}
 

@@ -9,17 +9,15 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
 
-from shared.asgi import Receive, Scope, Send
+from shared.asgi import GONE, Receive, Scope, Send
 from shared.errors import RealtimeError
 from shared.headers import by_name, said
 from shared.traced_http import HttpTrace, trace_of
-
-GONE: Final = 499  # the status under which a call counts whose caller hung up, as proxies have it
 
 
 @dataclass(frozen=True, slots=True)

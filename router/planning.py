@@ -13,6 +13,7 @@ from router.loose_json import items_apart
 from router.order import Target
 from router.publisher import Publisher
 from shared.errors import InvalidMessage, RealtimeError
+from shared.invalid_input import told
 from shared.messages import TYPED, Message, expiry_ms, prepare, stamp
 
 
@@ -173,7 +174,7 @@ def explain(exc: ValidationError | InvalidMessage) -> list[dict[str, Any]]:
 
 
 def _explain(error: ErrorDetails) -> dict[str, Any]:
-    kind, message = error["type"], error["msg"].removeprefix("Value error, ")
+    kind, message = error["type"], told(error["type"], error["msg"])
     # The last part of the path to a forbidden extra field is the caller's own name for it, whatever it is.
     own = error["loc"][-1:] if kind == "extra_forbidden" else ()
     loc = ["body", *_path(error["loc"][: len(error["loc"]) - len(own)]), *own]

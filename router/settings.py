@@ -39,6 +39,8 @@ class RouterSettings(CommonSettings):
 
     @model_validator(mode="after")
     def _someone_may_call(self) -> Self:
+        if any(key[0] in "[\"'" for key in self.api_keys):  # nobody would know the key that this makes
+            raise ValueError("ROUTER_API_KEYS are separated by commas, without brackets or quotes")
         if any(len(key) < API_KEY_MIN_LENGTH for key in self.api_keys):
             raise ValueError(f"ROUTER_API_KEYS has a key shorter than {API_KEY_MIN_LENGTH} characters")
         if not all(key.isascii() and key.isprintable() for key in self.api_keys):

@@ -17,6 +17,9 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 # FastAPI's own telemetry would keep a span for every socket, as long as the connection.
 NO_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False}
 
+# The status under which a call counts whose caller hung up, as proxies have it. Nobody is there to be answered.
+GONE: Final = 499
+
 # Load balancers may probe with HEAD.
 PROBES: Final = ["GET", "HEAD"]
 

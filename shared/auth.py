@@ -3,19 +3,23 @@
 One small verifier around python-jose, so that another library could take its place. Its known traps are closed here:
 one algorithm per configuration, pinned; HMAC secrets of at least 32 bytes and public keys in PEM or from a JWKS
 (settings see to it); ``exp`` and ``sub`` required, ``iss`` and ``aud`` too when they are configured (python-jose lets a
-token without ``aud`` pass); the token's length bounded; ``kid`` looked up by us.
+token without ``aud`` pass); the token's length bounded; ``kid`` looked up by us; ``crit`` heeded.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
 import time
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Protocol
 
 import httpx
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jose import jwk, jwt
 from jose.exceptions import ExpiredSignatureError, JOSEError, JWTClaimsError
 
@@ -31,7 +35,9 @@ Key = Any  # jose.backends.base.Key; python-jose has no types
 TOKEN_MAX_BYTES: Final = 3 * 1024
 _FOREVER: Final = 253402300800  # the year 10000: what lies beyond is no time
 _KEY_TYPES: Final = {"RS": "RSA", "ES": "EC"}
+_CURVES: Final = {"ES256": "secp256r1", "ES384": "secp384r1", "ES512": "secp521r1"}
 _JWKS_RETRY: Final = 10.0  # s between fetches; an unknown kid may not be used to hammer the issuer
+_JWKS_PATIENCE: Final = 10.0  # s for a fetch: a handshake may wait for it, and bytes may come one by one
 _JWKS_REFRESH: Final = 2700.0  # s after which keys are fetched again, while the known ones serve
 _JWKS_TTL: Final = 3600.0  # s after which keys that nobody has tried to fetch again are not trusted unseen
 
@@ -64,6 +70,13 @@ class FixedKey:
 
     def __init__(self, key: str, algorithm: str) -> None:
         self._key: Key = jwk.construct(key, algorithm)
+
+    def must_verify(self, algorithm: str) -> None:
+        """Raise ``ValueError`` if it is no public key for an algorithm; python-jose would refuse every token by it."""
+        key = self._key.prepared_key
+        curve = key.curve.name if isinstance(key, EllipticCurvePublicKey) else None
+        if not (isinstance(key, RSAPublicKey) if algorithm.startswith("RS") else curve == _CURVES[algorithm]):
+            raise ValueError
 
     async def key_for(self, token: str) -> Key:
         return self._key
@@ -113,12 +126,20 @@ class JwksKeys:
             return
         self._tried = now
         try:
-            keys = (await _fetch_json(url, self._trusted))["keys"]
-            self._keys = {key["kid"]: jwk.construct(key, self._algorithm) for key in keys if self._usable(key)}
-        except (httpx.HTTPError, JOSEError, ValueError, KeyError, TypeError, AttributeError) as exc:
+            keys = [key for key in (await _fetch_json(url, self._trusted))["keys"] if self._usable(key)]
+        except (httpx.HTTPError, TimeoutError, ValueError, KeyError, TypeError, AttributeError) as exc:
             logger.warning("jwks cannot be read; known keys hold", extra={"url": url, "error": repr(exc)})
             return
+        self._keys = {key["kid"]: made for key in keys if (made := self._made(key)) is not None}
         self._fetched = time.monotonic()
+
+    def _made(self, key: dict[str, Any]) -> Key | None:
+        """Return the key, or what was known under its name if it is broken: it is to harm no other."""
+        try:
+            return jwk.construct(key, self._algorithm)
+        except (JOSEError, ValueError, KeyError, TypeError) as exc:
+            logger.warning("a key of the jwks is broken", extra={"kid": key["kid"], "error": repr(exc)})
+            return self._keys.get(key["kid"])
 
     def _usable(self, key: dict[str, Any]) -> bool:
         return (
@@ -130,7 +151,7 @@ class JwksKeys:
 
 
 async def _fetch_json(url: str, trusted: ssl.SSLContext | bool) -> dict[str, Any]:
-    async with httpx.AsyncClient(timeout=5, verify=trusted) as client:
+    async with asyncio.timeout(_JWKS_PATIENCE), httpx.AsyncClient(timeout=5, verify=trusted) as client:
         response = await client.get(url)
         response.raise_for_status()
         body: dict[str, Any] = response.json()
@@ -165,6 +186,7 @@ class TokenVerifier:
         else:
             try:
                 keys = FixedKey(settings.public_key_pem, settings.algorithm)
+                keys.must_verify(settings.algorithm)
             except (JOSEError, ValueError) as exc:
                 raise SettingsError(f"JWT_PUBLIC_KEY is no public key for {settings.algorithm}") from exc
         return cls(keys, settings.algorithm, settings.jwt_issuer, settings.jwt_audience)
@@ -191,6 +213,8 @@ class TokenVerifier:
         if len(token) > TOKEN_MAX_BYTES:
             raise InvalidToken("too long")
         try:
+            if _asks_for_more(token.partition(".")[0]):
+                raise InvalidToken("invalid")
             key = await self._keys.key_for(token)
             claims = jwt.decode(
                 token,
@@ -207,6 +231,12 @@ class TokenVerifier:
         except (JOSEError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError):
             raise InvalidToken("invalid") from None
         return _principal(claims)
+
+
+@lru_cache(maxsize=64)  # an issuer's tokens have few headers
+def _asks_for_more(head: str) -> bool:
+    """Return whether whoever does not understand an extension has to refuse the token (RFC 7515, section 4.1.11)."""
+    return "crit" in jwt.get_unverified_header(f"{head}..")  # python-jose passes over it
 
 
 def _principal(claims: dict[str, Any]) -> Principal:

@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings
 
 OFF: Final = "off"
 _SCHEMES: Final = ("sqlite", "postgresql", "postgres")
+_CENTURY: Final = 36_525  # days; endless ones cannot be reckoned with
 _MEBIBYTE: Final = 1024 * 1024
 
 
@@ -16,7 +17,8 @@ def _known_database(url: SecretStr) -> SecretStr:
     """Refuse unknown databases; the error does not quote the address, which may contain a password."""
     text = url.get_secret_value()
     scheme, separator, rest = text.partition("://")
-    if text != OFF and (scheme not in _SCHEMES or not separator or not rest.strip("/")):
+    named = rest.strip("/") and (scheme != "sqlite" or rest.startswith("/"))  # sqlite://file would name a host
+    if text != OFF and (scheme not in _SCHEMES or not separator or not named):
         raise ValueError("is none of postgresql://user:password@host:port/database, sqlite:///file and off")
     return url
 
@@ -31,7 +33,9 @@ class InboxSettings(BaseSettings):
     database_timeout: float = Field(
         5.0, gt=0, le=60, description="Seconds after which a call of the database is given up."
     )
-    inbox_retention_days: float = Field(30, gt=0, description="Days for which notifications are kept in the inbox.")
+    inbox_retention_days: float = Field(
+        30, gt=0, le=_CENTURY, description="Days for which notifications are kept in the inbox."
+    )
     archive_max_bytes: int = Field(
         256 * _MEBIBYTE,
         ge=64 * 1024,

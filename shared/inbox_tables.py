@@ -27,6 +27,11 @@ _USER_PREFIX: Final = "user:"
 TYPE_LENGTH: Final = 128  # characters of a type that are kept to filter by; the content has it whole
 
 
+def kept_type(kind: str) -> str:
+    r"""Return a message's type as it is kept: PostgreSQL keeps no NUL in text (in the content it is ``\u0000``)."""
+    return kind[:TYPE_LENGTH].replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
 # Compared byte by byte: a linguistic order would be slower, and nothing needs it.
 def _bytes(length: int) -> String:
     return String(length, collation="C").with_variant(String(length), "sqlite")

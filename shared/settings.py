@@ -17,6 +17,8 @@ from redis.asyncio.connection import parse_url
 from shared.errors import SettingsError
 from shared.http_address import HttpAddress
 from shared.inbox_settings import InboxSettings
+from shared.origin import checked_origins
+from shared.redis_url import RedisUrl
 
 HMAC_ALGORITHMS = ("HS256", "HS384", "HS512")
 PUBLIC_KEY_ALGORITHMS = ("RS256", "RS384", "RS512", "ES256", "ES384", "ES512")
@@ -54,14 +56,7 @@ CsvList = Annotated[list[str], NoDecode]
 Megabyte = 1024 * 1024
 
 
-def _origin(origins: list[str]) -> list[str]:
-    for origin in origins:
-        if origin != "*" and ("://" not in origin or origin.endswith("/")):
-            raise ValueError(f"{origin!r} is not an origin such as https://admin.example.com (no path, no final /)")
-    return origins
-
-
-Origins = Annotated[CsvList, AfterValidator(_origin)]
+Origins = Annotated[CsvList, AfterValidator(checked_origins)]
 
 
 def _networks(values: list[str]) -> list[str]:
@@ -74,15 +69,6 @@ def _networks(values: list[str]) -> list[str]:
 
 
 Networks = Annotated[CsvList, AfterValidator(_networks)]
-
-
-def _readable_address(url: str) -> str:
-    try:
-        parse_url(url)
-    except (ValueError, TypeError):
-        # redis-py's own message may quote the password.
-        raise ValueError("is not an address that can be read (redis://[user:password@]host:port/database)") from None
-    return url
 
 
 def _host_and_port(text: str, default_port: int) -> tuple[str, int]:
@@ -133,7 +119,7 @@ class CommonSettings(InboxSettings, CsvSettings):
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", populate_by_name=True, frozen=True)
 
-    redis_url: Annotated[str, AfterValidator(_readable_address)] = Field(
+    redis_url: RedisUrl = Field(
         "redis://127.0.0.1:6379/0", pattern=r"^(redis|rediss|unix)://", description="Redis or Valkey, 7.0 or later."
     )
     redis_username: str | None = Field(

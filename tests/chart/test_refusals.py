@@ -169,6 +169,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"httpRoute.enabled": True, "httpRoute.parentRefs": [{"name": "a"}]}, r"httpRoute\.hostnames is empty"),
     ({"httpRoute.requestTimeout": "forever"}, r"/httpRoute/requestTimeout"),
     ({"node.corsOrigins": ["https://a/"]}, r"/node/corsOrigins/0"),
+    ({"node.corsOrigins": ["https://A"]}, r"/node/corsOrigins/0"),
+    ({"node.corsOrigins": ["https://*.a"]}, r"/node/corsOrigins/0"),
     ({"networkPolicy.browsers": []}, r"/networkPolicy/browsers.*minItems"),
     (
         {

@@ -31,7 +31,7 @@ def test_a_port_in_use_is_named_even_if_its_holder_would_share_it(taken):
 
 def test_a_port_wanted_twice_is_named():
     port = free_port()
-    with pytest.raises(PortInUse, match="is wanted for the nodes too"):
+    with pytest.raises(PortInUse, match=f"port {port} goes to the nodes already; it is wanted for router-1"):
         ports.check([Claim(port, "the nodes", "--port"), Claim(port, "router-1", "--router-port")])
 
 

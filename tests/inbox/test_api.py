@@ -75,6 +75,21 @@ async def test_lists_can_be_of_a_type_of_what_is_unread_and_of_an_audience(clust
     assert await own.ids(audience="user", type="nothing") == []
 
 
+async def test_a_type_that_a_database_cannot_keep_is_found_all_the_same(cluster: Cluster):
+    user = cluster.number()
+    own = desk(cluster, user)
+    ids = await publish(cluster, user, 1, "a\0b")
+    await own.settled(1, audience="user")
+    assert await own.ids(audience="user", type="a\0b") == ids
+    assert await own.ids(audience="user", type="\0") == []
+
+
+async def test_what_is_no_object_is_told_in_words_of_json(cluster: Cluster):
+    for content in (b"null", b"[]", b'"x"'):
+        answer = await desk(cluster, 5).call("POST", "/read", content=content, headers=JSON)
+        assert answer.json()["detail"][0]["msg"] == "Input should be an object"
+
+
 async def test_everybody_sees_broadcasts_admins_theirs_too_and_nobody_anothers(cluster: Cluster):
     bob, eve, ann = cluster.number(), cluster.number(), cluster.number()
     secret = (await publish(cluster, bob, 1, "secret"))[0]

@@ -107,6 +107,15 @@ async def test_a_foreign_origin_gets_http_403_before_the_upgrade(cluster: Cluste
     with pytest.raises(InvalidStatus) as refused:
         await Client.open(url, origin=origins(cluster)[which])
     assert refused.value.response.status_code == 403
+    assert refused.value.response.body == b"Failed to open a WebSocket connection: origin not allowed.\n"
+
+
+async def test_another_path_gets_http_403_and_is_told_so(cluster: Cluster) -> None:
+    url = cluster.node.socket_url(token=cluster.tokens.user(cluster.number()))
+    with pytest.raises(InvalidStatus) as refused:
+        await Client.open(url.replace("/ws?", "/ws/?"))
+    assert refused.value.response.status_code == 403
+    assert refused.value.response.body == b"Failed to open a WebSocket connection: no such path.\n"
 
 
 # --- public keys

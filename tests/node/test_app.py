@@ -14,6 +14,7 @@ from node.app import create_app
 from node.callers import Callers
 from node.no_inbox import routes_without_inbox
 from node.rest_api import RestApi
+from shared.asgi import ASGIApp
 from shared.http_times import HttpTimes
 
 PAGE = "https://admin.example.com"
@@ -21,8 +22,8 @@ LIMIT = 1000
 
 
 @pytest.fixture
-async def page() -> AsyncIterator[httpx.AsyncClient]:
-    """A page of another origin that calls a node, one of whose routes fails."""
+def app() -> ASGIApp:
+    """A node, one of whose routes fails."""
     routes = APIRouter()
 
     @routes.get("/fails")
@@ -36,7 +37,12 @@ async def page() -> AsyncIterator[httpx.AsyncClient]:
     nothing: Any = None
     rest = RestApi(nothing, Callers(nothing, nothing, nothing, nothing), nothing, nothing, router_url=None)
     more = APIRouter(), routes_without_inbox()
-    app = create_app(nothing, rest, *more, routes, not_built, HttpTimes(), origins=[PAGE], body_max_bytes=LIMIT)
+    return create_app(nothing, rest, *more, routes, not_built, HttpTimes(), origins=[PAGE], body_max_bytes=LIMIT)
+
+
+@pytest.fixture
+async def page(app: ASGIApp) -> AsyncIterator[httpx.AsyncClient]:
+    """A page of another origin that calls a node."""
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://node", headers={"Origin": PAGE}) as client:
         yield client
@@ -57,6 +63,29 @@ async def test_a_page_can_read_why_its_body_is_refused(page: httpx.AsyncClient) 
         answer = await page.post("/reads", content=body)
         assert (answer.status_code, list(answer.json())) == (413, ["detail"])
         assert answer.headers["access-control-allow-origin"] == PAGE
+
+
+async def test_a_caller_that_hangs_up_in_its_body_is_no_error_of_the_nodes(app: ASGIApp) -> None:
+    scope = {
+        "type": "http",
+        "scheme": "http",
+        "method": "POST",
+        "path": "/reads",
+        "raw_path": b"/reads",
+        "query_string": b"",
+        "headers": [],
+    }
+    heard = [{"type": "http.request", "body": b"half", "more_body": True}, {"type": "http.disconnect"}]
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return heard.pop(0)
+
+    async def send(event: Any) -> None:
+        sent.append(event)
+
+    await app(scope, receive, send)
+    assert sent[0]["status"] == 499
 
 
 async def test_a_page_can_read_that_the_node_failed(page: httpx.AsyncClient) -> None:

@@ -32,8 +32,8 @@ def test_users_who_came_or_went_after_the_sums_are_counted() -> None:
     overlay.users_changed(1100, 1)
     overlay.users_changed(1150, -1)
     overlay.users_changed(1200, 1)
-    assert overlay.show(ClusterStats(1000, Counters(5, 0, 0)), Counters(0, 0, 0)).users == 6
-    assert overlay.show(ClusterStats(1200, Counters(6, 0, 0)), Counters(0, 0, 0)).users == 6
+    assert overlay.show(ClusterStats(1000, Counters(5, 9, 0)), Counters(0, 0, 0)).users == 6
+    assert overlay.show(ClusterStats(1200, Counters(6, 9, 0)), Counters(0, 0, 0)).users == 6
 
 
 def test_under_a_new_node_id_no_sum_contains_anything_of_ours() -> None:
@@ -53,3 +53,11 @@ def test_no_counter_is_ever_below_what_is_here() -> None:
     overlay.wrote_counts(900, 100, 100)
     overlay.users_changed(1100, -3)
     assert overlay.show(ClusterStats(1000, Counters(1, 0, 0)), Counters(0, 2, 1)) == Counters(0, 2, 1)
+
+
+def test_there_are_never_more_users_than_connections() -> None:
+    overlay = Overlay()
+    overlay.users_changed(1100, 1)
+    assert overlay.show(ClusterStats(1000, Counters(1, 1, 0)), Counters(1, 1, 0)) == Counters(2, 2, 0)
+    overlay.wrote_counts(900, 1, 0)
+    assert overlay.show(ClusterStats(1000, Counters(1, 1, 0)), Counters(1, 1, 0)) == Counters(1, 1, 0)

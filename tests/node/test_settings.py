@@ -50,11 +50,14 @@ def test_without_a_key_no_token_could_be_judged(monkeypatch: pytest.MonkeyPatch)
         ("BACKEND_CORS_ORIGINS", "admin.example.com"),
         ("BACKEND_CORS_ORIGINS", '["https://a.example.com"'),
         ("HEARTBEAT_TIMEOUT", "0"),
+        ("HEARTBEAT_TIMEOUT", "inf"),
+        ("HEARTBEAT_TIMEOUT", "3000000"),
         ("HEARTBEAT_INTERVAL", "-1"),
         ("MAX_CONNECTIONS_PER_USER", "0"),
         ("COMMANDS_PER_SECOND", "none"),
         ("FRAME_MAX_BYTES", "100"),
         ("SLOW_CLIENT_TIMEOUT", "0"),
+        ("SLOW_CLIENT_TIMEOUT", "inf"),
         ("DRAIN_SECONDS", "-1"),
         ("USER_CHECK_URL", "users"),
         ("USER_CHECK_URL", "https://"),
@@ -90,3 +93,16 @@ def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatc
     before = read_settings(NodeSettings)
     monkeypatch.setenv(name, "")
     assert read_settings(NodeSettings) == before
+
+
+def test_clients_and_management_have_a_port_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NODE_PORT", "8000")
+    monkeypatch.setenv("NODE_MANAGEMENT_PORT", "8000")
+    with pytest.raises(SettingsError, match="NODE_MANAGEMENT_PORT and NODE_PORT are both 8000"):
+        read_settings(NodeSettings)
+
+
+def test_any_two_free_ports_are_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NODE_PORT", "0")
+    monkeypatch.setenv("NODE_MANAGEMENT_PORT", "0")
+    assert read_settings(NodeSettings).node_management_port == 0

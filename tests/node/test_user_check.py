@@ -10,6 +10,7 @@ import pytest
 from node import user_check
 from node.user_check import HttpUserCheck, Verdict
 from tests.support.clock import clock_of
+from tests.support.endless import endless_answer
 from tests.support.http_stub import HttpStub
 from tests.support.waiting import at_once, until, until_equal
 
@@ -119,6 +120,26 @@ async def test_a_platform_that_hangs_is_not_waited_for_for_ever(
     finally:
         platform.open.set()
         await check.aclose()
+
+
+async def test_of_an_answer_without_end_only_the_status_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(user_check, "_PATIENCE", 5.0)  # without a bound it is read for so long, into memory
+    async with endless_answer(b"x" * 4096) as url:
+        check = HttpUserCheck(f"{url}/users", TTL, Verdict.UNCERTAIN)
+        assert await check("7") is Verdict.WELCOME
+        await check.aclose()
+
+
+@pytest.mark.parametrize("status", [204, 301, 401, 500])
+async def test_an_answer_that_is_none_is_told_as_it_came(
+    check: HttpUserCheck, platform: HttpStub, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    platform.answers["/users/7"] = status
+    assert await check("7") is Verdict.UNCERTAIN
+    assert [getattr(record, "error", None) for record in caplog.records if record.name == user_check.__name__] == [
+        f"it answered {status}"
+    ]
 
 
 async def test_a_check_that_is_closed_gives_up_what_is_under_way(platform: HttpStub) -> None:

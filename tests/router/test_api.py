@@ -167,6 +167,16 @@ async def test_a_body_that_is_no_json_object_is_422(router: httpx.AsyncClient, p
     assert answer.json()["detail"]
 
 
+@pytest.mark.parametrize("content", ["null", "[]", '"x"', "5"])
+@pytest.mark.parametrize("path", ["notifications", "messages"])
+async def test_what_is_no_object_is_told_in_words_of_json(router: httpx.AsyncClient, path: str, content: str) -> None:
+    one = (await router.post(f"/{path}", content=content)).json()["detail"]
+    many = (await router.post(f"/{path}/batch", content=content)).json()["detail"]
+    item = (await router.post(f"/{path}/batch", content=f'{{"items":[{content}]}}')).json()["results"][0]["detail"]
+    for detail in (one, many, item):
+        assert [(error["loc"], error["msg"]) for error in detail] == [(["body"], "Input should be an object")]
+
+
 async def test_a_message_or_body_too_large_is_413(router: httpx.AsyncClient) -> None:
     large = {"audience": "all", "message": {"type": "x", "text": "长" * 22_000}}
     assert (await router.post("/messages", json=large)).status_code == 413

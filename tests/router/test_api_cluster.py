@@ -40,6 +40,16 @@ async def test_a_user_id_that_is_none_is_422(router: httpx.AsyncClient, user: st
     assert (await router.delete(f"/users/{user}/block")).status_code == 422
 
 
+@pytest.mark.parametrize("call", ["data?dry_run=1", "block?all=1", "connections?block=60"])
+async def test_a_parameter_that_nobody_knows_ends_and_erases_nothing(router: httpx.AsyncClient, call: str) -> None:
+    await router.delete("/users/7/connections", params={"block_seconds": 60})
+    await router.post("/notifications", json={**PROGRESS, "user_id": 7})
+    answer = await router.delete(f"/users/7/{call}")
+    assert (answer.status_code, answer.json()["detail"][0]["type"]) == (422, "extra_forbidden")
+    assert (await router.delete("/users/7/data")).json()["transcodes"] == 1
+    assert (await router.delete("/users/7/block")).json()["was_blocked"]
+
+
 # --- who may
 
 

@@ -55,6 +55,14 @@ def test_a_key_that_no_header_can_bear_is_refused_and_not_shown(monkeypatch: pyt
     assert "nummer" not in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ['["service-key-number-one","service-key-number-two"]', "'service-key-number-one'"])
+def test_keys_in_json_or_quotes_are_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("ROUTER_API_KEYS", text)
+    with pytest.raises(SettingsError, match=r"ROUTER_API_KEYS .* without brackets or quotes") as caught:
+        read_settings(RouterSettings)
+    assert "number" not in str(caught.value)
+
+
 def test_tokens_alone_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JWT_SECRET", "x" * 32)
     assert read_settings(RouterSettings).api_keys == []

@@ -27,12 +27,12 @@ class SigningKey:
             key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         else:
             key = ec.generate_private_key(ec.SECP256R1())
-        self._private = key.private_bytes(_ENCODING.PEM, _PRIVATE, serialization.NoEncryption()).decode()
+        self.private_pem = key.private_bytes(_ENCODING.PEM, _PRIVATE, serialization.NoEncryption()).decode()
         self.public_pem = key.public_key().public_bytes(_ENCODING.PEM, _PUBLIC).decode()
         self.public_der = key.public_key().public_bytes(_ENCODING.DER, _PUBLIC)
 
     def sign(self, claims: dict[str, Any], **header: Any) -> str:
-        token: str = jwt.encode(claims, self._private, self.algorithm, headers={"kid": self.kid, **header})
+        token: str = jwt.encode(claims, self.private_pem, self.algorithm, headers={"kid": self.kid, **header})
         return token
 
     def as_jwk(self, **more: Any) -> dict[str, Any]:

@@ -117,6 +117,11 @@ async def test_a_key_that_the_token_brings_along_is_not_believed() -> None:
 # --- claims
 
 
+@pytest.mark.parametrize("crit", [["exp"], ["b64"], ["unheard-of"], [], None, "b64"])
+async def test_a_token_that_must_not_be_taken_without_an_extension_is_refused(crit: Any) -> None:
+    assert await refused(hmac_token(claims(), crit=crit, b64=True)) == "invalid"
+
+
 @pytest.mark.parametrize("missing", ["exp", "sub"])
 async def test_exp_and_sub_are_required(missing: str) -> None:
     assert await refused(hmac_token(claims(**{missing: None}))) in {"claims refused", "invalid"}

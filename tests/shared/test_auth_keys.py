@@ -17,6 +17,7 @@ from tests.shared.issuer import Issuer, SigningKey
 from tests.shared.tokens import SECRET, b64, claims, hmac_token
 from tests.shared.verifiers import EC, RSA, refused
 from tests.support.clock import clock_of
+from tests.support.endless import endless_answer
 from tests.support.waiting import at_once, until
 
 # --- keys from a JWKS
@@ -133,6 +134,16 @@ async def test_an_issuer_that_stays_away_is_waited_for_once(issuer: Issuer, late
         await until(lambda n=fetched: at_once(verifier.verify(RSA.sign(claims()))) and issuer.fetched == n)
 
 
+async def test_an_issuer_whose_answer_does_not_end_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(auth, "_JWKS_PATIENCE", 0.2)
+    async with endless_answer(b" ", pause=0.02) as url, asyncio.timeout(30):
+        verifier = TokenVerifier(auth.JwksKeys(url, "RS256"), "RS256")
+        with pytest.raises(KeysUnavailable):
+            await verifier.verify(RSA.sign(claims()))
+        await verifier.aclose()
+
+
 async def test_a_verifier_that_is_closed_asks_nobody(issuer: Issuer, later: Callable[[float], None]) -> None:
     issuer.publish(RSA.as_jwk())
     verifier = by_jwks(issuer)
@@ -174,6 +185,21 @@ async def test_a_key_for_another_use_is_none(issuer: Issuer, unusable: dict[str,
     assert await refused(RSA.sign(claims()), by_jwks(issuer)) == "signed by an unknown key"
 
 
+@pytest.mark.parametrize("broken", [{"n": None}, {"n": "="}, {"n": 5}, {"e": "é"}])
+async def test_a_broken_key_harms_no_other(
+    issuer: Issuer, later: Callable[[float], None], broken: dict[str, Any]
+) -> None:
+    other = SigningKey("rsa-2")
+    issuer.publish(RSA.as_jwk(**broken), other.as_jwk())
+    verifier = by_jwks(issuer)
+    assert (await verifier.verify(other.sign(claims()))).user_id == "7"
+    assert await refused(RSA.sign(claims()), verifier) == "signed by an unknown key"
+    issuer.publish(RSA.as_jwk(), other.as_jwk(**broken))
+    later(11)
+    for key in (RSA, other):
+        assert (await verifier.verify(key.sign(claims()))).user_id == "7"
+
+
 async def test_a_public_key_from_a_jwks_is_no_hmac_secret(issuer: Issuer) -> None:
     issuer.publish(RSA.as_jwk())
     forged = hmac_token(claims(is_admin=True), key=RSA.public_pem.encode(), kid="rsa-1")
@@ -191,6 +217,22 @@ async def test_each_kind_of_key_can_be_configured(issuer: Issuer) -> None:
         (CommonSettings(jwt_jwks_url=issuer.url), RSA.sign(claims())),
     ):
         assert (await TokenVerifier.from_settings(settings).verify(token)).user_id == "7"
+
+
+@pytest.mark.parametrize(
+    ("pem", "algorithm"),
+    [
+        (EC.public_pem, "RS256"),  # as it is by default
+        (EC.public_pem, "ES384"),
+        (RSA.public_pem, "ES256"),
+        (RSA.private_pem, "RS256"),
+        (EC.private_pem, "ES256"),
+    ],
+    ids=["another family", "another curve", "the other family", "a private key", "a private key on a curve"],
+)
+async def test_a_key_by_which_no_token_could_be_verified_is_refused_at_start(pem: str, algorithm: str) -> None:
+    with pytest.raises(SettingsError, match=f"JWT_PUBLIC_KEY is no public key for {algorithm}"):
+        TokenVerifier.from_settings(CommonSettings(jwt_public_key=pem, jwt_algorithm=algorithm))
 
 
 async def test_a_key_in_pem_that_is_no_key_is_refused_at_start_by_its_name() -> None:

@@ -57,6 +57,13 @@ def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatc
     ("name", "value"),
     [
         ("REDIS_URL", "http://redis"),
+        ("REDIS_URL", "redis://redis/live"),
+        ("REDIS_URL", "redis://redis/-1"),
+        ("REDIS_URL", "redis://redis/0/1"),
+        ("REDIS_URL", "redis://redis/0?socket_timeuot=1"),
+        ("DATABASE_URL", "sqlite://inbox.db"),
+        ("INBOX_RETENTION_DAYS", "inf"),
+        ("INBOX_RETENTION_DAYS", "1e300"),
         ("REDIS_PREFIX", "a b"),
         ("REDIS_PREFIX", "{a}"),
         ("REDIS_TIMEOUT", "0"),
@@ -196,13 +203,31 @@ def test_a_list_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch, te
         read_settings(Listed)
 
 
-@pytest.mark.parametrize("origin", ["*", "https://admin.example.com", "http://localhost:5173"])
+@pytest.mark.parametrize(
+    "origin", ["*", "https://admin.example.com", "http://localhost:5173", "http://[::1]:5173", "capacitor://localhost"]
+)
 def test_an_origin_has_a_scheme_and_a_host(monkeypatch: pytest.MonkeyPatch, origin: str) -> None:
     monkeypatch.setenv("ORIGINS", origin)
     assert read_settings(Listed).origins == [origin]
 
 
-@pytest.mark.parametrize("origin", ["admin.example.com", "https://admin.example.com/"])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "admin.example.com",
+        "https://admin.example.com/",
+        "https://admin.example.com/page",
+        "https://Admin.example.com",
+        "https://admin.example.com:443",
+        "http://admin.example.com:80",
+        "https://admin.example.com:99999",
+        "https://*.example.com",
+        "https://user@admin.example.com",
+        "https://a.example.com https://b.example.com",
+        "https://müller.example.com",
+        "null",
+    ],
+)
 def test_what_no_browser_sends_as_origin_is_refused(monkeypatch: pytest.MonkeyPatch, origin: str) -> None:
     monkeypatch.setenv("ORIGINS", f"https://a.example.com,{origin}")
     with pytest.raises(SettingsError, match="ORIGINS") as caught:

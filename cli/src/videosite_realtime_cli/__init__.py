@@ -1,5 +1,6 @@
 """`videosite-realtime`: a local cluster, tokens, messages and a live view, on the command line.
 
+__main__.py    loads the program; what Ctrl-C does meanwhile
 main.py        the command itself; how an error becomes one line
 commands/      one file per command: up, token, send, tail, stats, trace, plan
 cluster/       what `up` needs: plans, starts and watches the processes of a local cluster

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 from typer.core import TyperGroup
@@ -52,8 +54,19 @@ app = typer.Typer(
 )
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"videosite-realtime {version('videosite-realtime-cli')}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version and exit.")
+]
+
+
 @app.callback()
-def main() -> None:
+def main(version: Version = False) -> None:
     """Try VideoSite Realtime, talk to it, and watch it at work.
 
     - one terminal: `videosite-realtime up --demo`

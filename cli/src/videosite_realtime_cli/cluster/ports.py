@@ -33,7 +33,7 @@ def check(claims: Iterable[Claim], host: str = LOOPBACK) -> None:
         if claim.port > _LAST_PORT:
             raise PortInUse(claim.port, claim.purpose, claim.option, "does not exist")
         if claim.port in wanted:
-            raise PortInUse(claim.port, claim.purpose, claim.option, f"is wanted for {wanted[claim.port].purpose} too")
+            raise PortInUse(claim.port, claim.purpose, claim.option, f"goes to {wanted[claim.port].purpose} already")
         wanted[claim.port] = claim
         _try(claim, host)
 
