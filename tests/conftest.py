@@ -14,6 +14,7 @@ from tests.support.cluster import Cluster, Service
 from tests.support.redis_server import RedisServer
 
 Service.forks = True
+Cluster.page = Path(__file__).parent / "support" / "page"
 NewCluster = Callable[..., Awaitable[Cluster]]
 
 

@@ -25,7 +25,7 @@ _READ_AT_IMPORT: Final = ("OTEL_", "PYTHON")
 _PR_SET_PDEATHSIG: Final = 1
 
 _context: Final = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload([f"{module}.__main__" for module in MODULES])
+_context.set_forkserver_preload(["tests.support.cradle"])
 
 
 class Fork:
