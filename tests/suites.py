@@ -223,6 +223,8 @@ def main(names: list[str]) -> int:
         return 1
     # Started in the background by a shell, we would hand an ignored SIGINT down, and Ctrl-C could not be tested.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Without bytecode every worker would compile all tests anew, and pytest rewrite them: two seconds of CPU each.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     counts = Counts()
     for name in names:
         (run_check if name in CHECKS else run_suite)(name, counts)
