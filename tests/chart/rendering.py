@@ -123,8 +123,18 @@ def component_of(found: Object) -> str:
     return found["metadata"].get("labels", {}).get("app.kubernetes.io/component", "")
 
 
+def services(chart: Rendered) -> list[tuple[str, Object]]:
+    """Return the pods of nodes and routers."""
+    return [(component, pod) for component, pod in chart.pods() if component in COMPONENTS]
+
+
 def containers_of(pod: Object) -> list[Object]:
     return [*pod["spec"]["containers"], *pod["spec"].get("initContainers", [])]
+
+
+def container(pod: Object) -> Object:
+    (only,) = containers_of(pod)
+    return only
 
 
 def selects(selector: dict[str, str], pod: Object) -> bool:
