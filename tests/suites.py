@@ -97,6 +97,9 @@ def pytest(*paths: str, workers: int = 1, needs: tuple[Package, ...] = (), **env
     return Suite([sys.executable, "-m", "pytest", "-q", *spread, *paths, "--junitxml"], env, needs=needs)
 
 
+# Of tests/shared, the longest to which it is all the same which server there is.
+NOTHING_OF_REDIS = ("auth", "auth_keys", "http_protocol", "logs", "tracing")
+
 SUITES: dict[str, Suite] = {
     "unit": pytest("tests/shared", "tests/node", "tests/router", "tests/docs", "tests/test_architecture.py", workers=4),
     "sdk and cli": pytest("tests/sdk", "tests/cli", workers=4),
@@ -106,6 +109,7 @@ SUITES: dict[str, Suite] = {
     "faults and load": pytest("tests/faults", "tests/load", workers=3),  # faults are waited for, most of a minute
     "redis 7.0": pytest(
         "tests/shared",
+        *(f"--ignore=tests/shared/test_{name}.py" for name in NOTHING_OF_REDIS),
         "tests/integration/test_redis_faults.py",
         "tests/integration/test_forgetful_redis.py",
         "tests/integration/test_states.py",
