@@ -103,7 +103,7 @@ NOTHING_OF_REDIS = ("auth", "auth_keys", "http_protocol", "logs", "tracing")
 SUITES: dict[str, Suite] = {
     "unit": pytest("tests/shared", "tests/node", "tests/router", "tests/docs", "tests/test_architecture.py", workers=4),
     "sdk and cli": pytest("tests/sdk", "tests/cli", workers=4),
-    "integration": pytest("tests/integration", "tests/proxies", workers=4, needs=PROXIES),  # proxies wait for a minute
+    "integration": pytest("tests/integration", "tests/proxies", workers=6, needs=PROXIES),  # most of them wait
     "inbox": pytest("tests/inbox", workers=3, needs=(POSTGRES,)),
     "chart and monitoring": pytest("tests/chart", "tests/monitoring", workers=3, needs=(PROMETHEUS,)),
     "faults and load": pytest("tests/faults", "tests/load", workers=3),  # faults are waited for, most of a minute
