@@ -7,6 +7,7 @@ const patience = { testTimeout: 60_000, hookTimeout: 60_000 };
 export default defineConfig({
   plugins: [react()],
   test: {
+    maxWorkers: '100%', // by default a core is left to somebody who watches
     projects: [
       {
         extends: true,

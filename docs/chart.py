@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterator
@@ -77,7 +78,12 @@ def documented() -> list[Value]:
 
 
 def default_of(path: tuple[str, ...]) -> Any:
-    return _at(yaml.safe_load(VALUES.read_text(encoding="utf-8")), path)
+    return _at(_defaults(), path)
+
+
+@functools.cache
+def _defaults() -> Any:
+    return yaml.safe_load(VALUES.read_text(encoding="utf-8"))
 
 
 def _documented(text: str) -> Iterator[Value]:

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from tests.support import nursery
 from tests.support.cluster import Cluster, Service
 from tests.support.redis_server import RedisServer
 
 Service.forks = True
+Cluster.page = Path(__file__).parent / "support" / "page"
 NewCluster = Callable[..., Awaitable[Cluster]]
 
 
@@ -52,6 +54,11 @@ async def new_cluster(redis_server: RedisServer, tmp_path: Path) -> AsyncIterato
 
         make.clusters = clusters  # type: ignore[attr-defined]  # for the report below
         yield make
+
+
+@pytest.hookimpl(trylast=True)  # what fixtures still run ends first
+def pytest_sessionfinish() -> None:
+    nursery.close()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -9,6 +9,7 @@ const APPEARANCES = [
   { colorScheme: 'dark', viewport: { width: 390, height: 844 } },
 ] as const;
 
+test.describe.configure({ mode: 'parallel' }); // the longest file, and the first
 test.use({ networkMayFail: true, tokenMayEnd: true });
 
 for (const looks of APPEARANCES) {

@@ -11,6 +11,7 @@ import { expect, test } from './test';
 // s; renewed when a fifth of it is left. A page has to be open by then, on a machine that others use, too.
 const SHORT = 25;
 
+test.describe.configure({ mode: 'parallel' }); // each waits for the end of a token
 test.use({ tokenMayEnd: true });
 
 declare global {

@@ -1,4 +1,4 @@
-"""What tests look at in a rendered chart: its pods, their containers and environment, its policies."""
+"""What tests look at in every rendering of the chart: settings, environment, policies. Its import renders them all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from docs import generate
 from shared.otel_settings import OtelSettings
 from tests.chart.kustomize import OVERLAYS, kustomized
-from tests.chart.rendering import COMPONENTS, SETS, Object, Rendered, containers_of, rendered
+from tests.chart.rendering import SETS, Object, Rendered, container, rendered, services
 
 SECRETS = {
     "JWT_SECRET",
@@ -31,16 +31,6 @@ def _everything() -> list[Any]:
 
 
 each = pytest.mark.parametrize("chart", _everything())
-
-
-def services(chart: Rendered) -> list[tuple[str, Object]]:
-    """Return the pods of nodes and routers."""
-    return [(component, pod) for component, pod in chart.pods() if component in COMPONENTS]
-
-
-def container(pod: Object) -> Object:
-    (only,) = containers_of(pod)
-    return only
 
 
 def environment(chart: Rendered, component: str) -> dict[str, str | None]:

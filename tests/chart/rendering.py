@@ -22,10 +22,15 @@ RELEASE, NAMESPACE = "demo", "videosite"
 COMPONENTS = ("node", "router")
 
 Object = dict[str, Any]
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C, where it is: ten times as fast
 
 
 def values_of(name: str) -> dict[str, Any]:
-    return yaml.safe_load((VALUES / f"{name}.yaml").read_text())
+    return read_yaml((VALUES / f"{name}.yaml").read_text())
+
+
+def read_yaml(text: str) -> Any:
+    return yaml.load(text, Loader=_Loader)
 
 
 @functools.cache
@@ -109,7 +114,7 @@ def objects_in(text: str) -> Iterator[Object]:
     yield from filter(None, yaml.load_all(text, Loader=_Strict))
 
 
-class _Strict(yaml.SafeLoader):
+class _Strict(_Loader):
     """Refuses a key that comes twice, as the API server does."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -123,8 +128,18 @@ def component_of(found: Object) -> str:
     return found["metadata"].get("labels", {}).get("app.kubernetes.io/component", "")
 
 
+def services(chart: Rendered) -> list[tuple[str, Object]]:
+    """Return the pods of nodes and routers."""
+    return [(component, pod) for component, pod in chart.pods() if component in COMPONENTS]
+
+
 def containers_of(pod: Object) -> list[Object]:
     return [*pod["spec"]["containers"], *pod["spec"].get("initContainers", [])]
+
+
+def container(pod: Object) -> Object:
+    (only,) = containers_of(pod)
+    return only
 
 
 def selects(selector: dict[str, str], pod: Object) -> bool:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from router.settings import RouterSettings
-from tests.chart.looking import environment, services
-from tests.chart.rendering import Rendered, changed, component_of, render, rendered, values_of
+from tests.chart.looking import environment
+from tests.chart.rendering import Rendered, changed, component_of, render, rendered, services, values_of
 
 # --- values
 

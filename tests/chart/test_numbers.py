@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.chart.looking import container, each, policy_of, services
+from tests.chart.looking import each, policy_of
 from tests.chart.rendering import (
     CHART,
     COMPONENTS,
@@ -14,9 +14,11 @@ from tests.chart.rendering import (
     Object,
     Rendered,
     component_of,
+    container,
     render,
     rendered,
     selects,
+    services,
     values_of,
 )
 from tests.support.access_list import SHIPPED, USER

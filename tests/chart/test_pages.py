@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from docs import chart, manifests
-from tests.chart.looking import container, environment, services
-from tests.chart.rendering import Rendered, render, values_of
+from tests.chart.looking import environment
+from tests.chart.rendering import Rendered, container, render, services, values_of
 from tests.chart.validation import NEWEST, problems
 from tests.support.process import ROOT
 

@@ -15,15 +15,17 @@ from router.turn import GIVE_BACK
 from shared.database import CLOSE
 from shared.otel_sdk import FLUSH
 from shared.serving import GRACE
-from tests.chart.looking import SECRETS, container, each, environment, read_by, services
+from tests.chart.looking import SECRETS, each, environment, read_by
 from tests.chart.recipe import exec_form, stages
 from tests.chart.rendering import (
     COMPONENTS,
     SETS,
     Rendered,
     changed,
+    container,
     render,
     rendered,
+    services,
     values_of,
 )
 from tests.support.certificates import Authority

@@ -6,17 +6,19 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.chart.looking import container, each, policy_of, services
+from tests.chart.looking import each, policy_of
 from tests.chart.recipe import stages
 from tests.chart.rendering import (
     COMPONENTS,
     SETS,
     Rendered,
     changed,
+    container,
     containers_of,
     render,
     rendered,
     selects,
+    services,
     values_of,
 )
 

@@ -11,8 +11,18 @@ from opentelemetry.sdk.resources import OTELResourceDetector
 
 from docs import chart as values_page
 from shared.otel_settings import OtelSettings
-from tests.chart.looking import container, each, environment, policy_of, services
-from tests.chart.rendering import COMPONENTS, NAMESPACE, Rendered, changed, render, rendered, values_of
+from tests.chart.looking import each, environment, policy_of
+from tests.chart.rendering import (
+    COMPONENTS,
+    NAMESPACE,
+    Rendered,
+    changed,
+    container,
+    render,
+    rendered,
+    services,
+    values_of,
+)
 
 
 def told(chart: Rendered, component: str, monkeypatch: pytest.MonkeyPatch) -> OtelSettings:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from tests.chart.looking import container, each, services
+from tests.chart.looking import each
 from tests.chart.rendering import (
     COMPONENTS,
     Rendered,
     component_of,
+    container,
     rendered,
     selects,
+    services,
 )
 from tests.support.process import ROOT
 

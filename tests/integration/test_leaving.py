@@ -10,8 +10,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.chart.looking import container, services
-from tests.chart.rendering import rendered
+from tests.chart.rendering import container, rendered, services
 from tests.support.black_hole import black_hole
 from tests.support.cluster import Cluster, Node, socket_path
 from tests.support.follower import followers

@@ -29,29 +29,34 @@ def test_every_alert_has_its_cases() -> None:
     assert {case.alert for case in CASES} == {alert["alert"] for alert in alerts()}
 
 
-@pytest.mark.timeout(600)  # promtool works for minutes on a slow host
+@pytest.mark.timeout(600)  # promtool works for a minute on a slow host
 def test_alerts_fire_when_they_should_and_only_then(tmp_path: Path) -> None:
-    fires = [_test(case.alert, case.fires, 1, case.at) for case in CASES]
-    silent = [_test(case.alert, case.silent, 0, case.at) for case in CASES]
-    file = tmp_path / "alerts.test.yaml"
-    file.write_text(
-        yaml.safe_dump(
-            {"rule_files": [str(path) for path in RULES], "evaluation_interval": "15s", "tests": fires + silent}
-        )
-    )
-    promtool("test", "rules", file)
+    files = []
+    for case in CASES:
+        both = [_test(case.alert, case.fires, 1, case.at), _test(case.alert, case.silent, 0, case.at)]
+        files.append(_test_file(tmp_path, case.alert, both))
+    promtool("test", "rules", *files)
 
 
 def test_a_wrong_expectation_would_be_seen(tmp_path: Path) -> None:
     case = CASES[0]
-    tests = [_test(case.alert, case.silent, 1, case.at)]
-    file = tmp_path / "wrong.test.yaml"
-    file.write_text(
-        yaml.safe_dump({"rule_files": [str(path) for path in RULES], "evaluation_interval": "15s", "tests": tests})
-    )
+    file = _test_file(tmp_path, case.alert, [_test(case.alert, case.silent, 1, case.at)])
     ended = subprocess.run(["promtool", "test", "rules", file], capture_output=True, text=True, check=False)
     assert ended.returncode != 0
     assert case.alert in ended.stdout + ended.stderr
+
+
+def _test_file(directory: Path, alert: str, tests: list[dict[str, Any]]) -> Path:
+    """Write tests of one alert as promtool reads them; with all other alerts it would work three times as long."""
+    groups = [
+        {**group, "rules": [rule for rule in group["rules"] if rule.get("alert", alert) == alert]}
+        for path in RULES
+        for group in yaml.safe_load(path.read_text(encoding="utf-8"))["groups"]
+    ]
+    rules, file = directory / f"{alert}.yaml", directory / f"{alert}.test.yaml"
+    rules.write_text(yaml.safe_dump({"groups": groups}))
+    file.write_text(yaml.safe_dump({"rule_files": [str(rules)], "evaluation_interval": "15s", "tests": tests}))
+    return file
 
 
 def _test(alert: str, series: Series, firing: int, at: str) -> dict[str, Any]:

@@ -141,7 +141,13 @@ def _accepted(answer: httpx.Response) -> Message:
 
 
 class Cluster:
-    """Starts nodes and routers under a key prefix of its own, and ends them."""
+    """Starts nodes and routers under a key prefix of its own, and ends them.
+
+    Attributes:
+        page: the admin page that its nodes serve; None: the built one, and to compress it is half of a node's start.
+    """
+
+    page: Path | None = None
 
     def __init__(self, redis: RedisServer, directory: Path, **env: str) -> None:
         self.redis, self.directory = redis, directory
@@ -197,6 +203,7 @@ class Cluster:
             "NODE_MANAGEMENT_PORT": str(free_port()),
             "NODE_NAME": name,
             "DRAIN_SECONDS": "0",
+            **({"ADMIN_PAGE_DIR": str(self.page)} if self.page else {}),
             **({"ROUTER_URL": self.router.url} if self.routers else {}),
             **self._env,
             **env,

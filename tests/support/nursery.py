@@ -21,11 +21,12 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
 MODULES: Final = ("node", "router")
-_READ_AT_IMPORT: Final = ("OTEL_", "PYTHON")
+# By OpenTelemetry, and by the interpreter.
+_READ_AT_IMPORT: Final = ("OTEL_PROPAGATORS", "OTEL_PYTHON_", "OTEL_SPAN_ATTRIBUTE_", "PYTHON")
 _PR_SET_PDEATHSIG: Final = 1
 
 _context: Final = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload([f"{module}.__main__" for module in MODULES])
+_context.set_forkserver_preload(["tests.support.cradle"])
 
 
 class Fork:
@@ -49,6 +50,11 @@ class Fork:
 def can_fork(module: str, env: Mapping[str, str]) -> bool:
     """Whether a forked service would be what ``python -m`` starts."""
     return module in MODULES and not any(name.startswith(_READ_AT_IMPORT) for name in env)
+
+
+def close() -> None:
+    """End the process that forks, and wait for it: only then is what its services worked counted as ours."""
+    forkserver._forkserver._stop()
 
 
 def _live(module: str, env: dict[str, str], log: Path) -> None:
