@@ -8,7 +8,7 @@ from typing import Final
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 
-_OBJECT: Final = frozenset({"dict_type", "model_type", "model_attributes_type"})
+_OBJECT: Final = frozenset({"dict_type", "is_instance_of", "model_type", "model_attributes_type"})
 
 
 def told(kind: str, message: str) -> str:
