@@ -78,16 +78,18 @@ do
   end
 end
 
--- Several envelopes for one node travel as one publish.
+-- Several envelopes for one node travel as one publish. An envelope stays in two parts, head and payload, until then:
+-- every string that Lua puts together is copied and hashed.
 local parcels, channels = {}, {}
-local function hand_over(channel, envelope)
+local function hand_over(channel, head, payload)
   local parcel = parcels[channel]
   if not parcel then
     parcel = {}
     parcels[channel] = parcel
     channels[#channels + 1] = channel
   end
-  parcel[#parcel + 1] = envelope
+  local n = #parcel
+  parcel[n + 1], parcel[n + 2] = head, payload
 end
 
 -- For all messages at once: the epoch, where the archive stands, the newest position of each stream, and where each
@@ -124,9 +126,9 @@ end
 
 local channels_of = {}  -- places -> channels: most users of a call are on the same few nodes
 -- Returns the audience's places, and whether anybody is there.
-local function deliver(message, channel, envelope)
+local function deliver(message, channel, head, payload)
   if shared then
-    hand_over(channel, envelope)
+    hand_over(channel, head, payload)
     return shared_audience(message.stream)
   end
   local places = places_of[message.where]
@@ -142,7 +144,7 @@ local function deliver(message, channel, envelope)
     channels_of[places] = there
   end
   for _, channel in ipairs(there) do
-    hand_over(channel, envelope)
+    hand_over(channel, head, payload)
   end
   return places, true
 end
@@ -175,7 +177,8 @@ local function note(message, result)
     return
   end
   local lines = operation.lines or {operation.digest .. '\n'}
-  lines[#lines + 1] = message.name .. ':' .. message.stream .. ' ' .. result
+  local n = #lines
+  lines[n + 1], lines[n + 2] = message.name .. ':' .. message.stream .. ' ', result
   operation.lines, operation.changed = lines, true
   if not operation.fresh then
     operation.done[message.name .. ':' .. message.stream] = result
@@ -229,9 +232,9 @@ local function put_state(message)
   return revision
 end
 
-local function envelope(kind, message, position, state, payload)
+local function head_of(kind, message, position, state, payload)
   return '1 ' .. kind .. format(' %d ', #payload) .. message.stream .. ' ' .. position .. ' '
-    .. message.operation.origin .. ' ' .. message.expires_at .. ' ' .. state .. '\n' .. payload
+    .. message.operation.origin .. ' ' .. message.expires_at .. ' ' .. state .. '\n'
 end
 
 -- Returns what stands under a name in an entry of a history.
@@ -246,7 +249,7 @@ end
 -- The events of this call wait for the inbox's database as one entry, as the bus bears them. Its id tells what was
 -- ever archived in this tag, "<bytes>-<events>": so one command appends, keeps the bound in bytes and lets the reader
 -- see how many events were given up. Should somebody have meddled with seq or the archive, it goes on from what is there.
-local archive_limit, to_archive = tonumber(ARGV[6]), {}
+local archive_limit, to_archive = tonumber(ARGV[6]), {}  -- heads and payloads
 local TRIM_EVERY = 65536  -- bytes; an XADD that trims costs as much as three that do not
 local function last_archived()
   local info = redis.pcall('XINFO', 'STREAM', KEYS[4])  -- its last id, even if there is nothing in it any more
@@ -263,7 +266,7 @@ local function archive()
   for _ = 1, 2 do
     local before = tonumber(bytes)
     bytes = before + #text + 64  -- what an entry costs beside its text
-    local id, added = format('%d-%d', bytes, events + #to_archive), nil
+    local id, added = format('%d-%d', bytes, events + #to_archive / 2), nil
     if bytes - bytes % TRIM_EVERY > before then
       local oldest = format('%d', math.max(0, bytes - archive_limit))
       added = redis.pcall('XADD', KEYS[4], 'MINID', '~', oldest, id, 'e', text)
@@ -313,10 +316,11 @@ local function append(message, state)
   return position
 end
 
+-- Returns the status and the result.
 local function publish(message)
   local operation, kind = message.operation, message.kind
   if operation.conflict then
-    return 'conflict - 0 \n'
+    return 'conflict ', '- 0 \n'
   end
   local done = not operation.fresh and operation.done[message.name .. ':' .. message.stream]
   if done then
@@ -324,10 +328,10 @@ local function publish(message)
     local position = match(done, '^[^ ]+')
     local kept = position ~= '-' and call('XRANGE', message.history, position, position)
     if kept and kept[1] then
-      local ended = kept_field(kept[1], 's') or '-'
-      deliver(message, message.where, envelope('e', message, position, ended, kept_field(kept[1], 'm')))
+      local ended, payload = kept_field(kept[1], 's') or '-', kept_field(kept[1], 'm')
+      deliver(message, message.where, head_of('e', message, position, ended, payload), payload)
     end
-    return 'again ' .. done
+    return 'again ', done
   end
 
   local state, position, places, online = '-', '-', '', false
@@ -335,27 +339,29 @@ local function publish(message)
     local revision = put_state(message)
     state = revision and (message.video .. '@' .. revision) or '-'
     if kind == 's' and revision then
-      places, online = deliver(message, message.channel, envelope('s', message, revision, state, message.payload))
+      local head = head_of('s', message, revision, state, message.payload)
+      places, online = deliver(message, message.channel, head, message.payload)
     end
   end
   if kind ~= 's' then
     position = append(message, state)
-    local said = envelope('e', message, position, state, message.payload)
+    local head = head_of('e', message, position, state, message.payload)
     if archive_limit > 0 then
-      to_archive[#to_archive + 1] = said
+      local n = #to_archive
+      to_archive[n + 1], to_archive[n + 2] = head, message.payload
     end
-    places, online = deliver(message, message.where, said)
+    places, online = deliver(message, message.where, head, message.payload)
   end
   local result = position .. (online and ' 1 ' or ' 0 ') .. places .. '\n'
   note(message, result)
-  return ((kind == 's' and state == '-') and 'older ' or 'new ') .. result
+  return (kind == 's' and state == '-') and 'older ' or 'new ', result
 end
 
 -- Whatever stops a message must not leave those before it half done: appended, and their numbers not counted.
 local results = {}
 local ok, failure = pcall(function()
   for i, message in ipairs(messages) do
-    results[i] = publish(message)
+    results[2 * i - 1], results[2 * i] = publish(message)
   end
 end)
 if #to_archive > 0 then

@@ -19,7 +19,7 @@ ENVELOPE = os.environ.get("NEXT_ENVELOPE", "1")
 _SCRIPTS = {
     "publish": (
         ("return '1 ' .. kind", f"return '{ENVELOPE} ' .. kind"),
-        (".. state .. '\\n' .. payload\nend", ".. state .. ' zone-a\\n' .. payload\nend"),
+        (".. state .. '\\n'\nend", ".. state .. ' zone-a\\n'\nend"),
         ("message.owner,\n  }, ' ')", "message.owner, 'zone-a',\n  }, ' ')"),
         ("  call('XADD',", "  entry[#entry + 1], entry[#entry + 2] = 'z', 'zone-a'\n  call('XADD',"),
     ),
