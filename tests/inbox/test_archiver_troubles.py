@@ -319,13 +319,13 @@ async def test_a_database_that_is_back_is_not_away_for_what_redis_cannot_be_aske
     database_url: str, link: RedisLink, keys: Keys, press: Press
 ):
     half = CutOff(link, "nothing")
-    for name in EVERYBODY:
-        await press.event(name)
     async with (
         Database(database_url, name="tests", timeout=1) as database,
         archiving(cast(RedisLink, half), keys, database) as counts,
     ):
         async with locked(database_url):
+            for name in EVERYBODY:
+                await press.event(name)
             await until(lambda: counts.away)
             half.cut_off = f"{{{SHARED_TAG}}}"
         await until(lambda: counts.archived > 0)
